@@ -1,0 +1,188 @@
+//! The one stream of progress: what happens between a submit and its outcome.
+//!
+//! `--format json` prints one event per line in the form of [`Record`]; a field is never removed or renamed without
+//! a new [`VERSION`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{EnvId, LockId, SpecId};
+use crate::outcome::Outcome;
+
+/// The version of the event schema.
+pub const VERSION: u32 = 1;
+
+/// An event with its place in the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The version of the schema.
+    pub v: u32,
+    /// The task's name.
+    pub task: String,
+    /// The event.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+impl Record {
+    /// An event of a task, at the current version.
+    pub fn new(task: impl Into<String>, event: Event) -> Self {
+        Self { v: VERSION, task: task.into(), event }
+    }
+}
+
+/// A phase of making an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Finding tools.
+    Tools,
+    /// Finding the lock.
+    Solve,
+    /// Building the tree.
+    Build,
+    /// Compiling WebAssembly.
+    Compile,
+}
+
+/// Where bytes of a task come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Event {
+    /// The request has its key.
+    Keyed {
+        /// What was asked for.
+        spec_id: SpecId,
+    },
+    /// The lock is known.
+    Locked {
+        /// What it resolved to.
+        lock_id: LockId,
+        /// Whether it was known before.
+        hit: bool,
+        /// How many packages it has.
+        packages: usize,
+    },
+    /// Another run makes what this one needs.
+    Waiting {
+        /// What it is doing.
+        phase: Phase,
+        /// Who it is, for instance `process 4711 of this machine`.
+        holder: String,
+    },
+    /// A step began.
+    StepStarted {
+        /// Its phase.
+        phase: Phase,
+        /// Its number within the phase, from 0.
+        step: usize,
+        /// How many there are.
+        of: usize,
+        /// What it does, for people.
+        label: String,
+    },
+    /// A step is part of the way.
+    StepProgress {
+        /// Its phase.
+        phase: Phase,
+        /// Its number.
+        step: usize,
+        /// How much is done.
+        done: u64,
+        /// Of how much, if known.
+        total: Option<u64>,
+    },
+    /// A step is tried again.
+    StepRetried {
+        /// Its phase.
+        phase: Phase,
+        /// Its number.
+        step: usize,
+        /// The attempt that follows, from 2.
+        attempt: u32,
+        /// Why.
+        reason: String,
+    },
+    /// A step ended well.
+    StepFinished {
+        /// Its phase.
+        phase: Phase,
+        /// Its number.
+        step: usize,
+        /// How long it took, in milliseconds.
+        milliseconds: u64,
+    },
+    /// The environment can be used.
+    EnvironmentReady {
+        /// Its id.
+        env_id: EnvId,
+        /// Whether this run built it.
+        built: bool,
+        /// Time since the submit, in milliseconds.
+        milliseconds: u64,
+    },
+    /// Something that a person should know.
+    Notice {
+        /// Stable code.
+        code: String,
+        /// The words.
+        message: String,
+    },
+    /// An attempt at the task began.
+    Started {
+        /// Which, from 1.
+        attempt: u32,
+    },
+    /// The task wrote something. Only on the stream of a caller that asked for output as events.
+    Output {
+        /// Where.
+        stream: Stream,
+        /// What, with bytes that are not UTF-8 replaced.
+        text: String,
+    },
+    /// The task is tried again.
+    Retrying {
+        /// How the attempt ended.
+        #[serde(flatten)]
+        outcome: Outcome,
+        /// The attempt that follows.
+        attempt: u32,
+        /// Of how many.
+        of: u32,
+        /// After how many milliseconds.
+        delay_milliseconds: u64,
+    },
+    /// The run ended.
+    Finished {
+        /// How.
+        #[serde(flatten)]
+        outcome: Outcome,
+        /// What the process returns for it.
+        exit_code: u8,
+        /// Attempts taken.
+        attempts: u32,
+        /// Time that the last attempt ran, in milliseconds.
+        milliseconds: u64,
+    },
+    /// `wrun` failed before the task started.
+    Failed {
+        /// Stable code.
+        code: String,
+        /// What happened.
+        message: String,
+        /// What to do.
+        help: Option<String>,
+        /// What the process returns for it.
+        exit_code: u8,
+    },
+}

@@ -1,0 +1,282 @@
+//! Install plans: what has to be done to build an environment, as data.
+//!
+//! A backend makes one without touching anything; the host checks it and carries it out. So every backend gets
+//! parallel fetches, retries, digests, progress and clean-up once.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::credential::CredentialId;
+use crate::id::Digest;
+use crate::tool::ToolId;
+
+/// The folders that a plan can speak of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Root {
+    /// The environment that is being built, at its final address.
+    Prefix,
+    /// A fresh folder that is removed afterwards.
+    Scratch,
+    /// The task's own folder; read-only.
+    Project,
+    /// Files that fetch steps brought; read-only.
+    Artifact,
+    /// Download caches, shared by all builds and safe to delete: the first part of the path is the cache's name.
+    Downloads,
+}
+
+/// A path below a root. `rel` has no `..`, no leading `/` and no NUL; an empty one is the root itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// The folder.
+    pub root: Root,
+    /// The path below it, with `/` between parts.
+    pub rel: String,
+}
+
+impl Place {
+    /// A path below a root.
+    pub fn new(root: Root, rel: impl Into<String>) -> Self {
+        Self { root, rel: rel.into() }
+    }
+
+    /// A path in the environment.
+    pub fn prefix(rel: impl Into<String>) -> Self {
+        Self::new(Root::Prefix, rel)
+    }
+
+    /// A path in the scratch folder.
+    pub fn scratch(rel: impl Into<String>) -> Self {
+        Self::new(Root::Scratch, rel)
+    }
+
+    /// A path in a download cache; the first part is the cache's name.
+    pub fn downloads(rel: impl Into<String>) -> Self {
+        Self::new(Root::Downloads, rel)
+    }
+
+    /// A path in the task's folder.
+    pub fn project(rel: impl Into<String>) -> Self {
+        Self::new(Root::Project, rel)
+    }
+
+    /// Whether `rel` is a plain relative path: no empty part, no `.`, no `..`, no leading `/`, no NUL.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.rel.is_empty()
+            || self.rel.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && !part.contains('\0'))
+    }
+}
+
+/// A piece of an argument or of a variable's value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Piece {
+    /// Text as it is.
+    Text(String),
+    /// The absolute path of a place.
+    Place(Place),
+    /// The absolute path of a tool.
+    Tool(ToolId),
+}
+
+/// An argument or a value, put together from pieces.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Word(pub Vec<Piece>);
+
+impl Word {
+    /// Text and then the path of a place, as in `--prefix=PATH`.
+    pub fn text_place(text: impl Into<String>, place: Place) -> Self {
+        Self(vec![Piece::Text(text.into()), Piece::Place(place)])
+    }
+}
+
+impl From<&str> for Word {
+    fn from(text: &str) -> Self {
+        Self(vec![Piece::Text(text.to_owned())])
+    }
+}
+
+impl From<String> for Word {
+    fn from(text: String) -> Self {
+        Self(vec![Piece::Text(text)])
+    }
+}
+
+impl From<Place> for Word {
+    fn from(place: Place) -> Self {
+        Self(vec![Piece::Place(place)])
+    }
+}
+
+/// A file that the host fetches; its digest is always checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// Where from; without credentials.
+    pub url: String,
+    /// What it must be.
+    pub digest: Digest,
+    /// Its size in bytes, if known.
+    pub size: Option<u64>,
+    /// The credential to use, by name.
+    pub credential: Option<CredentialId>,
+    /// Its name under [`Root::Artifact`].
+    pub save_as: String,
+}
+
+/// Archive formats that the host unpacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Archive {
+    /// A zip file; wheels are.
+    Zip,
+}
+
+/// What runs a program of a plan or a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Program {
+    /// A tool that was asked for.
+    Tool(ToolId),
+    /// A program inside of the environment being built, for instance its own interpreter.
+    Place(Place),
+}
+
+/// A variable of a tool's environment whose value is a secret or holds one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretVariable {
+    /// The variable.
+    pub name: String,
+    /// The credential it is made from.
+    pub credential: CredentialId,
+    /// What of it.
+    pub part: SecretPart,
+}
+
+/// The part of a credential that a variable gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretPart {
+    /// The user name.
+    Username,
+    /// The password.
+    Password,
+    /// These URLs, separated by spaces, with each credential put into its URL as user information (RFC 3986,
+    /// 3.2.1). A URL without a credential is taken as it is.
+    Urls(Vec<(String, Option<CredentialId>)>),
+}
+
+/// A run of a program, for a step of a plan or for a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// The program.
+    pub program: Program,
+    /// Its arguments.
+    pub args: Vec<Word>,
+    /// Its variables; there are no others but `PATH`, `HOME` and `TMPDIR` (in the scratch folder), certificates and
+    /// proxies.
+    pub env: Vec<(String, Word)>,
+    /// Variables made from credentials.
+    pub secrets: Vec<SecretVariable>,
+    /// Its working folder.
+    pub cwd: Place,
+    /// Whether it needs the network. With `--offline` such a run must be able to do without, or it is refused.
+    pub network: bool,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Fetch a file.
+    Fetch(Fetch),
+    /// Unpack a fetched file.
+    Unpack {
+        /// Its name under [`Root::Artifact`].
+        artifact: String,
+        /// Its format.
+        format: Archive,
+        /// Where to.
+        to: Place,
+    },
+    /// Write a file.
+    Write {
+        /// Where.
+        to: Place,
+        /// Its bytes, as text.
+        content: String,
+        /// Whether it can be executed.
+        executable: bool,
+    },
+    /// Make a folder and those above it.
+    MakeDir(Place),
+    /// Make a symbolic link.
+    Symlink {
+        /// Where.
+        at: Place,
+        /// What it points to.
+        target: Word,
+    },
+    /// Remove a file or a folder, if it is there.
+    Remove(Place),
+    /// Run a program.
+    Run(Run),
+}
+
+/// A step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What is being done, for people: `install 12 packages`.
+    pub label: String,
+    /// Its share of the progress bar.
+    pub weight: u16,
+    /// Steps, by index, that must be done first; all of them come earlier in the list.
+    pub after: Vec<usize>,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What must hold after the last step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// The place exists.
+    Exists(Place),
+    /// The program exits with 0; its output is shown if not.
+    Succeeds {
+        /// What is being checked, for people.
+        label: String,
+        /// The program.
+        run: Run,
+    },
+}
+
+/// All that has to be done to build an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct InstallPlan {
+    /// The steps.
+    pub steps: Vec<Step>,
+    /// What must hold afterwards.
+    pub checks: Vec<Check>,
+    /// Bytes that the tree will take, if known; a full disk is then told before the first step.
+    pub estimated_bytes: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_places() {
+        for good in ["", "bin", "bin/python", "lib/..data"] {
+            assert!(Place::prefix(good).is_plain(), "{good}");
+        }
+        for bad in ["/etc", "..", "a/../b", "a//b", "./a", "a/", "a\0b"] {
+            assert!(!Place::prefix(bad).is_plain(), "{bad}");
+        }
+    }
+}

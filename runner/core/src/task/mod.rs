@@ -1,0 +1,25 @@
+//! A task: what to run, what it needs and what it may touch.
+//!
+//! [`parse`] reads a task file and names every mistake in it with its place. [`schema`] is the JSON Schema of the
+//! file, and [`reference`] the reference page made of the schema.
+
+mod check;
+mod error;
+mod explain;
+mod file;
+mod issue;
+mod model;
+mod parse;
+mod pointer;
+mod quantity;
+mod reference;
+mod schema;
+mod spans;
+mod tree;
+mod words;
+
+pub use error::{TaskError, TaskErrors};
+pub use model::{Allow, EnvRequest, Retry, Run, Task, Variable};
+pub use parse::{Origin, Parsed, parse, place_findings};
+pub use reference::reference;
+pub use schema::schema;

@@ -1,0 +1,227 @@
+//! From the text of a task file to a task, or to everything that is wrong with it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize as _;
+use serde_json::Value;
+use toml::de::DeTable;
+
+use super::check::check;
+use super::error::{Report, TaskError, TaskErrors};
+use super::explain::explain;
+use super::file::TaskFile;
+use super::issue::Issue;
+use super::model::Task;
+use super::pointer::Pointer;
+use super::tree::to_json;
+use crate::backend::Manifest;
+use crate::diagnostic::Finding;
+
+/// Bytes of a task file that are read. A file that lists ten thousand packages has a fifth of it.
+const MAXIMUM_BYTES: usize = 1 << 20;
+
+/// Where a text comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// What errors call it: `task.toml`, `<stdin>`.
+    pub name: String,
+    /// The folder that relative paths in it are relative to.
+    pub base: PathBuf,
+}
+
+impl Origin {
+    /// The name of a task that does not give one itself: the file's name without its ending, else `task`.
+    fn task_name(&self) -> String {
+        Path::new(&self.name)
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .filter(|stem| !stem.starts_with('<') && !stem.contains(char::is_control))
+            .unwrap_or("task")
+            .to_owned()
+    }
+}
+
+/// A task file that was understood.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// The task.
+    pub task: Task,
+    /// What can be done and is probably not what was meant.
+    pub warnings: Vec<TaskError>,
+}
+
+/// Understands the text of a task file.
+///
+/// The spec of the environment is held against its backend's schema only if something is wrong anyway: the backend
+/// reads it itself, and [`place_findings`] gives its findings their places.
+///
+/// # Errors
+/// Everything that is wrong with the file, each with its place.
+pub fn parse(text: &str, origin: &Origin, backends: &[Manifest]) -> Result<Parsed, TaskErrors> {
+    let report = Report::new(&origin.name, text);
+    if text.len() > MAXIMUM_BYTES {
+        let message = format!(
+            "the file has {} bytes; a task file has at most {MAXIMUM_BYTES}",
+            text.len()
+        );
+        let issue = Issue::error("task.file.size", Pointer::default(), message, "too large");
+        return Err(report.errors(vec![report.at(&(0..0), issue)], ""));
+    }
+    let (document, syntax) = DeTable::parse_recoverable(text);
+    let document = document.get_ref();
+    let only_duplicates = syntax.iter().all(|error| error.message() == DUPLICATE_KEY);
+    let syntax = report.all(syntax_issues(text, &syntax));
+    if !only_duplicates {
+        // What the parser made of the rest is a guess, and not worth a finding.
+        return Err(report.errors(syntax, ""));
+    }
+
+    let mut issues = Vec::new();
+    let json = to_json(document, &mut issues);
+    let read = TaskFile::deserialize(&json);
+    let otherwise = read.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    let task = read
+        .ok()
+        .and_then(|file| check(&file, &origin.base, &origin.task_name(), backends, &mut issues));
+    match task {
+        Some(task) if syntax.is_empty() && !issues.iter().any(Issue::is_error) => Ok(Parsed {
+            task,
+            warnings: report.place(document, issues),
+        }),
+        _ => {
+            let mut errors = syntax;
+            errors.extend(report.place(document, diagnose(document, origin, backends)));
+            errors.sort_by_key(|error| error.span.start);
+            Err(report.errors(errors, otherwise))
+        }
+    }
+}
+
+/// Gives the findings of a backend about a spec their places in the text that the spec was written in. Warnings stay
+/// warnings.
+///
+/// A finding about something that is not written is placed at the table around it.
+#[must_use]
+pub fn place_findings(text: &str, origin: &Origin, backend: &Manifest, findings: &[Finding]) -> TaskErrors {
+    let report = Report::new(&origin.name, text);
+    let (document, _) = DeTable::parse_recoverable(text);
+    let document = document.get_ref();
+    let spec = Pointer::of(["env", backend.id.as_str()]);
+    let is_short = document
+        .get("env")
+        .and_then(|env| env.get_ref().get(backend.id.as_str()))
+        .is_some_and(|spec| spec.get_ref().is_array());
+    let issues = findings
+        .iter()
+        .map(|finding| {
+            let at = Pointer::parse(&finding.at);
+            let rest = match at.segments() {
+                [first, rest @ ..] if is_short && Some(first) == backend.short_form.as_ref() => rest,
+                whole => whole,
+            };
+            Issue {
+                severity: finding.severity,
+                help: finding.help.clone(),
+                ..Issue::error(&finding.code, spec.append(rest), &finding.message, "here")
+            }
+        })
+        .collect();
+    report.errors(
+        report.place(document, issues),
+        format!("the spec of `{backend}` is wrong", backend = backend.id),
+    )
+}
+
+/// What the parser says of a key that is there twice.
+const DUPLICATE_KEY: &str = "duplicate key";
+
+/// The parser's errors, the first of each line: what follows on a line is mostly a consequence.
+fn syntax_issues(text: &str, errors: &[toml::de::Error]) -> Vec<(Range<usize>, Issue)> {
+    let mut placed: Vec<(Range<usize>, &str)> = errors
+        .iter()
+        .map(|error| (error.span().unwrap_or(text.len()..text.len()), error.message()))
+        .collect();
+    placed.sort_by_key(|(span, _)| span.start);
+    let mut reported_to = 0;
+    placed.retain(|(span, _)| {
+        let first_of_line = span.start >= reported_to;
+        if first_of_line {
+            let rest = text.as_bytes().iter().skip(span.start);
+            reported_to = span.start + 1 + rest.take_while(|byte| **byte != b'\n').count();
+        }
+        first_of_line
+    });
+    placed
+        .into_iter()
+        .map(|(span, message)| {
+            let written = text.get(span.clone()).unwrap_or_default().trim();
+            let issue = if message == DUPLICATE_KEY {
+                let message = format!("the key `{written}` is there twice");
+                Issue::error("task.key.duplicate", Pointer::default(), message, "a second time")
+                    .with_help("keep one of the two")
+            } else {
+                let message = format!("not TOML: {}", message.lines().collect::<Vec<_>>().join(", "));
+                Issue::error("task.toml.syntax", Pointer::default(), message, "here")
+            };
+            (span, issue)
+        })
+        .collect()
+}
+
+/// Finds everything that is wrong: the schema speaks of the form; then what is wrong in form is left out, and the
+/// checks speak of the rest.
+fn diagnose(document: &DeTable<'_>, origin: &Origin, backends: &[Manifest]) -> Vec<Issue> {
+    let mut issues = Vec::new();
+    let json = to_json(document, &mut issues);
+    let unreadable: BTreeSet<Pointer> = issues.iter().map(|issue| issue.at.clone()).collect();
+    issues.extend(
+        explain(&json, backends)
+            .into_iter()
+            .filter(|issue| !is_within_any(&issue.at, &unreadable)),
+    );
+
+    let wrong: BTreeSet<Pointer> = issues
+        .iter()
+        .filter(|issue| issue.missing.is_empty())
+        .flat_map(|issue| std::iter::once(&issue.at).chain(&issue.meant))
+        .filter(|place| !place.is_root())
+        .cloned()
+        .collect();
+    issues.retain(|issue| !issue.missing.iter().any(|place| wrong.contains(place)));
+    let known: BTreeSet<Pointer> = issues
+        .iter()
+        .flat_map(|issue| &issue.missing)
+        .chain(&wrong)
+        .cloned()
+        .collect();
+
+    if let Some(file) = read_rest(&json, &known) {
+        let mut meaning = Vec::new();
+        check(&file, &origin.base, &origin.task_name(), backends, &mut meaning);
+        let is_new = |issue: &Issue| {
+            !is_within_any(&issue.at, &wrong) && !issue.missing.iter().any(|place| known.contains(place))
+        };
+        issues.extend(meaning.into_iter().filter(is_new));
+    }
+    issues
+}
+
+/// Whether the place is one of these or in one of them.
+fn is_within_any(place: &Pointer, places: &BTreeSet<Pointer>) -> bool {
+    (0..=place.segments().len()).any(|length| places.contains(&place.cut(length)))
+}
+
+/// The file without the places that are wrong; if that is not enough, without the entries of tables that they are in.
+fn read_rest(json: &Value, wrong: &BTreeSet<Pointer>) -> Option<TaskFile> {
+    /// Steps to an entry of one of the tables.
+    const ENTRY: usize = 2;
+    [usize::MAX, ENTRY].into_iter().find_map(|depth| {
+        let mut rest = json.clone();
+        for place in wrong {
+            place.cut(depth).take_out(&mut rest);
+        }
+        TaskFile::deserialize(&rest).ok()
+    })
+}

@@ -1,0 +1,50 @@
+//! Durations and sizes as they are written in a task file.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+
+/// A duration: `30s`, `1h 30m`, `500ms`.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("`{text}` is not a duration: {error}"))
+}
+
+/// A size in bytes: `512MiB`, `1.5GB`, `4096`.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    match text.trim().parse::<ByteSize>() {
+        // The parser stops at the largest number where the product does not fit.
+        Ok(ByteSize(u64::MAX)) => Err(format!("`{text}` is more than 64 bits of bytes")),
+        Ok(ByteSize(bytes)) => Ok(bytes),
+        Err(_) => Err(format!("`{text}` is not a size")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_decimal_and_binary_units() {
+        assert_eq!(size("1GiB"), Ok(1 << 30));
+        assert_eq!(size("1 GB"), Ok(1_000_000_000));
+        assert_eq!(size("1.5KiB"), Ok(1536));
+        assert_eq!(size("4096"), Ok(4096));
+        for bad in ["", "GiB", "-1GiB", "1 GiX", "99999999999EiB", "1e400", "é"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        for bad in ["", "30", "-1s", "1 fortnight", "99999999999999999999s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}
