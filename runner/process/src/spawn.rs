@@ -1,0 +1,185 @@
+//! Starting a program.
+
+use std::ffi::{CString, OsStr, OsString, c_char};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::ptr;
+
+use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::process::Pid;
+
+use crate::command::Command;
+use crate::diagnose::failed_start;
+use crate::error::ProcessError;
+use crate::leader::Leader;
+use crate::mark::{MARK, Mark};
+use crate::platform::{self, Members};
+use crate::tree::Tree;
+
+/// Starts a program in a session and process group of its own.
+///
+/// The program is executed as it is: a file that is neither a program nor a script with a `#!` line is an error and
+/// is not given to a shell, as `execvp(3)` would.
+///
+/// The child is forked by the calling thread; see [`Command::die_with_parent`] for what hangs on that.
+///
+/// # Errors
+/// The program is not there ([`ProcessError::NotFound`]), cannot be executed ([`ProcessError::NotExecutable`]), the
+/// folder cannot be entered ([`ProcessError::WorkingFolder`]), or the system has no room for it.
+///
+/// # Panics
+/// Outside of a Tokio runtime with I/O, if a stream is piped.
+pub fn spawn(command: Command) -> Result<Tree, ProcessError> {
+    let Command {
+        program,
+        args,
+        env,
+        cwd,
+        stdin,
+        stdout,
+        stderr,
+        inherit,
+        die_with_parent,
+    } = command;
+    let start_error = |source| ProcessError::Start {
+        program: program.clone(),
+        source,
+    };
+    let mark = Mark::new().map_err(start_error)?;
+    let image = Image::new(&program, &args, &env, &mark)?;
+
+    let mut child = std::process::Command::new(&program);
+    child.current_dir(&cwd).stdin(stdin).stdout(stdout).stderr(stderr);
+    let parent = die_with_parent.then(rustix::process::getpid);
+    #[expect(
+        unsafe_code,
+        reason = "session, death signal and descriptors are set between fork and exec"
+    )]
+    // SAFETY: the closure runs in the forked child and does nothing but system calls on memory that was prepared
+    // before the fork: it neither allocates nor takes a lock, and an error is made from a bare error number.
+    unsafe {
+        child.pre_exec(move || become_program(&image, parent, &inherit));
+    }
+    let mut child = child
+        .spawn()
+        .map_err(|source| failed_start(&program, &cwd, source))?;
+
+    let pid = i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| start_error(io::Error::other("the process has no number")))?;
+    let mut tree = Tree::new(Leader::new(pid), Members::new(pid, mark));
+    tree.take_pipes(child.stdin.take(), child.stdout.take(), child.stderr.take())?;
+    Ok(tree)
+}
+
+/// The child's way from fork to exec; returns only if the program cannot be executed.
+fn become_program(image: &Image, parent: Option<Pid>, inherit: &[OwnedFd]) -> io::Result<()> {
+    rustix::process::setsid()?;
+    if let Some(parent) = parent {
+        platform::die_with_parent(parent)?;
+    }
+    platform::close_others_on_exec();
+    for descriptor in inherit {
+        fcntl_setfd(descriptor, FdFlags::empty())?;
+    }
+    Err(image.execute())
+}
+
+/// A program with its arguments and environment, laid out for `execve(2)`.
+struct Image {
+    program: CString,
+    args: Strings,
+    env: Strings,
+}
+
+impl Image {
+    fn new(
+        program: &Path,
+        args: &[OsString],
+        env: &[(OsString, OsString)],
+        mark: &Mark,
+    ) -> Result<Self, ProcessError> {
+        let invalid = |text: &OsStr, reason| ProcessError::InvalidText {
+            program: program.to_owned(),
+            text: text.to_string_lossy().into_owned(),
+            reason,
+        };
+        let c_string = |text: &OsStr, shown: &OsStr| {
+            CString::new(text.as_bytes()).map_err(|_| invalid(shown, "it has a NUL byte"))
+        };
+        let path = c_string(program.as_os_str(), program.as_os_str())?;
+        let mut arguments = vec![path.clone()];
+        for argument in args {
+            arguments.push(c_string(argument, argument)?);
+        }
+        let mut variables = Vec::with_capacity(env.len() + 1);
+        let marked = (OsStr::new(MARK), mark.value());
+        let given = env
+            .iter()
+            .map(|(name, value)| (name.as_os_str(), value.as_os_str()));
+        for (name, value) in given.filter(|(name, _)| !Mark::is_name(name)).chain([marked]) {
+            if name.is_empty() || name.as_bytes().contains(&b'=') {
+                return Err(invalid(name, "it is not the name of a variable"));
+            }
+            let mut variable = name.to_owned();
+            variable.push("=");
+            variable.push(value);
+            variables.push(c_string(&variable, name)?);
+        }
+        Ok(Self {
+            program: path,
+            args: Strings::new(arguments),
+            env: Strings::new(variables),
+        })
+    }
+
+    /// Becomes the program; returns why not.
+    #[expect(
+        unsafe_code,
+        reason = "there is no safe execve with an environment of one's own and without a shell"
+    )]
+    fn execute(&self) -> io::Error {
+        // SAFETY: all three are NUL-terminated strings, or arrays of such that end in a null pointer, and `self`
+        // owns them.
+        unsafe {
+            libc::execve(
+                self.program.as_ptr(),
+                self.args.pointers.as_ptr(),
+                self.env.pointers.as_ptr(),
+            )
+        };
+        io::Error::last_os_error()
+    }
+}
+
+/// Strings with an array of pointers to them, which ends in a null pointer.
+struct Strings {
+    _owned: Vec<CString>,
+    pointers: Vec<*const c_char>,
+}
+
+impl Strings {
+    fn new(strings: Vec<CString>) -> Self {
+        let pointers = strings
+            .iter()
+            .map(|string| string.as_ptr())
+            .chain([ptr::null()])
+            .collect();
+        Self {
+            _owned: strings,
+            pointers,
+        }
+    }
+}
+
+#[expect(unsafe_code, reason = "raw pointers are not Send by themselves")]
+// SAFETY: the pointers lead to the heap memory of strings that move along and are never changed.
+unsafe impl Send for Strings {}
+
+#[expect(unsafe_code, reason = "raw pointers are not Sync by themselves")]
+// SAFETY: nothing is ever written through the pointers.
+unsafe impl Sync for Strings {}

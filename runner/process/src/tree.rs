@@ -1,0 +1,182 @@
+//! A running program with everything that it started.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::error::ProcessError;
+use crate::leader::{Leader, Usage};
+use crate::pipe::{InputPipe, OutputPipe};
+use crate::platform::Members;
+
+/// How long to go on killing what does not die, as a process that waits for a dead disk.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often, and how many times, [`Tree::kill_now`] looks.
+const LOOK_INTERVAL: Duration = Duration::from_millis(1);
+const LOOKS: usize = 1000;
+
+/// A running program with everything that it started. Dropped before [`Tree::end`], it is killed.
+#[derive(Debug)]
+pub struct Tree {
+    leader: Leader,
+    members: Members,
+    stdin: Option<InputPipe>,
+    stdout: Option<OutputPipe>,
+    stderr: Option<OutputPipe>,
+    gone: bool,
+}
+
+impl Tree {
+    pub(crate) const fn new(leader: Leader, members: Members) -> Self {
+        Self {
+            leader,
+            members,
+            stdin: None,
+            stdout: None,
+            stderr: None,
+            gone: false,
+        }
+    }
+
+    pub(crate) fn take_pipes(
+        &mut self,
+        stdin: Option<ChildStdin>,
+        stdout: Option<ChildStdout>,
+        stderr: Option<ChildStderr>,
+    ) -> Result<(), ProcessError> {
+        let receiver = |pipe: OwnedFd| Receiver::from_owned_fd(pipe).map(OutputPipe::new);
+        let pipes = (|| {
+            Ok((
+                stdin.map(|pipe| Sender::from_owned_fd(pipe.into())).transpose()?,
+                stdout.map(|pipe| receiver(pipe.into())).transpose()?,
+                stderr.map(|pipe| receiver(pipe.into())).transpose()?,
+            ))
+        })();
+        (self.stdin, self.stdout, self.stderr) =
+            pipes.map_err(|source| self.watch_error("open the pipes of", source))?;
+        Ok(())
+    }
+
+    /// The number of the main process, which is also that of its session and its process group.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.leader.pid().as_raw_pid().unsigned_abs()
+    }
+
+    /// The writing end of standard input, once, if it is a pipe.
+    pub const fn take_stdin(&mut self) -> Option<InputPipe> {
+        self.stdin.take()
+    }
+
+    /// The reading end of standard output, once, if it is a pipe.
+    pub const fn take_stdout(&mut self) -> Option<OutputPipe> {
+        self.stdout.take()
+    }
+
+    /// The reading end of standard error, once, if it is a pipe.
+    pub const fn take_stderr(&mut self) -> Option<OutputPipe> {
+        self.stderr.take()
+    }
+
+    /// What the main process used; `None` before it was waited for.
+    #[must_use]
+    pub const fn usage(&self) -> Option<Usage> {
+        self.leader.usage()
+    }
+
+    /// Waits for the main process to end. What it started may live on until [`Tree::end`]. May be dropped and called
+    /// again.
+    ///
+    /// # Errors
+    /// Something else waited for the process, or it cannot be watched.
+    pub async fn wait(&mut self) -> Result<ExitStatus, ProcessError> {
+        self.leader
+            .wait()
+            .await
+            .map_err(|source| self.watch_error("wait for", source))
+    }
+
+    /// Sends a signal to the process group of the main process, as a terminal does.
+    pub fn signal(&self, signal: Signal) {
+        if self.leader.is_alive() || self.members.group().exists() {
+            self.members.group().signal(signal);
+        }
+    }
+
+    /// Ends everything: `SIGTERM` (and `SIGCONT`) to every member, `grace` to end by themselves, `SIGKILL` to what
+    /// is left, until nothing is. Cheap if the main process was waited for and left nothing behind.
+    ///
+    /// # Errors
+    /// The main process cannot be waited for, or does not die. Members that do not die within 5 seconds, or that
+    /// this user must not signal, are left with a warning in the log.
+    pub async fn end(&mut self, grace: Duration) -> Result<ExitStatus, ProcessError> {
+        if self.leader.is_alive() || !self.members.is_empty() {
+            self.members.signal(Signal::TERM);
+            self.members.signal(Signal::CONT);
+            // Whether all ended in time is seen by the look that follows, and so is an error of the wait.
+            drop(timeout(grace, self.emptied()).await);
+            self.kill().await;
+        }
+        let status = match timeout(PATIENCE, self.leader.wait()).await {
+            Ok(status) => status,
+            Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut)),
+        };
+        self.gone = true;
+        status.map_err(|source| self.watch_error("end", source))
+    }
+
+    async fn kill(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.members.kill(self.leader.is_alive()) {
+            if timeout_at(deadline, self.emptied()).await.is_err() {
+                tracing::warn!(pid = self.pid(), "members of the process tree do not die");
+                return;
+            }
+        }
+    }
+
+    async fn emptied(&mut self) {
+        let (status, ()) = tokio::join!(self.leader.wait(), self.members.emptied());
+        if let Err(error) = status {
+            tracing::debug!(pid = self.leader.pid().as_raw_pid(), %error, "main process not waited for");
+        }
+    }
+
+    /// Kills everything at once, and blocks the thread until it is dead, for a second at most. For where nothing can
+    /// be awaited; else [`Tree::end`].
+    pub fn kill_now(&mut self) {
+        for _ in 0..LOOKS {
+            let alive = self.leader.is_alive() && !matches!(self.leader.poll(), Ok(Some(_)) | Err(_));
+            if !alive && self.members.is_empty() {
+                break;
+            }
+            if !self.members.kill(alive) && !alive {
+                break;
+            }
+            std::thread::sleep(LOOK_INTERVAL);
+        }
+        self.gone = true;
+    }
+
+    fn watch_error(&self, action: &'static str, source: io::Error) -> ProcessError {
+        ProcessError::Watch {
+            action,
+            pid: self.pid(),
+            source,
+        }
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        if !self.gone {
+            self.kill_now();
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Building an environment at its final address.
+
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+use wrun_core::id::{Digest, EnvId, LockId, SpecId};
+use wrun_core::lock::PackageRef;
+
+use crate::environment::{Builder, CommitRecord, Environment, FORMAT, committed};
+use crate::error::StoreError;
+use crate::flight::{Flight, FlightKey};
+use crate::holder::host_name;
+use crate::layout;
+use crate::manifest::Manifest;
+use crate::root::{Keep, Root};
+use crate::seal::seal;
+use crate::store::Store;
+use crate::sync;
+use crate::trash;
+use crate::tree::Tree;
+
+/// The builder's part of a commit record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommitInfo {
+    /// The lock that was built.
+    pub lock_id: LockId,
+    /// The request that it was built for.
+    pub spec_id: SpecId,
+    /// The backend.
+    pub backend: String,
+    /// A name for people.
+    pub label: String,
+    /// How and with what it was built.
+    pub materialiser: Value,
+    /// How long the build took.
+    pub milliseconds: u64,
+    /// The packages.
+    pub packages: Vec<PackageRef>,
+}
+
+/// An environment that is being built. Nobody sees it before [`Build::commit`]; dropped without, it is deleted.
+#[derive(Debug)]
+pub struct Build {
+    root: Arc<Root>,
+    id: EnvId,
+    tree: Tree,
+    committed: bool,
+    /// The builder's lock: it must outlive the deletion of a build that is given up.
+    _flight: OwnedFd,
+}
+
+impl Store {
+    /// Begins to build an environment, under its own flight. What an earlier builder left is thrown away.
+    ///
+    /// # Errors
+    /// The flight is for something else, the environment is complete already, or its folder cannot be made.
+    pub fn begin(&self, flight: &Flight, id: &EnvId) -> Result<Build, StoreError> {
+        if !matches!(flight.key(), FlightKey::Env(held) if held == id) {
+            return Err(StoreError::WrongFlight {
+                id: id.clone(),
+                held: flight.key().to_string(),
+            });
+        }
+        if committed(&self.root, id)?.is_some() {
+            return Err(StoreError::AlreadyBuilt { id: id.clone() });
+        }
+        let held = flight
+            .inheritable_fd()
+            .map_err(self.root.error("hold the lock of", &layout::environment(id)))?;
+        trash::discard(&self.root, &layout::environment(id))?;
+        self.root.folder(&layout::prefix(id))?;
+        let tree = self.tree(id)?;
+        Ok(Build {
+            root: Arc::clone(&self.root),
+            id: id.clone(),
+            tree,
+            committed: false,
+            _flight: held,
+        })
+    }
+}
+
+impl Build {
+    /// The environment.
+    #[must_use]
+    pub const fn id(&self) -> &EnvId {
+        &self.id
+    }
+
+    /// The folder to build into, absolute: the environment's final address.
+    #[must_use]
+    pub fn prefix(&self) -> &Path {
+        self.tree.path()
+    }
+
+    /// The same folder as a capability.
+    #[must_use]
+    pub const fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// Makes the tree read-only, writes it through to the disk and makes it an environment.
+    ///
+    /// # Errors
+    /// The tree holds something that cannot be kept, or cannot be written through. It is deleted then.
+    pub fn commit(mut self, info: CommitInfo) -> Result<Environment, StoreError> {
+        let CommitInfo {
+            lock_id,
+            spec_id,
+            backend,
+            label,
+            materialiser,
+            milliseconds,
+            packages,
+        } = info;
+        let (dir, path) = (self.tree.dir(), self.tree.path());
+        seal(&self.root, dir, path)?;
+        let manifest = Manifest::of(&self.root, dir, path)?;
+        sync::tree(&self.root, dir, path)?;
+        let text = manifest.text();
+        let keep = Keep {
+            mode: 0o444,
+            durable: true,
+        };
+        self.root
+            .write(&layout::manifest(&self.id), text.as_bytes(), keep)?;
+        let record = CommitRecord {
+            format: FORMAT,
+            env_id: self.id.clone(),
+            lock_id,
+            spec_id,
+            backend,
+            label,
+            created_at: jiff::Timestamp::now(),
+            builder: Builder {
+                host: host_name(),
+                uid: rustix::process::geteuid().as_raw(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            materialiser,
+            milliseconds,
+            files: manifest.files,
+            bytes: manifest.bytes,
+            manifest_digest: Digest::of(text.as_bytes()),
+            packages,
+        };
+        // The folder of all environments first: the record must not outlive the name of the folder it is in.
+        let environments = self.root.folder(layout::ENVIRONMENTS)?;
+        sync::folder(&environments).map_err(self.root.error("write through", layout::ENVIRONMENTS))?;
+        self.root
+            .write_json(&layout::commit_record(&self.id), &record, keep)?;
+        self.committed = true;
+        Ok(Environment {
+            id: self.id.clone(),
+            prefix: PathBuf::from(self.tree.path()),
+            record,
+        })
+    }
+}
+
+impl Drop for Build {
+    fn drop(&mut self) {
+        if !self.committed
+            && let Err(error) = trash::discard(&self.root, &layout::environment(&self.id))
+        {
+            tracing::warn!(id = %self.id, %error, "a build that was given up could not be deleted");
+        }
+    }
+}

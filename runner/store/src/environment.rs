@@ -1,0 +1,129 @@
+//! Environments that are complete.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use cap_std::fs::{MetadataExt as _, OpenOptions, OpenOptionsExt as _};
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use wrun_core::id::{Digest, EnvId, LockId, SpecId};
+use wrun_core::lock::PackageRef;
+
+use crate::error::StoreError;
+use crate::layout;
+use crate::root::{Root, absent};
+use crate::store::Store;
+
+/// The format of commit records.
+pub(crate) const FORMAT: u32 = 1;
+
+/// How exact the time of the last use is; a use sooner after the one noted writes nothing.
+const USE_PRECISION: Duration = Duration::from_mins(5);
+
+/// Who built an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Builder {
+    /// The machine's name.
+    pub host: String,
+    /// The user's number.
+    pub uid: u32,
+    /// The version of `wrun`.
+    pub version: String,
+}
+
+/// What makes a tree an environment: written when everything else is in place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommitRecord {
+    /// The format of this record.
+    pub format: u32,
+    /// The environment.
+    pub env_id: EnvId,
+    /// The lock it was built from.
+    pub lock_id: LockId,
+    /// The request that it was built for first.
+    pub spec_id: SpecId,
+    /// The backend that built it.
+    pub backend: String,
+    /// A name for people.
+    pub label: String,
+    /// When it was complete.
+    pub created_at: jiff::Timestamp,
+    /// Who built it.
+    pub builder: Builder,
+    /// How and with what it was built.
+    pub materialiser: Value,
+    /// How long the build took.
+    pub milliseconds: u64,
+    /// Files in the tree, without folders and symbolic links.
+    pub files: u64,
+    /// Bytes in these files.
+    pub bytes: u64,
+    /// The digest of the manifest.
+    pub manifest_digest: Digest,
+    /// The packages.
+    pub packages: Vec<PackageRef>,
+}
+
+/// An environment that is complete.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Environment {
+    /// Its id.
+    pub id: EnvId,
+    /// Its tree; absolute.
+    pub prefix: PathBuf,
+    /// Its record.
+    pub record: CommitRecord,
+}
+
+/// The commit record of an environment, if it is complete.
+pub(crate) fn committed(root: &Root, id: &EnvId) -> Result<Option<CommitRecord>, StoreError> {
+    let record: Option<CommitRecord> = root.read_json(&layout::commit_record(id))?;
+    Ok(record.filter(|record| record.format == FORMAT && record.env_id == *id))
+}
+
+impl Store {
+    /// Notes that an environment was used now. A note of the last five minutes stands. What goes wrong here does not
+    /// matter to a run and is ignored.
+    pub fn touch(&self, id: &EnvId) {
+        if let Err(error) = touch(&self.root, id) {
+            tracing::debug!(%id, %error, "the time of last use was not noted");
+        }
+    }
+}
+
+/// When an environment was last used, if that was noted.
+pub(crate) fn last_use(root: &Root, id: &EnvId) -> Result<Option<jiff::Timestamp>, StoreError> {
+    let rel = layout::last_use(id);
+    let metadata = absent(root.dir().metadata(&rel)).map_err(root.error("look at", &rel))?;
+    Ok(metadata.and_then(|metadata| jiff::Timestamp::from_second(metadata.mtime()).ok()))
+}
+
+fn touch(root: &Root, id: &EnvId) -> Result<(), StoreError> {
+    if let Some(noted) = last_use(root, id)? {
+        // A clock that was set back gives a negative age: the note is then from the future and worth nothing.
+        let age = jiff::Timestamp::now().duration_since(noted);
+        if !age.is_negative() && age.unsigned_abs() < USE_PRECISION {
+            return Ok(());
+        }
+    }
+    let rel = layout::last_use(id);
+    let touch = || {
+        let file = root
+            .dir()
+            .open_with(&rel, OpenOptions::new().write(true).create(true).mode(0o600))?;
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        };
+        rustix::fs::futimens(
+            &file,
+            &Timestamps {
+                last_access: now,
+                last_modification: now,
+            },
+        )?;
+        Ok(())
+    };
+    touch().map_err(root.error("touch", &rel))
+}

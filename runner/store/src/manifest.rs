@@ -1,0 +1,198 @@
+//! The manifest of a tree: one line for each file, folder and symbolic link.
+//!
+//! A line is `mode size what path`: the mode in octal with the type bits, the size in bytes, for a file its SHA-256,
+//! for a symbolic link `->` and its target, for a folder `-`, and the path. Bytes that are not printable ASCII, and
+//! blanks and `%`, are written as `%` with two hexadecimal digits. Lines are sorted by path.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use cap_std::fs::{Dir, MetadataExt as _};
+use rustix::fs::OFlags;
+use sha2::{Digest as _, Sha256};
+use wrun_core::id::{Digest, EnvId};
+
+use crate::environment::committed;
+use crate::error::StoreError;
+use crate::layout;
+use crate::root::{Root, reading};
+use crate::store::Store;
+use crate::walk::{Entry, walk};
+
+/// Bytes read at a time.
+const CHUNK: usize = 128 * 1024;
+
+/// What a tree holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Manifest {
+    /// Lines by path.
+    lines: BTreeMap<String, String>,
+    /// Files, without folders and links.
+    pub(crate) files: u64,
+    /// Bytes in them.
+    pub(crate) bytes: u64,
+}
+
+impl Manifest {
+    /// Reads a whole tree.
+    pub(crate) fn of(root: &Root, tree: &Dir, path: &Path) -> Result<Self, StoreError> {
+        let mut manifest = Self::default();
+        let mut buffer = vec![0; CHUNK];
+        walk(root, tree, path, &mut |entry| {
+            let at = path.join(entry.rel);
+            let size = entry.metadata.size();
+            let what = if entry.metadata.is_dir() {
+                "-".to_owned()
+            } else if entry.metadata.is_symlink() {
+                let target = entry
+                    .folder
+                    .read_link_contents(entry.name)
+                    .map_err(root.error_at("read the link", &at))?;
+                format!("->{}", escaped(target.as_os_str().as_bytes()))
+            } else if entry.metadata.is_file() {
+                manifest.files += 1;
+                manifest.bytes += size;
+                digest(entry, &mut buffer)
+                    .map_err(root.error_at("read", &at))?
+                    .hex()
+            } else {
+                return Err(StoreError::SpecialFile { path: at });
+            };
+            // The size of a folder is a matter of the file system, not of its content.
+            let size = if entry.metadata.is_dir() { 0 } else { size };
+            let name = escaped(entry.rel.as_os_str().as_bytes());
+            let line = format!("{:o} {size} {what} {name}", entry.metadata.mode());
+            manifest.lines.insert(name, line);
+            Ok(())
+        })?;
+        Ok(manifest)
+    }
+
+    /// The content of the manifest's file.
+    pub(crate) fn text(&self) -> String {
+        self.lines.values().fold(String::new(), |mut text, line| {
+            text.push_str(line);
+            text.push('\n');
+            text
+        })
+    }
+
+    /// Reads the content of a manifest's file; lines only.
+    fn parse(text: &str) -> BTreeMap<String, String> {
+        text.lines()
+            .map(|line| {
+                (
+                    line.rsplit_once(' ').map_or(line, |(_, name)| name).to_owned(),
+                    line.to_owned(),
+                )
+            })
+            .collect()
+    }
+}
+
+fn digest(entry: &Entry<'_>, buffer: &mut [u8]) -> io::Result<Digest> {
+    let mut file = entry.folder.open_with(entry.name, &reading(OFlags::NOFOLLOW))?;
+    let mut hasher = Sha256::new();
+    loop {
+        match file.read(buffer) {
+            Ok(0) => return Ok(Digest::from_bytes(hasher.finalize().into())),
+            Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Writes bytes so that they contain no blank, no line break and nothing but ASCII.
+fn escaped(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len()), |mut text, byte| {
+            if byte.is_ascii_graphic() && *byte != b'%' {
+                text.push(char::from(*byte));
+            } else {
+                // Writing to a string does not fail.
+                let _ = write!(text, "%{byte:02x}");
+            }
+            text
+        })
+}
+
+/// How a path differs from its manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Difference {
+    /// It is gone.
+    Missing,
+    /// It was not there when the environment was complete.
+    Unexpected,
+    /// Its content, mode or target is another.
+    Changed,
+}
+
+/// A path that is not as it was when the environment was complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The path relative to the environment's folder, written as in the manifest: `prefix/...`, or `manifest`.
+    pub path: String,
+    /// How it differs.
+    pub difference: Difference,
+}
+
+impl Store {
+    /// Compares an environment with its manifest, byte by byte.
+    ///
+    /// # Errors
+    /// There is no such environment, or it cannot be read.
+    pub fn check_environment(&self, id: &EnvId) -> Result<Vec<Mismatch>, StoreError> {
+        let root = &*self.root;
+        let Some(record) = committed(root, id)? else {
+            return Err(StoreError::NoEnvironment { id: id.clone() });
+        };
+        let text = root.read(&layout::manifest(id))?;
+        let Some(text) = text.filter(|text| Digest::of(text) == record.manifest_digest) else {
+            return Ok(vec![Mismatch {
+                path: "manifest".to_owned(),
+                difference: Difference::Changed,
+            }]);
+        };
+        let expected = Manifest::parse(&String::from_utf8_lossy(&text));
+        let tree = self.tree(id)?;
+        let found = Manifest::of(root, tree.dir(), tree.path())?.lines;
+        let mut mismatches = Vec::new();
+        let mut note = |name: &str, difference| {
+            mismatches.push(Mismatch {
+                path: format!("prefix/{name}"),
+                difference,
+            });
+        };
+        for (name, line) in &expected {
+            match found.get(name) {
+                None => note(name, Difference::Missing),
+                Some(other) if other != line => note(name, Difference::Changed),
+                Some(_) => {}
+            }
+        }
+        for name in found.keys().filter(|name| !expected.contains_key(*name)) {
+            note(name, Difference::Unexpected);
+        }
+        Ok(mismatches)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_escaped_name_is_one_word_and_unlike_any_other(one: Vec<u8>, two: Vec<u8>) {
+            prop_assert!(escaped(&one).bytes().all(|byte| byte.is_ascii_graphic()));
+            prop_assert_eq!(escaped(&one) == escaped(&two), one == two);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Clearing away what killed processes left.
+
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use cap_std::fs::MetadataExt as _;
+use wrun_core::id::EnvId;
+
+use crate::artifact::{FLEETING, RESUMABLE};
+use crate::environment::committed;
+use crate::error::StoreError;
+use crate::flight::FlightKey;
+use crate::layout;
+use crate::lock_file::{self, Existing};
+use crate::root::absent;
+use crate::store::Store;
+use crate::trash;
+
+/// How long a download waits to be resumed.
+const KEEP_PARTIAL: Duration = Duration::from_hours(7 * 24);
+
+/// What a sweep cleared away.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Swept {
+    /// Scratch folders without an owner.
+    pub scratch: usize,
+    /// Environments that were never complete.
+    pub unfinished: usize,
+    /// Downloads that nobody resumed.
+    pub downloads: usize,
+    /// Things in the trash.
+    pub trash: usize,
+    /// What could not be cleared away, in words.
+    pub problems: Vec<String>,
+}
+
+impl Swept {
+    /// Counts one thing, or notes why it is still there.
+    fn note(&mut self, result: Result<bool, StoreError>, count: impl Fn(&mut Self) -> &mut usize) {
+        match result {
+            Ok(true) => *count(self) += 1,
+            Ok(false) => {}
+            Err(error) => self.problems.push(error.to_string()),
+        }
+    }
+}
+
+impl Store {
+    /// Clears away what nobody owns: scratch folders, builds and downloads of processes that are gone, and the trash.
+    /// What somebody holds a lock on is left alone, so this can be called at any time.
+    ///
+    /// # Errors
+    /// The folders cannot be listed. What cannot be removed is noted and left.
+    pub fn sweep(&self) -> Result<Swept, StoreError> {
+        let root = &*self.root;
+        let mut swept = Swept::default();
+        for name in root.names(layout::TEMPORARY)? {
+            swept.note(self.sweep_scratch(&name), |swept| &mut swept.scratch);
+        }
+        for id in self.ids()? {
+            swept.note(self.sweep_unfinished(&id), |swept| &mut swept.unfinished);
+        }
+        for name in root.names(layout::PARTIAL)? {
+            swept.note(self.sweep_partial(&name), |swept| &mut swept.downloads);
+        }
+        for name in root.names(layout::TRASH)? {
+            swept.note(trash::delete(root, name).map(|()| true), |swept| &mut swept.trash);
+        }
+        Ok(swept)
+    }
+
+    fn sweep_scratch(&self, entry: &OsStr) -> Result<bool, StoreError> {
+        let root = &*self.root;
+        let Some(name) = entry.to_str() else {
+            return Ok(false);
+        };
+        let Some(owned) = name.strip_suffix(".owner") else {
+            // An owner comes before its folder and goes after it.
+            return if root.exists(&layout::owner(name))? {
+                Ok(false)
+            } else {
+                trash::discard(root, &layout::temporary(name))
+            };
+        };
+        let Existing::Mine(_alone) = lock_file::attempt_existing(root, &layout::owner(owned))? else {
+            return Ok(false);
+        };
+        let found = trash::discard(root, &layout::temporary(owned))?;
+        root.remove_file(&layout::owner(owned))?;
+        Ok(found)
+    }
+
+    fn sweep_unfinished(&self, id: &EnvId) -> Result<bool, StoreError> {
+        let root = &*self.root;
+        if committed(root, id)?.is_some() {
+            return Ok(false);
+        }
+        let aside = {
+            let Some(_alone) = lock_file::attempt(root, &FlightKey::Env(id.clone()).lock())? else {
+                return Ok(false);
+            };
+            if committed(root, id)?.is_some() {
+                return Ok(false);
+            }
+            trash::set_aside(root, &layout::environment(id))?
+        };
+        match aside {
+            Some(name) => trash::delete(root, name).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn sweep_partial(&self, entry: &OsStr) -> Result<bool, StoreError> {
+        let root = &*self.root;
+        let Some(name) = entry.to_str() else {
+            return Ok(false);
+        };
+        let rel = layout::partial(name);
+        let Some(metadata) =
+            absent(root.dir().symlink_metadata(&rel)).map_err(root.error("look at", &rel))?
+        else {
+            return Ok(false);
+        };
+        let age = jiff::Timestamp::now()
+            .as_second()
+            .saturating_sub(metadata.mtime());
+        let old = u64::try_from(age).is_ok_and(|seconds| seconds > KEEP_PARTIAL.as_secs());
+        let worthless = name.ends_with(FLEETING) || (name.ends_with(RESUMABLE) && old);
+        if !worthless {
+            return Ok(false);
+        }
+        let Existing::Mine(_alone) = lock_file::attempt_existing(root, &rel)? else {
+            return Ok(false);
+        };
+        root.remove_file(&rel).map(|()| true)
+    }
+}

@@ -1,0 +1,73 @@
+//! Writing through to the disk.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cap_std::fs::Dir;
+use rustix::fs::{Mode, OFlags};
+
+use crate::error::StoreError;
+use crate::root::Root;
+use crate::walk::walk;
+
+/// Up to this many files and folders are written through one by one; `syncfs` also waits for what every other program
+/// wrote to the same file system, and pays off only for more.
+const FEW: usize = 32;
+
+/// Writes a folder's entries through.
+pub(crate) fn folder(dir: &Dir) -> io::Result<()> {
+    // A `Dir` may be an `O_PATH` descriptor, which `fsync` refuses.
+    let readable = rustix::fs::openat(
+        dir,
+        ".",
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    Ok(rustix::fs::fsync(readable)?)
+}
+
+/// Writes a whole tree through: data, names and modes.
+pub(crate) fn tree(root: &Root, tree: &Dir, path: &Path) -> Result<(), StoreError> {
+    let mut folders = vec![PathBuf::from(".")];
+    let mut files = Vec::new();
+    walk(root, tree, path, &mut |entry| {
+        if entry.metadata.is_dir() {
+            folders.push(entry.rel.to_path_buf());
+        } else if entry.metadata.is_file() {
+            files.push(entry.rel.to_path_buf());
+        }
+        Ok(())
+    })?;
+    if files.len() + folders.len() > FEW
+        && whole_file_system(tree).map_err(root.error_at("write through", path))?
+    {
+        return Ok(());
+    }
+    for rel in files {
+        let write = || tree.open(&rel)?.sync_all();
+        write().map_err(root.error_at("write through", &path.join(&rel)))?;
+    }
+    for rel in folders {
+        let write = || folder(&tree.open_dir(&rel)?);
+        write().map_err(root.error_at("write through", &path.join(&rel)))?;
+    }
+    Ok(())
+}
+
+/// Writes everything on the tree's file system through; `false` where there is no such call.
+#[cfg(target_os = "linux")]
+fn whole_file_system(tree: &Dir) -> io::Result<bool> {
+    let readable = rustix::fs::openat(
+        tree,
+        ".",
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    rustix::fs::syncfs(readable)?;
+    Ok(true)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn whole_file_system(_tree: &Dir) -> io::Result<bool> {
+    Ok(false)
+}

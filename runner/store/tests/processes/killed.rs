@@ -1,0 +1,162 @@
+//! Processes that are killed while they hold something.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use wrun_store::{FlightKey, Store, StoreError};
+
+use crate::roles::{Actor, alone, stay};
+use crate::support::{build, env_id, flight, fresh, info, spec_id};
+
+pub(crate) fn build_half(root: &Path) {
+    let store = Store::open(root).unwrap();
+    let id = env_id("x");
+    let _lease = store.lease(&id).unwrap();
+    let flight = flight(&store, &FlightKey::Env(id.clone())).unwrap();
+    let build = store.begin(&flight, &id).unwrap();
+    build.tree().write("half", b"half", false).unwrap();
+    let _scratch = store.scratch("half").unwrap();
+    flight.set_phase("installing");
+    stay();
+}
+
+pub(crate) fn hold_flight(root: &Path) {
+    let store = Store::open(root).unwrap();
+    let _flight = flight(&store, &FlightKey::Spec(spec_id("x"))).unwrap();
+    stay();
+}
+
+/// Starts a child that inherits a descriptor and reads its input to the end.
+#[expect(
+    clippy::zombie_processes,
+    reason = "the child is meant to outlive this process"
+)]
+fn start_heir(descriptor: OwnedFd) {
+    rustix::io::fcntl_setfd(&descriptor, rustix::io::FdFlags::empty()).unwrap();
+    Command::new("cat").spawn().unwrap();
+    drop(descriptor);
+}
+
+pub(crate) fn lease_for_a_child(root: &Path) {
+    let store = Store::open(root).unwrap();
+    let lease = store.lease(&env_id("x")).unwrap();
+    start_heir(lease.inheritable_fd().unwrap());
+    stay();
+}
+
+pub(crate) fn flight_for_a_child(root: &Path) {
+    let store = Store::open(root).unwrap();
+    let id = env_id("x");
+    let flight = flight(&store, &FlightKey::Env(id.clone())).unwrap();
+    let _build = store.begin(&flight, &id).unwrap();
+    start_heir(flight.inheritable_fd().unwrap());
+    stay();
+}
+
+#[test]
+fn a_builder_that_is_killed_leaves_no_environment_and_nothing_in_the_way() {
+    let _alone = alone();
+    let (_folder, store) = fresh();
+    let id = env_id("x");
+    let builder = Actor::start("build", store.root());
+    assert!(matches!(store.remove(&id), Err(StoreError::Busy { .. })));
+    let swept = store.sweep().unwrap();
+    assert_eq!((swept.unfinished, swept.scratch), (0, 0));
+    let lease = store.lease(&id).unwrap();
+    assert_eq!(lease.environment().unwrap(), None);
+    builder.kill();
+
+    assert_eq!(lease.environment().unwrap(), None);
+    let flight = store
+        .flight(&FlightKey::Env(id.clone()), &|| false, &mut |_| {})
+        .unwrap();
+    assert_eq!(flight.shared_failure(), None);
+    let build = store.begin(&flight, &id).unwrap();
+    assert_eq!(std::fs::read_dir(build.prefix()).unwrap().count(), 0);
+    build.tree().write("whole", b"whole", false).unwrap();
+    let environment = build.commit(info("x")).unwrap();
+    assert!(!environment.prefix.join("half").exists());
+    assert_eq!(store.sweep().unwrap().scratch, 1);
+    assert_eq!(std::fs::read_dir(store.root().join("tmp")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_a_killed_builder_left_is_swept() {
+    let _alone = alone();
+    let (_folder, store) = fresh();
+    Actor::start("build", store.root()).kill();
+    let swept = store.sweep().unwrap();
+    assert_eq!(
+        (swept.unfinished, swept.scratch, swept.problems.len()),
+        (1, 1, 0),
+        "{swept:?}"
+    );
+    assert!(!store.root().join(format!("v1/env/{}", env_id("x"))).exists());
+}
+
+#[test]
+fn one_process_waits_for_another_until_that_is_killed() {
+    let _alone = alone();
+    let (_folder, store) = fresh();
+    let holder = Actor::start("flight", store.root());
+    let pid = holder.id();
+    let mut holder = Some(holder);
+    let mut seen = Vec::new();
+    let flight = store
+        .flight(&FlightKey::Spec(spec_id("x")), &|| false, &mut |told| {
+            seen.push(told.pid);
+            if let Some(holder) = holder.take() {
+                holder.kill();
+            }
+        })
+        .unwrap();
+    assert_eq!(seen.first(), Some(&pid));
+    assert_eq!(flight.shared_failure(), None);
+}
+
+#[test]
+fn a_lease_lives_as_long_as_the_last_process_that_inherited_it() {
+    let _alone = alone();
+    let (_folder, store) = fresh();
+    let id = build(&store, "x").id;
+    let orphans = Actor::start("lease", store.root()).kill();
+    assert!(
+        matches!(store.remove(&id), Err(StoreError::Busy { .. })),
+        "its parent is dead, the child lives"
+    );
+    assert!(store.environments().unwrap()[0].in_use);
+    orphans.end();
+    // The child closes its output a moment before its other descriptors.
+    let begun = Instant::now();
+    while matches!(store.remove(&id), Err(StoreError::Busy { .. })) {
+        assert!(
+            begun.elapsed() < Duration::from_mins(1),
+            "the lease outlived everybody"
+        );
+        std::thread::yield_now();
+    }
+    assert_eq!(store.environments().unwrap(), []);
+}
+
+#[test]
+fn an_installer_that_lost_its_parent_keeps_the_next_builder_waiting() {
+    let _alone = alone();
+    let (_folder, store) = fresh();
+    let id = env_id("x");
+    let mut orphans = Some(Actor::start("install", store.root()).kill());
+    assert!(matches!(store.remove(&id), Err(StoreError::Building { .. })));
+    assert_eq!(store.sweep().unwrap().unfinished, 0);
+    let mut waited = false;
+    let flight = store
+        .flight(&FlightKey::Env(id.clone()), &|| false, &mut |_| {
+            waited = true;
+            if let Some(orphans) = orphans.take() {
+                orphans.end();
+            }
+        })
+        .unwrap();
+    assert!(waited);
+    store.begin(&flight, &id).unwrap();
+}
