@@ -1,0 +1,99 @@
+//! How pip is called.
+
+use std::time::Duration;
+
+use wrun_backend_python::index::Index;
+use wrun_backend_python::spec::BuildPolicy;
+use wrun_core::plan::{Piece, Place, Program, Run, SecretPart, SecretVariable, Word};
+
+use crate::PIP;
+use crate::understand::Understood;
+
+/// Resolving downloads packages, and may have to build them to learn what they need.
+pub(crate) const SOLVE_TIMEOUT: Duration = Duration::from_mins(15);
+
+/// Installing may have to compile a large package.
+pub(crate) const INSTALL_TIMEOUT: Duration = Duration::from_hours(1);
+
+/// Options of every `pip install`: no question is asked, nothing is drawn, and a server that does not answer is given
+/// up on soon.
+const QUIET: &[&str] = &[
+    "--disable-pip-version-check",
+    "--no-input",
+    "--no-color",
+    "--progress-bar",
+    "off",
+    "--no-warn-script-location",
+    "--root-user-action",
+    "ignore",
+    "--retries",
+    "2",
+    "--timeout",
+    "15",
+    "--cache-dir",
+];
+
+/// A run of pip under an interpreter, in the scratch folder. The interpreter takes no module from outside (`-I`).
+pub(crate) fn pip(understood: &Understood, interpreter: Program, args: Vec<Word>, timeout: Duration) -> Run {
+    let pip = Word(vec![Piece::Tool(PIP.to_owned()), Piece::Text("/pip".to_owned())]);
+    let args = ["-I".into(), pip].into_iter().chain(args).collect();
+    let network = true;
+    let (env, secrets) = environment(understood);
+    Run { program: interpreter, args, env, secrets, cwd: Place::scratch(""), network, timeout }
+}
+
+/// A run of an interpreter itself.
+pub(crate) fn python(interpreter: Program, args: Vec<Word>, timeout: Duration) -> Run {
+    let args = std::iter::once("-I".into()).chain(args).collect();
+    let (env, secrets) = (Vec::new(), Vec::new());
+    Run { program: interpreter, args, env, secrets, cwd: Place::scratch(""), network: false, timeout }
+}
+
+/// `install` with its options.
+pub(crate) fn install(understood: &Understood) -> Vec<Word> {
+    let mut args: Vec<Word> = vec!["install".into()];
+    args.extend(QUIET.iter().copied().map(Word::from));
+    args.push(Place::downloads("pip").into());
+    for page in &understood.gathered.link_pages {
+        args.extend(["--find-links".into(), page.as_str().into()]);
+    }
+    for place in understood.gathered.link_places() {
+        args.extend(["--find-links".into(), Place::scratch(place).into()]);
+    }
+    if let Some(instant) = &understood.exclude_newer {
+        args.extend(["--uploaded-prior-to".into(), instant.as_str().into()]);
+    }
+    match &understood.gathered.build {
+        BuildPolicy::Anything => {}
+        BuildPolicy::Nothing => args.extend(["--only-binary".into(), ":all:".into()]),
+        BuildPolicy::Except(names) => {
+            args.extend(names.iter().flat_map(|name| ["--only-binary".into(), name.as_str().into()]));
+        }
+    }
+    args
+}
+
+/// Variables: no configuration of the machine, and the indexes. Those are variables, not options, since anybody can
+/// see the options of a process, and an address of an index may carry a credential.
+fn environment(understood: &Understood) -> (Vec<(String, Word)>, Vec<SecretVariable>) {
+    let mut env: Vec<(String, Word)> =
+        [("PIP_CONFIG_FILE", "/dev/null"), ("NO_COLOR", "1"), ("GIT_TERMINAL_PROMPT", "0")]
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into();
+    let mut secrets = Vec::new();
+    let (default, others): (Vec<&Index>, Vec<&Index>) =
+        understood.gathered.indexes.iter().partition(|index| index.default);
+    for (name, indexes) in [("PIP_INDEX_URL", default), ("PIP_EXTRA_INDEX_URL", others)] {
+        let with_credentials = indexes.iter().find_map(|index| index.credentials.clone());
+        let urls = indexes.iter().map(|index| index.url.to_string());
+        if let Some(credential) = with_credentials {
+            let credentials = indexes.iter().map(|index| index.credentials.clone());
+            let part = SecretPart::Urls(urls.zip(credentials).collect());
+            secrets.push(SecretVariable { name: name.to_owned(), credential, part });
+        } else if !indexes.is_empty() {
+            env.push((name.to_owned(), urls.collect::<Vec<_>>().join(" ").into()));
+        }
+    }
+    env.extend(understood.spec.variables.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+    (env, secrets)
+}

@@ -1,0 +1,88 @@
+//! Building a lock: an environment without pip, filled by a pip that stands beside it.
+
+use wrun_backend_python::markers::PYTHON;
+use wrun_backend_python::source::{Source, check_unchanged, with_copies};
+use wrun_core::backend::Request;
+use wrun_core::lock::Lock;
+use wrun_core::plan::{Action, Check, InstallPlan, Place, Program, Run, Step, Word};
+use wrun_core::problem::Problem;
+
+use crate::understand::{Understood, check_venv};
+use crate::{command, lock};
+
+/// Raised whenever the same lock may be built into another tree.
+pub(crate) const REVISION: u32 = 1;
+
+/// Compiles everything to bytecode that is valid whatever the times of files are (PEP 552). What does not compile is
+/// passed over, as pip does: packages hold templates that only look like modules.
+const COMPILE: &str = "\
+import compileall, py_compile, sys
+mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+def compile_all(workers):
+    compileall.compile_dir(sys.argv[1], quiet=2, workers=workers, invalidation_mode=mode)
+try:
+    compile_all(0)
+except OSError:
+    compile_all(1)
+";
+
+/// The steps that build a lock.
+pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Problem> {
+    let understood = Understood::of(request)?;
+    check_venv(request)?;
+    let (packages, sources) = lock::read(lock)?;
+    check_unchanged(&sources, &request.inputs)?;
+    let interpreter = || Program::Place(Place::prefix("bin/python"));
+    let mut steps = Steps::default();
+    let mut make: Vec<Word> = ["-m", "venv", "--without-pip"].map(Word::from).into();
+    make.push(Place::prefix("").into());
+    let make = command::python(Program::Tool(PYTHON.to_owned()), make, command::INSTALL_TIMEOUT);
+    steps.push("make the environment", 1, Action::Run(make));
+    let (checked, unchecked): (Vec<_>, Vec<_>) = packages.iter().partition(|package| package.has_digest());
+    for (list, file, hashes) in [(checked, "locked.txt", true), (unchecked, "locked-sources.txt", false)] {
+        if list.is_empty() {
+            continue;
+        }
+        let content: String = list.iter().map(|package| package.line() + "\n").collect();
+        steps.push(
+            "write the lock",
+            1,
+            Action::Write { to: Place::scratch(file), content, executable: false },
+        );
+        let label = format!("install {} package{}", list.len(), if list.len() == 1 { "" } else { "s" });
+        steps.push(&label, 20, Action::Run(install(&understood, file, hashes, &sources)));
+    }
+    let mut checks = vec![Check::Exists(Place::prefix("bin/python"))];
+    if !packages.is_empty() {
+        let compile: Vec<Word> = vec!["-c".into(), COMPILE.into(), Place::prefix("lib").into()];
+        let compile = command::python(interpreter(), compile, command::INSTALL_TIMEOUT);
+        steps.push("compile to bytecode", 5, Action::Run(compile));
+        let mut run =
+            command::pip(&understood, interpreter(), vec!["check".into(), "--disable-pip-version-check".into()], command::SOLVE_TIMEOUT);
+        run.network = false;
+        run.secrets = Vec::new();
+        checks.push(Check::Succeeds { label: "packages go together".to_owned(), run });
+    }
+    Ok(InstallPlan { steps: steps.0, checks, estimated_bytes: None })
+}
+
+fn install(understood: &Understood, file: &str, hashes: bool, sources: &[Source]) -> Run {
+    let mut args = command::install(understood);
+    args.extend(["--no-deps", "--no-compile", "-r", file].map(Word::from));
+    if hashes {
+        args.push("--require-hashes".into());
+    }
+    let interpreter = Program::Place(Place::prefix("bin/python"));
+    with_copies(command::pip(understood, interpreter, args, command::INSTALL_TIMEOUT), sources)
+}
+
+/// Steps that follow one after the other.
+#[derive(Debug, Default)]
+struct Steps(Vec<Step>);
+
+impl Steps {
+    fn push(&mut self, label: &str, weight: u16, action: Action) {
+        let after = self.0.len().checked_sub(1).into_iter().collect();
+        self.0.push(Step { label: label.to_owned(), weight, after, action });
+    }
+}

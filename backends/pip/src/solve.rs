@@ -1,0 +1,80 @@
+//! Asking pip for a resolution, and understanding what it answers.
+
+use wrun_backend_python::failure;
+use wrun_backend_python::markers::PYTHON;
+use wrun_backend_python::source::with_copies;
+use wrun_core::backend::{Request, Solve};
+use wrun_core::plan::{Program, Word};
+use wrun_core::problem::Problem;
+use wrun_core::question::{Answer, Exchange, Question};
+
+use crate::understand::{Understood, check_venv};
+use crate::{PIP, command, explain, lock};
+
+/// The report of a resolution, in the scratch folder.
+const REPORT: &str = "wrun-report.json";
+
+/// pip says why an index failed in its log only.
+const LOG: &str = "wrun-pip.log";
+
+/// One round: asks pip, or reads its answer.
+pub(crate) fn solve(request: &Request, transcript: &[Exchange]) -> Result<Solve, Problem> {
+    let understood = Understood::of(request)?;
+    match transcript.last() {
+        None if understood.gathered.is_empty() => Ok(Solve::Done(lock::empty(request)?)),
+        None => {
+            check_venv(request)?;
+            Ok(Solve::Ask(vec![question(request, &understood)?]))
+        }
+        Some(exchange) => answer(request, &understood, &exchange.answer),
+    }
+}
+
+fn question(request: &Request, understood: &Understood) -> Result<Question, Problem> {
+    let gathered = &understood.gathered;
+    let mut args = command::install(understood);
+    args.extend(
+        ["--dry-run", "--ignore-installed", "--quiet", "--report", REPORT, "--log", LOG, "-r", "wrun.in"]
+            .map(Word::from),
+    );
+    let mut files = vec![("wrun.in".to_owned(), gathered.file(&gathered.requirements))];
+    if !gathered.constraints.is_empty() {
+        args.extend(["-c", "wrun-constraints.txt"].map(Word::from));
+        files.push(("wrun-constraints.txt".to_owned(), gathered.file(&gathered.constraints)));
+    }
+    if gathered.require_hashes {
+        args.push("--require-hashes".into());
+    }
+    if understood.prerelease() {
+        args.push("--pre".into());
+    }
+    let run = command::pip(understood, Program::Tool(PYTHON.to_owned()), args, command::SOLVE_TIMEOUT);
+    let count = gathered.requirements.len();
+    Ok(Question::Tool {
+        label: format!("resolve {count} requirement{}", if count == 1 { "" } else { "s" }),
+        run: with_copies(run, &gathered.sources(&request.inputs)?),
+        files,
+        outputs: vec![REPORT.to_owned(), LOG.to_owned()],
+    })
+}
+
+fn answer(request: &Request, understood: &Understood, answer: &Answer) -> Result<Solve, Problem> {
+    match answer {
+        Answer::Tool { exit, stdout: _, stderr, outputs } => {
+            let output = |name: &str| outputs.iter().find(|(path, _)| path == name).map(|(_, text)| text.as_str());
+            match (exit, output(REPORT)) {
+                (Some(0), Some(report)) => Ok(Solve::Done(lock::from_report(request, understood, report)?)),
+                (Some(0), None) => Err(Problem::failed(
+                    "pip.report.missing",
+                    "pip said that it resolved everything, and wrote no report",
+                )),
+                _ => Err(explain::problem(understood, *exit, stderr, output(LOG).unwrap_or_default())),
+            }
+        }
+        Answer::Refused { refusal, message } => Err(failure::refused(PIP, *refusal, message)),
+        Answer::Http { .. } => Err(Problem::failed("pip.answer.unasked", "the host answered what was not asked")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,342 @@
+//! What the output of a package manager means.
+//!
+//! pip and uv say what went wrong in words only, so words are what is looked for. Both say the same of a server, since
+//! both pass on what HTTP, TLS and the system say.
+
+use wrun_core::problem::{Advice, Problem, StepFailure};
+use wrun_core::question::Refusal;
+
+use crate::index::Index;
+use crate::redact;
+
+/// Why a package manager failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A file is not what its digest says.
+    HashMismatch,
+    /// The disk or the quota is full.
+    DiskFull,
+    /// There is no `git`.
+    NoGit,
+    /// A package could not be built from source.
+    Build,
+    /// The server wants a user name and a password.
+    Unauthorized,
+    /// The server refuses whoever asks.
+    Forbidden,
+    /// The server's certificate is not trusted.
+    Certificate,
+    /// The server is reached without encryption.
+    Insecure,
+    /// The name of the server is not known.
+    UnknownHost,
+    /// Nothing listens at the server's port.
+    Refused,
+    /// The server does not answer.
+    Timeout,
+    /// The connection broke off.
+    Interrupted,
+    /// The server failed.
+    Server,
+    /// No set of versions fits.
+    Unsatisfiable,
+    /// The server does not have it.
+    NotFound,
+}
+
+/// Words, in lower case, and what they mean; the first that is found counts. What builds print may hold any of the
+/// words below `Build`, and what resolvers say comes with the reason of an index.
+const WORDS: &[(Cause, &[&str])] = &[
+    (Cause::HashMismatch, &["hash mismatch", "do not match the hashes"]),
+    (Cause::DiskFull, &["no space left on device", "disk quota exceeded"]),
+    (Cause::NoGit, &["git executable not found", "cannot find command 'git'"]),
+    (
+        Cause::Build,
+        &["build backend returned an error", "metadata-generation-failed", "failed-wheel-build-for-install"],
+    ),
+    (Cause::Unauthorized, &["401 unauthorized", "401 client error", "http error 401", "could not read username", "authentication failed for"]),
+    (Cause::Forbidden, &["403 forbidden", "403 client error", "http error 403"]),
+    (
+        Cause::Certificate,
+        &["invalid peer certificate", "certificate_verify_failed", "problem confirming the ssl certificate", "server certificate verification failed"],
+    ),
+    (Cause::Insecure, &["is not a trusted or secure host"]),
+    (
+        Cause::UnknownHost,
+        &["dns error", "name or service not known", "nodename nor servname", "failed to resolve", "name resolution", "could not resolve host"],
+    ),
+    (Cause::Refused, &["connection refused"]),
+    (Cause::Timeout, &["timed out"]),
+    (Cause::Interrupted, &["connection reset", "connection closed", "remote end closed", "incompleteread"]),
+    (Cause::Server, &["http status server error", "too many 50", "server error: "]),
+    (Cause::Build, &["failed to build", "failed building wheel", "subprocess-exited-with-error"]),
+    (
+        Cause::Unsatisfiable,
+        &["no solution found", "no matching distribution found", "resolutionimpossible", "could not find a version"],
+    ),
+    (Cause::NotFound, &["404 not found", "404 client error", "http error 404"]),
+];
+
+/// A failure that was understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Why.
+    pub cause: Cause,
+    /// The address that it is about, without user information.
+    pub address: Option<String>,
+}
+
+/// How far from the words that tell a cause its address may be, in bytes.
+const ADDRESS_REACH: usize = 400;
+
+/// What the output means, if it is known. White space does not count, since some versions break lines anywhere.
+#[must_use]
+pub fn classify(output: &str) -> Option<Failure> {
+    let text = output.split_whitespace().collect::<Vec<_>>().join(" ");
+    let lower = text.to_ascii_lowercase();
+    let (cause, position) = WORDS.iter().find_map(|(cause, words)| {
+        words.iter().filter_map(|word| lower.find(word)).min().map(|position| (*cause, position))
+    })?;
+    let (before, after) = text.split_at_checked(position)?;
+    let near = before.get(text.floor_char_boundary(position.saturating_sub(ADDRESS_REACH))..).unwrap_or_default();
+    let address = near
+        .rfind("https://")
+        .max(near.rfind("http://"))
+        .and_then(|start| near.get(start..))
+        .or_else(|| after.find("http").filter(|start| *start < ADDRESS_REACH).and_then(|start| after.get(start..)))
+        .and_then(address_at_start);
+    Some(Failure { cause, address })
+}
+
+fn address_at_start(text: &str) -> Option<String> {
+    let scheme = ["https://", "http://"].iter().find(|scheme| text.starts_with(**scheme))?;
+    let end = text.find(|letter: char| letter.is_whitespace() || "'\"`)>,".contains(letter)).unwrap_or(text.len());
+    let address = text.get(..end)?.trim_end_matches(['.', ':']);
+    (address.len() > scheme.len()).then(|| redact::strip(address))
+}
+
+impl Failure {
+    /// The stable code, for instance `uv.index.unauthorized`.
+    #[must_use]
+    pub fn code(&self, backend: &str) -> String {
+        let topic = match self.cause {
+            Cause::HashMismatch => "hash.mismatch",
+            Cause::DiskFull => "disk.full",
+            Cause::NoGit => "git.missing",
+            Cause::Build => "build.failed",
+            Cause::Unauthorized => "index.unauthorized",
+            Cause::Forbidden => "index.forbidden",
+            Cause::Certificate => "index.certificate",
+            Cause::Insecure => "index.insecure",
+            Cause::UnknownHost => "index.unknown-host",
+            Cause::Refused => "index.refused",
+            Cause::Timeout => "index.timeout",
+            Cause::Interrupted => "index.interrupted",
+            Cause::Server => "index.server",
+            Cause::Unsatisfiable => "unsatisfiable",
+            Cause::NotFound => "index.not-found",
+        };
+        format!("{backend}.{topic}")
+    }
+
+    /// What happened, in words.
+    #[must_use]
+    pub fn message(&self) -> String {
+        let server = self.address.as_deref().map_or_else(|| "the package index".to_owned(), |url| format!("`{url}`"));
+        match self.cause {
+            Cause::HashMismatch => "a file is not what its digest says".to_owned(),
+            Cause::DiskFull => "there is no space left on the disk".to_owned(),
+            Cause::NoGit => "a package comes from a Git repository, and there is no `git`".to_owned(),
+            Cause::Build => "a package could not be built from its source".to_owned(),
+            Cause::Unauthorized => format!("{server} wants a user name and a password (401)"),
+            Cause::Forbidden => format!("{server} refuses this user (403)"),
+            Cause::Certificate => format!("the certificate of {server} is not trusted"),
+            Cause::Insecure => format!("{server} is reached without encryption, which pip refuses"),
+            Cause::UnknownHost => format!("the host of {server} is not known"),
+            Cause::Refused => format!("{server} refuses connections"),
+            Cause::Timeout => format!("{server} does not answer"),
+            Cause::Interrupted => format!("{server} broke off the connection"),
+            Cause::Server => format!("{server} failed (5xx)"),
+            Cause::Unsatisfiable => "no set of versions fits".to_owned(),
+            Cause::NotFound => format!("{server} is not there (404)"),
+        }
+    }
+
+    /// What to do. `indexes` are those of the request, if it is known.
+    #[must_use]
+    pub fn help(&self, indexes: &[Index]) -> String {
+        match self.cause {
+            Cause::HashMismatch => {
+                "solve again with `--refresh`; if it stays, the file was changed on its server: do not use it"
+            }
+            Cause::DiskFull => "free some space, for instance with `wrun cache gc`",
+            Cause::NoGit => "install git, or use a released version of the package",
+            Cause::Build => {
+                "what the build said is below; often a compiler or a header is missing, or the package has no wheel for this \
+                 version of Python: try another one with `python = \"3.12\"`"
+            }
+            Cause::Unauthorized | Cause::Forbidden => return self.credential_help(indexes),
+            Cause::Certificate => {
+                "if the index has a certificate of your own authority, set `SSL_CERT_FILE` to the file with that authority's \
+                 certificate"
+            }
+            Cause::Insecure => "use the `https://` address of the index",
+            Cause::UnknownHost => "check the spelling of the address, and whether this machine has a network",
+            Cause::Refused => "check the port of the address, and whether the server runs",
+            Cause::Timeout | Cause::Interrupted | Cause::Server => {
+                "try again later; behind a proxy, set `HTTPS_PROXY`"
+            }
+            Cause::Unsatisfiable => UNSATISFIABLE_HELP,
+            Cause::NotFound => "check the address of the index: it commonly ends with `/simple`",
+        }
+        .to_owned()
+    }
+
+    fn credential_help(&self, indexes: &[Index]) -> String {
+        let asked = self.address.as_deref().and_then(|url| indexes.iter().find(|index| index.serves(url)));
+        let name = asked.and_then(|index| index.credentials.as_deref());
+        match name {
+            Some(name) => format!(
+                "set `{}` and `{}` to a user name and a password or token that the index accepts",
+                Index::credential_variable(name, "USERNAME"),
+                Index::credential_variable(name, "PASSWORD"),
+            ),
+            None => "give the index `credentials = \"name\"` and set `WRUN_INDEX_NAME_USERNAME` and \
+                     `WRUN_INDEX_NAME_PASSWORD`"
+                .to_owned(),
+        }
+    }
+
+    /// Whether the same may work when tried again.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self.cause, Cause::Timeout | Cause::Interrupted | Cause::Server | Cause::Refused)
+    }
+
+    /// As a problem of solving. `explanation` are the tool's own words.
+    #[must_use]
+    pub fn problem(&self, backend: &str, indexes: &[Index], explanation: &str) -> Problem {
+        let code = self.code(backend);
+        let help = Some(self.help(indexes));
+        let explanation = redact::strip(explanation.trim());
+        if self.cause == Cause::Unsatisfiable {
+            let message = if explanation.is_empty() { self.message() } else { explanation };
+            return Problem::Unsatisfiable { code, message, help };
+        }
+        let shown = matches!(self.cause, Cause::Build | Cause::HashMismatch) && !explanation.is_empty();
+        let message = if shown { format!("{}\n{explanation}", self.message()) } else { self.message() };
+        Problem::Failed { code, message, help }
+    }
+}
+
+/// What to do when no set of versions fits.
+pub const UNSATISFIABLE_HELP: &str = "check the spelling of the name; ask for other versions, or another Python with \
+     `python = \"3.12\"`; a package of a private index needs that index under `indexes`";
+
+/// What a refusal of the host means for a solve.
+#[must_use]
+pub fn refused(backend: &str, refusal: Refusal, message: &str) -> Problem {
+    let (topic, help) = match refusal {
+        Refusal::Cancelled => return Problem::Cancelled,
+        Refusal::Offline => ("offline", "run once without `--offline`, or give a lock with `--locked`"),
+        Refusal::TimedOut => ("timeout", "try again later; an index that never answers can be left out of `indexes`"),
+        Refusal::TooLarge => ("output.too-large", "ask for fewer packages in one environment"),
+        Refusal::Unreachable => ("index.unreachable", "check the addresses of the indexes, and the network"),
+    };
+    Problem::Failed {
+        code: format!("{backend}.{topic}"),
+        message: redact::strip(message),
+        help: Some(help.to_owned()),
+    }
+}
+
+/// What a failed step of a plan means.
+#[must_use]
+pub fn advice(backend: &str, failure: &StepFailure) -> Advice {
+    if let Some(refusal) = failure.refusal {
+        let problem = refused(backend, refusal, &format!("`{}` was not done: {}", failure.label, reason(refusal)));
+        return Advice {
+            code: problem.code().to_owned(),
+            message: problem.to_string(),
+            help: problem.help().map(str::to_owned),
+            retry: refusal == Refusal::Unreachable,
+        };
+    }
+    match classify(&failure.output) {
+        Some(known) => Advice {
+            code: known.code(backend),
+            message: known.message(),
+            help: Some(known.help(&[])),
+            retry: known.is_transient(),
+        },
+        None => Advice {
+            code: format!("{backend}.step.failed"),
+            message: format!("`{}` failed{}", failure.label, exit_words(failure.exit)),
+            help: Some("what it said is below".to_owned()),
+            retry: false,
+        },
+    }
+}
+
+const fn reason(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::Offline => "it needs the network, and the run is offline",
+        Refusal::TimedOut => "it took too long",
+        Refusal::TooLarge => "what it said is too large",
+        Refusal::Unreachable => "the host could not be reached",
+        Refusal::Cancelled => "it was cancelled",
+    }
+}
+
+/// How a program ended, in words.
+#[must_use]
+pub fn exit_words(exit: Option<i32>) -> String {
+    exit.map_or_else(|| ": a signal ended it".to_owned(), |code| format!(" with exit code {code}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn builds_may_print_anything() {
+        let output = "error: Failed to build `x`\n cause: The build backend returned an error\n [stderr]\n Connection refused";
+        assert_eq!(classify(output).unwrap().cause, Cause::Build);
+    }
+
+    #[test]
+    fn the_credential_that_is_missing_is_named() {
+        let failure = classify("error: http://127.0.0.1:8399/auth/x: 401 Unauthorized").unwrap();
+        let index = Index {
+            name: Some("corp".to_owned()),
+            url: "http://127.0.0.1:8399/auth".parse().unwrap(),
+            credentials: Some("corp".to_owned()),
+            default: true,
+        };
+        assert!(failure.help(&[index]).contains("`WRUN_INDEX_CORP_PASSWORD`"));
+        assert!(failure.help(&[]).contains("credentials"));
+    }
+
+    #[test]
+    fn only_the_network_is_tried_again() {
+        let step = |output: &str| StepFailure {
+            label: "install".to_owned(),
+            exit: Some(1),
+            refusal: None,
+            output: output.to_owned(),
+        };
+        assert!(advice("uv", &step("operation timed out")).retry);
+        assert!(!advice("uv", &step("Hash mismatch for `x`")).retry);
+        assert!(!advice("uv", &step("401 Unauthorized")).retry);
+        assert_eq!(advice("uv", &step("who knows")).code, "uv.step.failed");
+    }
+
+    proptest! {
+        #[test]
+        fn no_output_panics(output in "(?s).*") {
+            let _ = classify(&output);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Parts of a spec, and how a spec is read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use wrun_core::canon::Canon;
+use wrun_core::diagnostic::{Finding, Severity, suggestion};
+use wrun_core::problem::Problem;
+
+/// One file, or several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected a file name or a list of file names")]
+pub enum Files {
+    /// One file: `"requirements.txt"`.
+    One(String),
+    /// Several: `["requirements.txt", "more.txt"]`.
+    Many(Vec<String>),
+}
+
+impl Files {
+    /// The file names, with the pointer to each below `at`.
+    #[must_use]
+    pub fn entries(&self, at: &str) -> Vec<(String, &str)> {
+        match self {
+            Self::One(file) => vec![(at.to_owned(), file.as_str())],
+            Self::Many(files) => {
+                files.iter().enumerate().map(|(index, file)| (format!("{at}/{index}"), file.as_str())).collect()
+            }
+        }
+    }
+}
+
+/// Whether source distributions may be built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected true, false or a list of package names")]
+pub enum NoBuild {
+    /// `true`: only wheels. `false`: both.
+    All(bool),
+    /// Only wheels of these packages.
+    Packages(Vec<String>),
+}
+
+/// What is never built from source, with names normalised (PEP 503).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum BuildPolicy {
+    /// Everything may be built.
+    #[default]
+    Anything,
+    /// These are not built.
+    Except(BTreeSet<String>),
+    /// Nothing is built.
+    Nothing,
+}
+
+impl BuildPolicy {
+    /// What the spec says.
+    #[must_use]
+    pub fn new(no_build: Option<&NoBuild>) -> Self {
+        match no_build {
+            None | Some(NoBuild::All(false)) => Self::Anything,
+            Some(NoBuild::All(true)) => Self::Nothing,
+            Some(NoBuild::Packages(names)) => Self::Anything.and(names.iter().map(String::as_str)),
+        }
+    }
+
+    /// The same, and these are not built either; `:all:` stands for every package, as in pip.
+    #[must_use]
+    pub fn and<'a>(self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().fold(self, |policy, name| match policy {
+            Self::Nothing => Self::Nothing,
+            _ if name == ":all:" => Self::Nothing,
+            Self::Anything => Self::Except(BTreeSet::from([normalised_name(name)])),
+            Self::Except(mut names) => {
+                names.insert(normalised_name(name));
+                Self::Except(names)
+            }
+        })
+    }
+
+    /// As part of a key; absent if everything may be built.
+    #[must_use]
+    pub fn canon(&self) -> Option<Canon> {
+        match self {
+            Self::Anything => None,
+            Self::Except(names) => Some(Canon::set(names.iter().map(Canon::text))),
+            Self::Nothing => Some(Canon::Bool(true)),
+        }
+    }
+}
+
+/// A project's name in normal form (PEP 503): lower case, with runs of `-`, `_` and `.` as one `-`.
+#[must_use]
+pub fn normalised_name(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for letter in name.trim().chars() {
+        if matches!(letter, '-' | '_' | '.') {
+            if !out.ends_with('-') {
+                out.push('-');
+            }
+        } else {
+            out.push(letter.to_ascii_lowercase());
+        }
+    }
+    out
+}
+
+/// Whether versions before a release are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prerelease {
+    /// They are taken like any other.
+    Allow,
+    /// They are never taken.
+    Disallow,
+}
+
+impl Prerelease {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Disallow => "disallow",
+        }
+    }
+}
+
+/// A spec from its JSON, or everything that is wrong with its form: each unknown key and each wrong type at its own
+/// place. Every field of `T` must have a default.
+///
+/// # Errors
+/// [`Problem::Invalid`].
+pub fn read<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<T, Problem> {
+    let Some(members) = spec.as_object() else {
+        let finding = Finding::error("python.spec.type", "", "the environment's spec is not a table")
+            .with_help("write a table, or a list of packages");
+        return Err(Problem::invalid(finding));
+    };
+    let mut findings = Vec::new();
+    for (key, value) in members {
+        let at = format!("/{}", pointer_token(key));
+        if !known.contains(&key.as_str()) {
+            let finding = Finding::error("python.spec.unknown-key", at, format!("unknown key `{key}`"));
+            let help = suggestion(key, known.iter().copied())
+                .map_or_else(|| format!("known keys: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+            findings.push(finding.with_help(help));
+        } else if let Err(error) = serde_json::from_value::<T>(serde_json::json!({ key: value })) {
+            findings.push(Finding::error("python.spec.type", at, format!("`{key}`: {error}")));
+        }
+    }
+    if !findings.is_empty() {
+        return Err(Problem::Invalid(findings));
+    }
+    serde_json::from_value(spec.clone())
+        .map_err(|error| Problem::invalid(Finding::error("python.spec.type", "", error.to_string())))
+}
+
+/// A key as a token of a JSON pointer (RFC 6901, section 3).
+#[must_use]
+pub fn pointer_token(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// Ends with the findings if one of them is an error, else gives the warnings.
+///
+/// # Errors
+/// [`Problem::Invalid`].
+pub fn verdict(findings: Vec<Finding>) -> Result<Vec<Finding>, Problem> {
+    if findings.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(Problem::Invalid(findings));
+    }
+    Ok(findings)
+}
+
+/// Findings about variables that builds get: names that no shell could set, and names that belong to the host or to
+/// the package manager.
+#[must_use]
+pub fn check_variables(variables: &BTreeMap<String, String>) -> Vec<Finding> {
+    const HOSTS: &[&str] = &["PATH", "HOME", "TMPDIR", "VIRTUAL_ENV", "LD_PRELOAD", "LD_LIBRARY_PATH"];
+    const PREFIXES: &[&str] = &["UV_", "PIP_", "PYTHON", "WRUN_"];
+    let mut findings = Vec::new();
+    for (name, value) in variables {
+        let at = format!("/variables/{}", pointer_token(name));
+        let mut letters = name.chars();
+        let starts_well = letters.next().is_some_and(|letter| letter.is_ascii_alphabetic() || letter == '_');
+        if !starts_well || !letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
+            findings.push(
+                Finding::error("python.variable.name", at, format!("`{name}` is not the name of a variable"))
+                    .with_help("use letters, digits and `_`, and start with no digit"),
+            );
+        } else if HOSTS.contains(&name.as_str()) || PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+            findings.push(
+                Finding::error("python.variable.reserved", at, format!("`{name}` is set by wrun itself"))
+                    .with_help("use the keys of the environment's table in its place, such as `indexes` or `python`"),
+            );
+        } else if value.contains('\0') {
+            findings.push(Finding::error("python.variable.value", at, format!("the value of `{name}` holds a NUL")));
+        }
+    }
+    findings
+}
+
+/// Declared variables as part of a key.
+#[must_use]
+pub fn variables_canon(variables: &BTreeMap<String, String>) -> Canon {
+    Canon::map(variables.iter().map(|(name, value)| (name, Canon::text(value))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Example {
+        #[serde(rename = "packages")]
+        _packages: Vec<String>,
+        #[serde(rename = "requirements")]
+        _requirements: Option<Files>,
+    }
+
+    #[test]
+    fn all_errors_of_form_are_told_at_once() {
+        let spec = serde_json::json!({"packges": [], "packages": "emoji", "requirements": 3});
+        let Err(Problem::Invalid(findings)) = read::<Example>(&spec, &["packages", "requirements"]) else {
+            panic!("it was read");
+        };
+        let told: Vec<_> = findings.iter().map(|finding| (finding.at.as_str(), finding.message.as_str())).collect();
+        insta::assert_debug_snapshot!(told, @r#"
+        [
+            (
+                "/packages",
+                "`packages`: invalid type: string \"emoji\", expected a sequence",
+            ),
+            (
+                "/packges",
+                "unknown key `packges`",
+            ),
+            (
+                "/requirements",
+                "`requirements`: expected a file name or a list of file names",
+            ),
+        ]
+        "#);
+        assert_eq!(findings[1].help.as_deref(), Some("did you mean `packages`?"));
+    }
+
+    #[test]
+    fn names_are_normalised_as_pep_503_says() {
+        for name in ["friendly-bard", "Friendly-Bard", "FRIENDLY-BARD", "friendly.bard", "friendly--bard", "FrIeNdLy-._.-bArD"] {
+            assert_eq!(normalised_name(name), "friendly-bard");
+        }
+    }
+
+    #[test]
+    fn build_policies_add_up() {
+        let some = NoBuild::Packages(vec!["A_b".to_owned()]);
+        assert_eq!(BuildPolicy::new(Some(&some)).canon(), Some(Canon::list([Canon::text("a-b")])));
+        assert_eq!(BuildPolicy::new(Some(&some)).and([":all:"]), BuildPolicy::Nothing);
+        assert_eq!(BuildPolicy::new(Some(&NoBuild::All(false))).canon(), None);
+    }
+
+    #[test]
+    fn reserved_and_broken_variables_are_refused() {
+        let variables = ["CFLAGS", "UV_INDEX", "9A", "", "PATH"].map(|name| (name.to_owned(), "x".to_owned()));
+        let findings = check_variables(&BTreeMap::from(variables));
+        let codes: Vec<_> = findings.iter().map(|finding| (finding.at.as_str(), finding.code.as_str())).collect();
+        assert_eq!(
+            codes,
+            [
+                ("/variables/", "python.variable.name"),
+                ("/variables/9A", "python.variable.name"),
+                ("/variables/PATH", "python.variable.reserved"),
+                ("/variables/UV_INDEX", "python.variable.reserved"),
+            ]
+        );
+    }
+}

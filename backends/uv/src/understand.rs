@@ -1,0 +1,224 @@
+//! A spec that was understood, with all that is wrong with it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use wrun_backend_python::gather::{Ask, Gathered, gather};
+use wrun_backend_python::markers::PYTHON;
+use wrun_backend_python::source::Source;
+use wrun_backend_python::spec::{self as parts, Prerelease};
+use wrun_backend_python::{instant, python_request};
+use wrun_core::backend::{InputRequest, Inputs, Needs, Request};
+use wrun_core::diagnostic::Finding;
+use wrun_core::problem::Problem;
+use wrun_core::tool::{ToolKind, ToolRequest};
+
+use crate::UV;
+use crate::project::Project;
+use crate::script::Script;
+use crate::spec::{KEYS, UvSpec};
+
+/// The oldest uv that writes and installs locks (PEP 751) as they are used here.
+const MINIMUM_UV: &str = "0.8.0";
+
+/// The folder below the scratch folder that stands in for the task's folder.
+pub(crate) const WORK: &str = "work";
+
+/// Where requirements come from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Family {
+    /// Lists and requirements files.
+    Packages,
+    /// A project.
+    Project(Project),
+    /// A script.
+    Script(Script),
+}
+
+/// A spec that was understood as far as its files are known.
+#[derive(Debug)]
+pub(crate) struct Understood {
+    /// As written.
+    pub(crate) spec: UvSpec,
+    /// Where requirements come from.
+    pub(crate) family: Family,
+    /// Requirements, indexes and policies.
+    pub(crate) gathered: Gathered,
+    /// The cut-off as an instant.
+    pub(crate) exclude_newer: Option<String>,
+    /// Findings that do not stop the build.
+    pub(crate) warnings: Vec<Finding>,
+}
+
+impl Understood {
+    /// Reads a spec.
+    pub(crate) fn read(spec: &Value, known: &Inputs) -> Result<Self, Problem> {
+        let spec: UvSpec = parts::read(spec, KEYS)?;
+        let mut gathered = gather(
+            &Ask {
+                packages: spec.packages.as_deref().unwrap_or_default(),
+                requirements: spec.requirements.as_ref(),
+                constraints: spec.constraints.as_ref(),
+                overrides: spec.overrides.as_ref(),
+                indexes: &spec.indexes,
+                find_links: &spec.find_links,
+                no_build: spec.no_build.as_ref(),
+                require_hashes: spec.require_hashes,
+                variables: &spec.variables,
+            },
+            known,
+        );
+        let mut findings = std::mem::take(&mut gathered.findings);
+        let family = family(&spec, known, &mut findings);
+        findings.extend(parts::check_variables(&spec.variables));
+        if let Some(Err(message)) = spec.python.as_deref().map(python_request::check) {
+            findings
+                .push(Finding::error("python.request.syntax", "/python", message).with_help(python_request::HELP));
+        }
+        let exclude_newer = spec.exclude_newer.as_deref().map(instant::cut_off).and_then(|instant| {
+            instant
+                .map_err(|message| {
+                    let finding = Finding::error("python.date.syntax", "/exclude-newer", message);
+                    findings.push(finding.with_help(instant::HELP));
+                })
+                .ok()
+        });
+        let warnings = parts::verdict(findings)?;
+        Ok(Self { spec, family, gathered, exclude_newer, warnings })
+    }
+
+    /// Reads a request, all of whose files are known.
+    pub(crate) fn of(request: &Request) -> Result<Self, Problem> {
+        Self::read(&request.spec, &request.inputs)
+    }
+
+    /// The interpreter that is asked for: by the spec, else by the project or script.
+    pub(crate) fn python(&self) -> Option<String> {
+        self.spec.python.clone().map(|text| text.trim().to_owned()).or_else(|| match &self.family {
+            Family::Packages => None,
+            Family::Project(project) => project.requires_python.clone(),
+            Family::Script(script) => script.requires_python(),
+        })
+    }
+
+    /// Whether versions before a release are taken.
+    pub(crate) fn prerelease(&self) -> Option<Prerelease> {
+        self.spec.prerelease.or_else(|| self.gathered.pre.then_some(Prerelease::Allow))
+    }
+
+    /// Everything local that has to be copied.
+    pub(crate) fn sources(&self, inputs: &Inputs) -> Result<Vec<Source>, Problem> {
+        let mut sources = self.gathered.sources(inputs)?;
+        let paths = match &self.family {
+            Family::Packages => None,
+            Family::Project(project) => Some(&project.sources),
+            Family::Script(script) => Some(&script.sources),
+        };
+        for path in paths.into_iter().flatten().filter(|path| !path.starts_with('/')) {
+            sources.push(Source::new(path, work_place(path), inputs)?);
+        }
+        Ok(sources)
+    }
+
+    /// The folder, below the scratch folder, that uv runs in.
+    pub(crate) fn folder(&self) -> String {
+        match &self.family {
+            Family::Packages => String::new(),
+            Family::Project(project) => work_place(&project.folder),
+            Family::Script(script) => work_place(wrun_backend_python::path::parent(&script.path)),
+        }
+    }
+}
+
+/// Where something of the task's folder is below the scratch folder.
+pub(crate) fn work_place(path: &str) -> String {
+    if path == "." { WORK.to_owned() } else { format!("{WORK}/{path}") }
+}
+
+fn family(spec: &UvSpec, known: &Inputs, findings: &mut Vec<Finding>) -> Family {
+    let UvSpec {
+        packages,
+        requirements,
+        constraints,
+        overrides,
+        project,
+        extras,
+        groups,
+        script,
+        python: _,
+        indexes: _,
+        find_links: _,
+        exclude_newer: _,
+        no_build: _,
+        prerelease: _,
+        require_hashes,
+        variables: _,
+    } = spec;
+    let listed = [
+        ("packages", packages.is_some()),
+        ("requirements", requirements.is_some()),
+        ("constraints", constraints.is_some()),
+        ("overrides", overrides.is_some()),
+        ("require-hashes", *require_hashes),
+    ];
+    let of_project = [("extras", !extras.is_empty()), ("groups", !groups.is_empty())];
+    let misplaced = |keys: &[(&str, bool)], with: &str, findings: &mut Vec<Finding>| {
+        for (key, _) in keys.iter().filter(|(_, given)| *given) {
+            let message = format!("`{key}` does not go with {with}");
+            findings.push(
+                Finding::error("uv.spec.conflict", format!("/{key}"), message)
+                    .with_help("use `packages` and `requirements`, or `project`, or `script`"),
+            );
+        }
+    };
+    match (project, script) {
+        (Some(folder), None) => {
+            misplaced(&listed, "`project`", findings);
+            Family::Project(Project::read(folder, extras, groups, known, findings))
+        }
+        (None, Some(path)) => {
+            misplaced(&listed, "`script`", findings);
+            misplaced(&of_project, "`script`", findings);
+            Family::Script(Script::read(path, known, findings))
+        }
+        (Some(_), Some(_)) => {
+            misplaced(&[("script", true)], "`project`", findings);
+            Family::Packages
+        }
+        (None, None) => {
+            misplaced(&of_project, "anything but `project`", findings);
+            if packages.is_none() && requirements.is_none() {
+                findings.push(
+                    Finding::error("uv.spec.empty", "", "nothing says what is to be installed").with_help(
+                        "write `packages = [\"emoji\"]`, `requirements`, `project` or `script`; \
+                         `packages = []` is an environment with Python only",
+                    ),
+                );
+            }
+            Family::Packages
+        }
+    }
+}
+
+/// The files and tools of a spec.
+pub(crate) fn needs(spec: &Value, known: &Inputs) -> Result<Needs, Problem> {
+    let understood = Understood::read(spec, known)?;
+    let mut inputs: BTreeSet<InputRequest> = understood.gathered.needs.clone();
+    match &understood.family {
+        Family::Packages => {}
+        Family::Project(project) => inputs.extend(project.needs.clone()),
+        Family::Script(script) => inputs.extend(script.needs.clone()),
+    }
+    let python =
+        ToolRequest { id: PYTHON.to_owned(), kind: ToolKind::Python { request: understood.python() } };
+    let uv = ToolRequest {
+        id: UV.to_owned(),
+        kind: ToolKind::Program {
+            names: vec![UV.to_owned()],
+            version_args: vec!["--version".to_owned()],
+            minimum: Some(MINIMUM_UV.to_owned()),
+            wheel: Some(UV.to_owned()),
+        },
+    };
+    Ok(Needs { inputs: inputs.into_iter().collect(), tools: vec![python, uv] })
+}

@@ -1,0 +1,13 @@
+//! Runs what a task says: WebAssembly guests and native processes.
+
+mod native;
+mod report;
+mod stdio;
+mod wasi;
+
+pub use native::{NativeError, NativeTask, run as run_native};
+pub use report::Report;
+pub use stdio::{Output, OutputSink, Stdin, Stdio};
+pub use wasi::{
+    CodeLock, CodeStore, CodeStoreError, Guest, GuestKind, RuntimeOptions, WasiError, WasiRuntime, WasiTask,
+};

@@ -1,0 +1,12 @@
+//! Native tasks: a process of the machine with everything that it starts.
+
+mod error;
+mod output;
+mod run;
+mod search;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::NativeError;
+pub use run::{NativeTask, run};

@@ -1,0 +1,236 @@
+//! Running a native task.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use wrun_core::event::Stream;
+use wrun_core::grants::Limits;
+use wrun_core::outcome::Outcome;
+use wrun_process::{
+    Cause, Command, InputPipe, Out, OutputPipe, ProcessError, Supervision, Tree, signal_name, spawn,
+    supervise,
+};
+
+use super::error::NativeError;
+use super::output::{Budget, Target, forward};
+use super::search::{find, not_executable, not_found};
+use crate::report::Report;
+use crate::stdio::{Output, Stdin, Stdio};
+
+/// The variable with the search path (POSIX.1-2017, XBD 8.3).
+const PATH: &str = "PATH";
+
+/// A command to run as a process of the machine.
+#[derive(Debug)]
+pub struct NativeTask {
+    /// The program and its arguments. A name without `/` is looked for on `search_path`, any other is a path relative
+    /// to `cwd`.
+    pub command: Vec<String>,
+    /// The folder that it starts in; absolute.
+    pub cwd: PathBuf,
+    /// Its whole environment. `PATH` is made of `search_path` if it is not in here, and [`wrun_process::MARK`] is
+    /// added.
+    pub env: BTreeMap<String, String>,
+    /// The folders in which programs are looked for, in order.
+    pub search_path: Vec<PathBuf>,
+    /// `time` and `output` are held here. `memory` and `processes` are not looked at.
+    pub limits: Limits,
+    /// Descriptors that the task holds for as long as it lives, for instance of a lock; they keep their numbers.
+    pub inherit: Vec<OwnedFd>,
+    /// How long the tree gets between `SIGTERM` and `SIGKILL` when it is ended.
+    pub grace: Duration,
+}
+
+/// Runs a task to its end. Nothing of it is left afterwards, whatever it started.
+///
+/// Where the output goes to this process' own streams and has no limit, they are handed to the task as they are.
+/// Otherwise each stream is moved along in order; how the two lie to each other in time is not kept. Numbers that
+/// come through `signals` are sent to the task's process group.
+///
+/// The task is killed when the thread that first polls this ends; see [`Command::die_with_parent`].
+///
+/// # Errors
+/// The command is empty, or the system has no room for the process. A command that is missing or cannot be executed
+/// is an outcome.
+pub async fn run(
+    task: NativeTask,
+    stdio: Stdio,
+    cancel: CancellationToken,
+    signals: Option<mpsc::Receiver<i32>>,
+) -> Result<Report, NativeError> {
+    let started = Instant::now();
+    let report = |outcome| Report {
+        outcome,
+        elapsed: started.elapsed(),
+    };
+    if cancel.is_cancelled() {
+        return Ok(report(Outcome::Cancelled));
+    }
+    let limits = task.limits.clone();
+    let grace = task.grace;
+    let mut tree = match start(task, &stdio)? {
+        Ok(tree) => tree,
+        Err(outcome) => return Ok(report(outcome)),
+    };
+
+    let ended = CancellationToken::new();
+    let overflow = CancellationToken::new();
+    let budget = Budget::new(limits.output);
+    let input = tree.take_stdin();
+    let target = |pipe: Option<OutputPipe>, stream| {
+        let target = pipe
+            .map(|pipe| Target::new(&stdio.output, stream).map(|target| (pipe, target)))
+            .transpose();
+        target.map_err(|source| NativeError::Streams { source })
+    };
+    let stdout = target(tree.take_stdout(), Stream::Stdout)?;
+    let stderr = target(tree.take_stderr(), Stream::Stderr)?;
+    let streams = async {
+        let output = |stream, piped: Option<(OutputPipe, Target)>| {
+            let (budget, ended, overflow) = (&budget, &ended, &overflow);
+            async move {
+                if let Some((pipe, target)) = piped {
+                    forward(pipe, target, stream, budget, ended, overflow).await;
+                }
+            }
+        };
+        tokio::join!(
+            feed(input, &stdio.stdin, &ended),
+            output(Stream::Stdout, stdout),
+            output(Stream::Stderr, stderr),
+        );
+    };
+    let supervision = Supervision {
+        time: limits.time,
+        grace,
+        cancel: &cancel,
+        overflow: &overflow,
+        ended: &ended,
+        signals,
+    };
+    let (cause, status) = supervise(&mut tree, streams, supervision).await?;
+    tracing::debug!(?cause, %status, usage = ?tree.usage(), "native task ended");
+    Ok(report(outcome(cause, status, &limits)))
+}
+
+/// Starts the task, or says how it ended without having started.
+fn start(task: NativeTask, stdio: &Stdio) -> Result<Result<Tree, Outcome>, NativeError> {
+    let NativeTask {
+        command,
+        cwd,
+        env,
+        search_path,
+        limits,
+        inherit,
+        grace: _,
+    } = task;
+    let (name, args) = command.split_first().ok_or(NativeError::EmptyCommand)?;
+    let program = match find(name, &cwd, &search_path) {
+        Ok(program) => program,
+        Err(outcome) => return Ok(Err(outcome)),
+    };
+    let out = match stdio.output {
+        Output::Inherit if limits.output.is_none() => Out::Inherit,
+        Output::Inherit | Output::Sink(_) => Out::Piped,
+    };
+    let started = spawn(Command {
+        program,
+        args: args.iter().map(OsString::from).collect(),
+        env: variables(env, &search_path)?,
+        cwd,
+        stdin: match stdio.stdin {
+            Stdin::Null => wrun_process::Stdin::Null,
+            Stdin::Inherit => wrun_process::Stdin::Inherit,
+            Stdin::Bytes(_) => wrun_process::Stdin::Piped,
+        },
+        stdout: out,
+        stderr: out,
+        inherit,
+        die_with_parent: true,
+    });
+    match started {
+        Ok(tree) => Ok(Ok(tree)),
+        Err(ProcessError::NotFound { program }) => {
+            let searched = program.parent().map(Path::to_owned);
+            Ok(Err(not_found(name, searched.as_slice())))
+        }
+        Err(ProcessError::NotExecutable { program, reason }) => Ok(Err(not_executable(&program, reason))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The task's variables, with `PATH`.
+fn variables(
+    env: BTreeMap<String, String>,
+    search_path: &[PathBuf],
+) -> Result<Vec<(OsString, OsString)>, NativeError> {
+    let path = if env.contains_key(PATH) {
+        None
+    } else {
+        for folder in search_path {
+            std::env::join_paths([folder]).map_err(|source| NativeError::SearchPath {
+                folder: folder.clone(),
+                source,
+            })?;
+        }
+        std::env::join_paths(search_path)
+            .ok()
+            .map(|path| (OsString::from(PATH), path))
+    };
+    Ok(env
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .chain(path)
+        .collect())
+}
+
+/// Writes the input and closes the pipe. A task that does not read it, or that is gone, is left with that.
+async fn feed(pipe: Option<InputPipe>, stdin: &Stdin, ended: &CancellationToken) {
+    if let (Some(mut pipe), Stdin::Bytes(bytes)) = (pipe, stdin) {
+        tokio::select! {
+            biased;
+            () = ended.cancelled() => {}
+            written = pipe.write_all(bytes) => {
+                if let Err(error) = written {
+                    tracing::debug!(%error, "the task does not take its input");
+                }
+            }
+        }
+    }
+}
+
+fn outcome(cause: Cause, status: ExitStatus, limits: &Limits) -> Outcome {
+    match (cause, limits) {
+        (
+            Cause::TimedOut,
+            Limits {
+                time: Some(limit), ..
+            },
+        ) => Outcome::TimedOut { limit: *limit },
+        (
+            Cause::Overflowed,
+            Limits {
+                output: Some(limit), ..
+            },
+        ) => Outcome::OutputLimit { limit: *limit },
+        (Cause::Cancelled, _) => Outcome::Cancelled,
+        _ => match (status.code(), status.signal()) {
+            (Some(code), _) => Outcome::Exited { code },
+            (None, signal) => {
+                let signal = signal.unwrap_or_default();
+                Outcome::Signalled {
+                    signal,
+                    name: signal_name(signal),
+                }
+            }
+        },
+    }
+}

@@ -1,0 +1,344 @@
+//! What a host could not do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use miette::Diagnostic as _;
+use wrun_core::id::Digest;
+use wrun_core::problem::Problem;
+use wrun_core::question::Refusal;
+use wrun_process::ProcessError;
+use wrun_store::StoreError;
+
+/// What a host could not do.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum ProvisionError {
+    /// The store failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(Box<StoreError>),
+    /// A process could not be started or waited for.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Process(Box<ProcessError>),
+    /// A program wrote more than is kept.
+    #[error("`{}` wrote more than {maximum} bytes to its standard output", program.display())]
+    #[diagnostic(code("provision.process.output"), help("this is an error in the backend or in the program"))]
+    OutputTooLarge {
+        /// The program.
+        program: PathBuf,
+        /// What is kept, in bytes.
+        maximum: usize,
+    },
+    /// The user ended it.
+    #[error("cancelled")]
+    #[diagnostic(code("cancelled"))]
+    Cancelled,
+    /// A thread of the host ended early.
+    #[error("the host's own work on {what} ended early: {reason}")]
+    #[diagnostic(code("provision.host.failed"))]
+    Host {
+        /// What it was doing.
+        what: &'static str,
+        /// Why it ended.
+        reason: String,
+    },
+
+    /// An input is not there.
+    #[error("`{}` does not exist", path.display())]
+    #[diagnostic(
+        code("provision.input.missing"),
+        help("create it, or correct the path; paths are relative to the task's folder")
+    )]
+    InputMissing {
+        /// The path.
+        path: PathBuf,
+    },
+    /// An input cannot be read.
+    #[error("cannot read `{}`: {reason}", path.display())]
+    #[diagnostic(code("provision.input.unreadable"), help("make it readable for this user, or correct the path"))]
+    InputUnreadable {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// An input that should be text is not.
+    #[error("`{}` is not text: byte {at} is not UTF-8", path.display())]
+    #[diagnostic(code("provision.input.not-text"), help("save the file as UTF-8"))]
+    InputNotText {
+        /// The path.
+        path: PathBuf,
+        /// The first byte that is not UTF-8.
+        at: usize,
+    },
+    /// An input is larger than what is taken as text.
+    #[error("`{}` is larger than {maximum} bytes", path.display())]
+    #[diagnostic(code("provision.input.too-large"), help("refer to the right file; texts of this size are not taken"))]
+    InputTooLarge {
+        /// The path.
+        path: PathBuf,
+        /// What is taken, in bytes.
+        maximum: u64,
+    },
+
+    /// Something needs the network, and the run is offline.
+    #[error("{what} needs the network, and this run is offline")]
+    #[diagnostic(code("provision.offline"), help("run once without `--offline`; what was fetched is kept"))]
+    Offline {
+        /// What.
+        what: String,
+    },
+    /// An address that cannot be fetched.
+    #[error("`{url}` cannot be fetched: {reason}")]
+    #[diagnostic(code("provision.http.address"), help("use an `https://` or `http://` address"))]
+    Address {
+        /// The address, without credentials.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// A server could not be reached, or broke off.
+    #[error("cannot reach `{url}` after {attempts} attempts: {reason}")]
+    #[diagnostic(
+        code("provision.http.unreachable"),
+        help("check the network, `HTTPS_PROXY` and `NO_PROXY`; `--offline` uses only what is there")
+    )]
+    Unreachable {
+        /// The address, without credentials.
+        url: String,
+        /// Attempts in all.
+        attempts: u32,
+        /// Why the last one failed.
+        reason: String,
+        /// Whether it was a time-out.
+        timed_out: bool,
+    },
+    /// A server's certificate was not accepted.
+    #[error("the certificate of `{url}` was not accepted: {reason}")]
+    #[diagnostic(
+        code("provision.http.certificate"),
+        help("if a proxy of yours signs connections, name its certificate in `SSL_CERT_FILE`")
+    )]
+    Certificate {
+        /// The address, without credentials.
+        url: String,
+        /// Why.
+        reason: String,
+    },
+    /// A server said no.
+    #[error("`{url}` answered with status {status}")]
+    #[diagnostic(
+        code("provision.http.status"),
+        help("401 and 403 want a credential, 404 another address; above 500 the server itself fails")
+    )]
+    Status {
+        /// The address, without credentials.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// An answer is larger than what is taken.
+    #[error("the answer of `{url}` is larger than {maximum} bytes")]
+    #[diagnostic(code("provision.http.too-large"))]
+    TooLarge {
+        /// The address, without credentials.
+        url: String,
+        /// What is taken, in bytes.
+        maximum: u64,
+    },
+    /// A file is not what it should be.
+    #[error("`{url}` has the digest `{found}` and not `{expected}`")]
+    #[diagnostic(
+        code("provision.http.digest"),
+        help("the file was changed on the server or on the way; do not use it before you know why")
+    )]
+    WrongDigest {
+        /// The address, without credentials.
+        url: String,
+        /// What was asked for.
+        expected: Digest,
+        /// What came.
+        found: Digest,
+    },
+    /// The HTTP client could not be set up.
+    #[error("cannot set up HTTP: {reason}")]
+    #[diagnostic(
+        code("provision.http.setup"),
+        help("check `SSL_CERT_FILE`, `SSL_CERT_DIR` and the proxy variables")
+    )]
+    HttpSetup {
+        /// Why.
+        reason: String,
+    },
+    /// A credential is named and there is none.
+    #[error("there is no credential `{id}`")]
+    #[diagnostic(
+        code("provision.credential.missing"),
+        help("set `WRUN_INDEX_{variable}_USERNAME` and `WRUN_INDEX_{variable}_PASSWORD`, or add the host to `~/.netrc`")
+    )]
+    CredentialMissing {
+        /// Its name.
+        id: String,
+        /// Its name in variables.
+        variable: String,
+    },
+
+    /// A request for Python that cannot be understood.
+    #[error("`{request}` is not a request for Python: {reason}")]
+    #[diagnostic(
+        code("python.request.invalid"),
+        help("write a version (`3.12`), a range (`>=3.10,<3.13`), an implementation (`pypy@3.10`) or a path")
+    )]
+    PythonRequest {
+        /// What was asked for.
+        request: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No interpreter fits.
+    #[error("no Python was found for {request}{looked_at}")]
+    #[diagnostic(
+        code("python.not-found"),
+        help("install one, for instance with `{install}` or `uv python install {version}`, or set `WRUN_PYTHON` to its path")
+    )]
+    PythonNotFound {
+        /// What was asked for, in words.
+        request: String,
+        /// The candidates, each on a line of its own, with what was wrong with them.
+        looked_at: String,
+        /// A command of the distribution that may install one.
+        install: String,
+        /// The version to install.
+        version: String,
+    },
+
+    /// No tool of that name.
+    #[error("the tool `{tool}` was not found: {reason}")]
+    #[diagnostic(code("tool.not-found"), help("{help}"))]
+    ToolNotFound {
+        /// The tool.
+        tool: String,
+        /// Where it was looked for.
+        reason: String,
+        /// What to do.
+        help: String,
+    },
+    /// A tool that is set does not work.
+    #[error("`{}` cannot be used as the tool `{tool}`: {reason}", path.display())]
+    #[diagnostic(code("tool.unusable"), help("correct the setting that names it, or remove the setting"))]
+    ToolUnusable {
+        /// The tool.
+        tool: String,
+        /// The program.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The index has nothing that fits.
+    #[error("`{url}` has no file of `{project}` that fits: {reason}")]
+    #[diagnostic(code("tool.wheel.missing"), help("{help}"))]
+    WheelMissing {
+        /// The project's page.
+        url: String,
+        /// The project.
+        project: String,
+        /// What was wanted.
+        reason: String,
+        /// What to do.
+        help: String,
+    },
+    /// An index or a wheel that makes no sense.
+    #[error("`{what}` cannot be understood: {reason}")]
+    #[diagnostic(
+        code("tool.index.invalid"),
+        help("`WRUN_TOOL_INDEX` must be the address of a simple package index (PEP 503), such as `https://pypi.org/simple`")
+    )]
+    IndexInvalid {
+        /// The page or the file.
+        what: String,
+        /// Why.
+        reason: String,
+    },
+
+    /// A plan that must not be carried out.
+    #[error("the backend's install plan is not valid: {reason}")]
+    #[diagnostic(code("provision.plan.invalid"), help("this is an error in the backend, not in the task"))]
+    PlanInvalid {
+        /// Why.
+        reason: String,
+    },
+    /// A step took too long.
+    #[error("{label}: not done after {} seconds, which is its limit{output}", limit.as_secs_f64())]
+    #[diagnostic(code("provision.step.timed-out"), help("try again; if it always takes so long, build less at once"))]
+    StepTimedOut {
+        /// The step.
+        label: String,
+        /// Its limit.
+        limit: Duration,
+        /// The end of what it wrote, on lines of its own.
+        output: String,
+    },
+    /// There is too little space.
+    #[error("{what}: no space left on the disk of `{}`{detail}", path.display())]
+    #[diagnostic(
+        code("store.disk.full"),
+        help("free some space: `wrun cache gc` removes environments that were not used of late")
+    )]
+    DiskFull {
+        /// What needed the space.
+        what: String,
+        /// Where.
+        path: PathBuf,
+        /// How much was needed or what was written.
+        detail: String,
+    },
+    /// What was built does not hold.
+    #[error("the environment was built, but does not work: {label}{output}")]
+    #[diagnostic(code("provision.check.failed"), help("the output says why; a package may be broken on this machine"))]
+    CheckFailed {
+        /// The check.
+        label: String,
+        /// The end of what it wrote, on lines of its own.
+        output: String,
+    },
+}
+
+impl ProvisionError {
+    /// Why a question was not answered, if this error is such a reason and not a failure of the host.
+    pub(crate) const fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Offline { .. } => Some(Refusal::Offline),
+            Self::Unreachable { timed_out: true, .. } | Self::StepTimedOut { .. } => Some(Refusal::TimedOut),
+            Self::Unreachable { .. } | Self::Certificate { .. } | Self::Address { .. } => Some(Refusal::Unreachable),
+            Self::TooLarge { .. } | Self::OutputTooLarge { .. } => Some(Refusal::TooLarge),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for ProvisionError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Box::new(error))
+    }
+}
+
+impl From<ProcessError> for ProvisionError {
+    fn from(error: ProcessError) -> Self {
+        Self::Process(Box::new(error))
+    }
+}
+
+impl From<ProvisionError> for Problem {
+    fn from(error: ProvisionError) -> Self {
+        if matches!(error, ProvisionError::Cancelled) {
+            return Self::Cancelled;
+        }
+        Self::Failed {
+            code: error.code().map_or_else(|| "provision.failed".to_owned(), |code| code.to_string()),
+            message: error.to_string(),
+            help: error.help().map(|help| help.to_string()).filter(|help| !help.is_empty()),
+        }
+    }
+}

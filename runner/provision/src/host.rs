@@ -1,0 +1,174 @@
+//! The host of one task: acts for backends under what the caller settled.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+use wrun_core::backend::{Input, InputRequest, Request, Slot};
+use wrun_core::event::{Event, Phase};
+use wrun_core::host::Host;
+use wrun_core::plan::InstallPlan;
+use wrun_core::platform::Platform;
+use wrun_core::problem::{Advice, Problem, StepFailure};
+use wrun_core::question::{Answer, Question};
+use wrun_core::tool::{ToolFound, ToolRequest};
+use wrun_store::Store;
+
+use crate::credentials::Credentials;
+use crate::error::ProvisionError;
+use crate::http::Http;
+use crate::inputs;
+use crate::settings::Settings;
+
+/// Where events go.
+pub type Events = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// The host of one task.
+pub struct TaskHost {
+    pub(crate) store: Store,
+    pub(crate) settings: Settings,
+    pub(crate) credentials: Arc<dyn Credentials>,
+    pub(crate) project: PathBuf,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) events: Events,
+    pub(crate) http: Http,
+    pub(crate) platform: Platform,
+    held: Vec<OwnedFd>,
+    steps: Steps,
+}
+
+/// The next step of each phase whose number of steps is not known before.
+#[derive(Default)]
+struct Steps {
+    tools: AtomicUsize,
+    solve: AtomicUsize,
+    build: AtomicUsize,
+    compile: AtomicUsize,
+}
+
+impl TaskHost {
+    /// A host for the task in the folder `project`, which relative inputs start from. When `cancel` is cancelled, all
+    /// that is under way ends, with the process trees that were started.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        settings: Settings,
+        credentials: Arc<dyn Credentials>,
+        project: PathBuf,
+        cancel: CancellationToken,
+        events: Events,
+    ) -> Self {
+        let http = Http::new(settings.clone(), cancel.clone());
+        Self {
+            store,
+            settings,
+            credentials,
+            project,
+            cancel,
+            events,
+            http,
+            platform: Platform::current(),
+            held: Vec::new(),
+            steps: Steps::default(),
+        }
+    }
+
+    /// The same with descriptors that every process started by it inherits: locks are then held until the last of
+    /// them has ended, also when this process is killed.
+    #[must_use]
+    pub fn holding(mut self, descriptors: Vec<OwnedFd>) -> Self {
+        self.held = descriptors;
+        self
+    }
+
+    /// Fresh descriptors of what is held, for one process.
+    pub(crate) fn held(&self) -> Result<Vec<OwnedFd>, ProvisionError> {
+        self.held.iter().map(OwnedFd::try_clone).collect::<Result<_, _>>().map_err(|error| {
+            ProvisionError::Host { what: "descriptors for a process", reason: error.to_string() }
+        })
+    }
+
+    /// The search path as a variable's value.
+    pub(crate) fn path_variable(&self) -> OsString {
+        std::env::join_paths(&self.settings.search_path).unwrap_or_default()
+    }
+
+    /// Does what blocks on a thread of its own.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, ProvisionError> {
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| ProvisionError::Host { what, reason: error.to_string() })
+    }
+
+    /// What is remembered under a name. What cannot be read any more counts as nothing.
+    pub(crate) fn fact<T: DeserializeOwned>(&self, kind: &str, key: &str) -> Result<Option<T>, ProvisionError> {
+        Ok(self.store.fact(kind, key)?.and_then(|value| serde_json::from_value(value).ok()))
+    }
+
+    /// Remembers something under a name.
+    pub(crate) fn remember<T: Serialize>(&self, kind: &str, key: &str, fact: &T) -> Result<(), ProvisionError> {
+        let value = serde_json::to_value(fact)
+            .map_err(|error| ProvisionError::Host { what: "remembering a fact", reason: error.to_string() })?;
+        Ok(self.store.put_fact(kind, key, &value)?)
+    }
+
+    /// Begins a step of a phase whose number of steps is not known before.
+    pub(crate) fn begin(&self, phase: Phase, label: String) -> crate::progress::StepProgress {
+        let counter = match phase {
+            Phase::Tools => &self.steps.tools,
+            Phase::Solve => &self.steps.solve,
+            Phase::Build => &self.steps.build,
+            Phase::Compile => &self.steps.compile,
+        };
+        let step = counter.fetch_add(1, Ordering::Relaxed);
+        crate::progress::StepProgress::begin(&self.events, phase, step, step + 1, label)
+    }
+}
+
+#[async_trait]
+impl Host for TaskHost {
+    fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    fn offline(&self) -> bool {
+        self.settings.offline
+    }
+
+    async fn read(&self, request: &InputRequest) -> Result<Input, Problem> {
+        let (project, request) = (self.project.clone(), request.clone());
+        Ok(self.blocking("reading an input", move || inputs::read(&project, &request)).await??)
+    }
+
+    async fn find_tool(&self, request: &ToolRequest, found: &[ToolFound]) -> Result<ToolFound, Problem> {
+        Ok(self.tool(request, found).await?)
+    }
+
+    async fn ask(&self, request: &Request, questions: &[Question]) -> Result<Vec<Answer>, Problem> {
+        Ok(self.answers(request, questions).await?)
+    }
+
+    async fn execute(
+        &self,
+        request: &Request,
+        plan: &InstallPlan,
+        slot: &Slot,
+        explain: &(dyn for<'failure> Fn(&'failure StepFailure) -> Advice + Sync),
+    ) -> Result<(), Problem> {
+        crate::execute::execute(self, request, plan, slot, explain).await
+    }
+
+    fn progress(&self, label: &str) {
+        drop(self.begin(Phase::Build, label.to_owned()));
+    }
+}

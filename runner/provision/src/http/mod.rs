@@ -1,0 +1,172 @@
+//! HTTP for questions, tools and plans: one client, made when it is first needed.
+
+mod client;
+mod download;
+mod failure;
+
+use std::time::Duration;
+
+use reqwest::Client;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use wrun_core::credential::Credential;
+
+use crate::error::ProvisionError;
+use crate::settings::Settings;
+
+pub(crate) use download::Download;
+use failure::Failure;
+
+/// Attempts in all for what may work when tried again.
+const ATTEMPTS: u32 = 3;
+
+/// The longest wait that a server may ask for (`Retry-After`, RFC 9110, 10.2.3).
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Fetches over HTTP, unless the run is offline.
+pub(crate) struct Http {
+    settings: Settings,
+    cancel: CancellationToken,
+    client: OnceCell<Client>,
+}
+
+/// A GET whose answer is held in memory.
+pub(crate) struct Get<'a> {
+    /// The address.
+    pub(crate) url: &'a Url,
+    /// Headers to send.
+    pub(crate) headers: &'a [(String, String)],
+    /// The credential to send.
+    pub(crate) credential: Option<&'a Credential>,
+    /// The largest answer that is taken, in bytes.
+    pub(crate) maximum: u64,
+}
+
+/// What a server said.
+pub(crate) struct Response {
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// The media type, without parameters; empty if there is none.
+    pub(crate) media_type: String,
+    /// The address after redirections.
+    pub(crate) url: Url,
+    /// The body.
+    pub(crate) body: Vec<u8>,
+}
+
+impl Http {
+    pub(crate) fn new(settings: Settings, cancel: CancellationToken) -> Self {
+        Self { settings, cancel, client: OnceCell::new() }
+    }
+
+    /// Gets an answer, whatever its status. What may work when tried again is tried three times in all.
+    ///
+    /// # Errors
+    /// Offline, cancelled, unreachable or too large.
+    pub(crate) async fn get(&self, request: &Get<'_>) -> Result<Response, ProvisionError> {
+        let client = self.client(request.url).await?;
+        let mut attempt = 1;
+        loop {
+            let result = self.unless_cancelled(self.get_once(client, request)).await?;
+            let failure = match result {
+                Ok((response, pause)) => match Failure::of_status(response.status, pause) {
+                    Some(failure) if attempt < ATTEMPTS => failure,
+                    _ => return Ok(response),
+                },
+                Err(failure) => failure,
+            };
+            if !failure.transient || attempt == ATTEMPTS {
+                return Err(failure.into_error(request.url, attempt));
+            }
+            self.pause(attempt, &failure).await?;
+            attempt += 1;
+        }
+    }
+
+    async fn get_once(
+        &self,
+        client: &Client,
+        request: &Get<'_>,
+    ) -> Result<(Response, Option<Duration>), Failure> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in request.headers {
+            let name = HeaderName::try_from(name.as_str()).map_err(|error| Failure::address(&error))?;
+            headers.append(name, HeaderValue::try_from(value.as_str()).map_err(|error| Failure::address(&error))?);
+        }
+        let mut answer = authenticated(client.get(request.url.clone()).headers(headers), request.credential)
+            .send()
+            .await
+            .map_err(|error| Failure::of(&error))?;
+        let status = answer.status().as_u16();
+        let pause = failure::retry_after(answer.headers());
+        let media_type = media_type(answer.headers());
+        let url = answer.url().clone();
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| Failure::of(&error))? {
+            if body.len() as u64 + chunk.len() as u64 > request.maximum {
+                return Err(Failure::too_large(request.maximum));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((Response { status, media_type, url, body }, pause))
+    }
+
+    /// The client; refused before any socket is opened if the run is offline.
+    async fn client(&self, url: &Url) -> Result<&Client, ProvisionError> {
+        if self.settings.offline {
+            return Err(ProvisionError::Offline { what: format!("fetching `{}`", shown(url)) });
+        }
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(ProvisionError::Address {
+                url: shown(url),
+                reason: format!("`{}` is not a scheme of the web", url.scheme()),
+            });
+        }
+        self.client.get_or_try_init(|| async { client::build(&self.settings) }).await
+    }
+
+    /// Waits before the next attempt.
+    async fn pause(&self, attempt: u32, failure: &Failure) -> Result<(), ProvisionError> {
+        let backoff = self.settings.timing.backoff.saturating_mul(1 << (attempt - 1).min(8));
+        let pause = failure.pause.unwrap_or(backoff).min(LONGEST_PAUSE);
+        tracing::debug!(attempt, reason = failure.reason, ?pause, "trying again");
+        self.unless_cancelled(tokio::time::sleep(pause)).await
+    }
+
+    async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, ProvisionError> {
+        self.cancel.run_until_cancelled(work).await.ok_or(ProvisionError::Cancelled)
+    }
+}
+
+fn authenticated(
+    request: reqwest::RequestBuilder,
+    credential: Option<&Credential>,
+) -> reqwest::RequestBuilder {
+    match credential {
+        Some(credential) => request.basic_auth(&credential.username, Some(credential.password.expose())),
+        None => request,
+    }
+}
+
+fn media_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// An address for people: without user information and without a fragment.
+pub(crate) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    let _ = crate::index::take_credential(&mut url);
+    url.set_fragment(None);
+    url.into()
+}
+
+/// Reads an address of a plan, a question or an index.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn parse(url: &str) -> Result<Url, ProvisionError> {
+    Url::parse(url).map_err(|error| ProvisionError::Address { url: url.to_owned(), reason: error.to_string() })
+}

@@ -1,0 +1,46 @@
+//! Acts for the backends of `wrun`: finds tools, answers questions, carries out install plans, reports progress.
+//!
+//! Backends decide and never touch anything. [`TaskHost`] does what they ask for, for one task at a time;
+//! [`PlanAdapter`] makes a whole [`wrun_core::backend::Backend`] out of one that only decides. Nothing here reads the
+//! environment of its own process: what the caller's machine settled comes in as [`Settings`] and [`Credentials`].
+//!
+//! | module | what it does |
+//! |---|---|
+//! | `settings`, `index`, `credentials`, `netrc`, `redact` | what the caller settled, and what must not be shown |
+//! | `inputs`, `files` | files and folders that a spec refers to |
+//! | `python`, `tools` | interpreters, programs, packages that run under an interpreter |
+//! | `http` | one client: retries by class, downloads that go on where they were cut |
+//! | `ask`, `runs`, `spawn`, `places` | questions, and runs of programs |
+//! | `validate`, `execute`, `steps`, `progress` | install plans |
+//! | `host`, `adapter` | the two contracts |
+
+mod adapter;
+mod ask;
+mod credentials;
+mod error;
+mod execute;
+mod files;
+mod host;
+mod http;
+mod index;
+mod inputs;
+mod netrc;
+mod places;
+mod progress;
+mod python;
+mod redact;
+mod runs;
+mod settings;
+mod spawn;
+mod steps;
+mod tools;
+mod validate;
+
+pub use adapter::PlanAdapter;
+pub use credentials::{Credentials, EnvironmentCredentials};
+pub use error::ProvisionError;
+pub use host::{Events, TaskHost};
+pub use index::Index;
+pub use inputs::LEFT_OUT;
+pub use redact::Redactor;
+pub use settings::{Settings, Timing};

@@ -1,0 +1,132 @@
+//! The folders that a run may speak of, on this machine.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use wrun_core::plan::{Piece, Place, Program, Root, Word};
+use wrun_core::tool::ToolFound;
+use wrun_store::{Scratch, Store, Tree};
+
+use crate::error::ProvisionError;
+
+/// The part of the scratch folder that backends know as such.
+pub(crate) const WORK: &str = "work";
+/// The part where fetched files are, under the names that the plan gave them.
+pub(crate) const ARTIFACTS: &str = "artifacts";
+/// The part that is `HOME`.
+const HOME: &str = "home";
+/// The part that is `TMPDIR`.
+const TEMPORARY: &str = "tmp";
+
+/// The folders of one plan or question.
+pub(crate) struct Places<'a> {
+    store: Store,
+    /// The environment that is being built; questions have none.
+    prefix: Option<(&'a Path, Tree)>,
+    scratch: Scratch,
+    project: &'a Path,
+    tools: &'a [ToolFound],
+}
+
+impl<'a> Places<'a> {
+    /// Makes the folders.
+    pub(crate) fn new(
+        store: &Store,
+        purpose: &str,
+        prefix: Option<(&'a Path, Tree)>,
+        project: &'a Path,
+        tools: &'a [ToolFound],
+    ) -> Result<Self, ProvisionError> {
+        let scratch = store.scratch(purpose)?;
+        for part in [WORK, ARTIFACTS, HOME, TEMPORARY] {
+            scratch.tree().make_dir(part)?;
+        }
+        Ok(Self { store: store.clone(), prefix, scratch, project, tools })
+    }
+
+    /// `HOME` and `TMPDIR`.
+    pub(crate) fn home_and_temporary(&self) -> (PathBuf, PathBuf) {
+        (self.scratch.path().join(HOME), self.scratch.path().join(TEMPORARY))
+    }
+
+    /// The whole scratch folder as a capability; [`WORK`] and [`ARTIFACTS`] are in it.
+    pub(crate) fn scratch_tree(&self) -> &Tree {
+        self.scratch.tree()
+    }
+
+    /// The absolute path of a place.
+    pub(crate) fn path(&self, place: &Place) -> Result<PathBuf, ProvisionError> {
+        plain(place)?;
+        let root = match place.root {
+            Root::Prefix => match &self.prefix {
+                Some((path, _)) => path.to_path_buf(),
+                None => return Err(invalid("a question speaks of the environment, which is not there yet")),
+            },
+            Root::Scratch => self.scratch.path().join(WORK),
+            Root::Project => self.project.to_path_buf(),
+            Root::Artifact => self.scratch.path().join(ARTIFACTS),
+            Root::Downloads => return self.downloads(&place.rel),
+        };
+        Ok(if place.rel.is_empty() { root } else { root.join(&place.rel) })
+    }
+
+    /// A path in a download cache: the first part is the cache's name, and the cache is made if it is not there.
+    fn downloads(&self, rel: &str) -> Result<PathBuf, ProvisionError> {
+        let (name, rest) = rel.split_once('/').unwrap_or((rel, ""));
+        let cache = self.store.downloads(name)?;
+        Ok(if rest.is_empty() { cache } else { cache.join(rest) })
+    }
+
+    /// The tree and the path in it of a place that can be written.
+    pub(crate) fn writable(&self, place: &Place) -> Result<(Tree, String), ProvisionError> {
+        plain(place)?;
+        match (place.root, &self.prefix) {
+            (Root::Prefix, Some((_, tree))) => Ok((tree.clone(), place.rel.clone())),
+            (Root::Scratch, _) => Ok((self.scratch.tree().clone(), below(WORK, &place.rel))),
+            _ => Err(invalid(&format!("`{}` is not in a folder that a plan may write", place.rel))),
+        }
+    }
+
+    /// An argument or a value.
+    pub(crate) fn word(&self, word: &Word) -> Result<OsString, ProvisionError> {
+        let mut text = OsString::new();
+        for piece in &word.0 {
+            match piece {
+                Piece::Text(piece) => text.push(piece),
+                Piece::Place(place) => text.push(self.path(place)?),
+                Piece::Tool(id) => text.push(&self.tool(id)?.path),
+            }
+        }
+        Ok(text)
+    }
+
+    /// The file of a program.
+    pub(crate) fn program(&self, program: &Program) -> Result<PathBuf, ProvisionError> {
+        match program {
+            Program::Tool(id) => Ok(self.tool(id)?.path.clone()),
+            Program::Place(place) => self.path(place),
+        }
+    }
+
+    fn tool(&self, id: &str) -> Result<&ToolFound, ProvisionError> {
+        self.tools
+            .iter()
+            .find(|tool| tool.id == id)
+            .ok_or_else(|| invalid(&format!("the tool `{id}` is used and was not asked for")))
+    }
+}
+
+/// A path below a folder.
+pub(crate) fn below(folder: &str, rel: &str) -> String {
+    if rel.is_empty() { folder.to_owned() } else { format!("{folder}/{rel}") }
+}
+
+/// Checks that a place is a plain path.
+pub(crate) fn plain(place: &Place) -> Result<(), ProvisionError> {
+    if place.is_plain() { Ok(()) } else { Err(invalid(&format!("`{}` is not a plain relative path", place.rel))) }
+}
+
+/// A plan or a question that must not be carried out.
+pub(crate) fn invalid(reason: &str) -> ProvisionError {
+    ProvisionError::PlanInvalid { reason: reason.to_owned() }
+}

@@ -1,0 +1,11 @@
+//! Python interpreters: what was asked for, where they may be, what each one is.
+
+mod candidate;
+mod find;
+mod installs;
+mod probe;
+mod request;
+
+pub(crate) use candidate::is_shim;
+pub(crate) use find::version;
+pub(crate) use probe::Verdict;

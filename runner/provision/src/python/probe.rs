@@ -1,0 +1,139 @@
+//! Asks an interpreter what it is, once per file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use wrun_core::tool::Interpreter;
+
+use crate::error::ProvisionError;
+use crate::files::FileIdentity;
+use crate::host::TaskHost;
+use crate::spawn::{tail, written};
+
+/// The program that an interpreter is asked with. Raise [`REVISION`] whenever it says something else.
+const SCRIPT: &str = include_str!("probe.py");
+
+/// The revision of what is remembered of an interpreter.
+const REVISION: &str = "1";
+
+/// The exit code of Python for options that it does not know; Python 2 does not know `-I`.
+const USAGE_ERROR: i32 = 2;
+
+/// What is known of an interpreter.
+#[derive(Debug, Clone)]
+pub(crate) struct Probed {
+    /// What it said of itself.
+    pub(crate) interpreter: Interpreter,
+    /// Folders where it keeps the wheels of pip, whether they exist or not.
+    pub(crate) wheel_folders: Vec<PathBuf>,
+}
+
+/// What a file turned out to be.
+pub(crate) enum Verdict {
+    /// An interpreter.
+    Interpreter(Box<Probed>),
+    /// None that can be used, and why.
+    Unusable(String),
+}
+
+/// What is remembered of a file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Remembered {
+    Interpreter(Box<Said>),
+    Unusable { unusable: String },
+}
+
+/// The output of the script.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Said {
+    implementation: String,
+    version: String,
+    soabi: String,
+    libc: String,
+    platform: String,
+    markers: BTreeMap<String, String>,
+    base_prefix: String,
+    has_venv: bool,
+    has_ensurepip: bool,
+    wheel_folders: Vec<PathBuf>,
+}
+
+impl TaskHost {
+    /// Asks an interpreter what it is. A file that was asked before and has not changed is not started again.
+    ///
+    /// # Errors
+    /// The user ended it, or the store failed. A file that is no interpreter is a verdict.
+    pub(crate) async fn probe_python(&self, path: &Path) -> Result<Verdict, ProvisionError> {
+        let identity = match FileIdentity::of(path) {
+            Ok(identity) => identity,
+            Err(error) => return Ok(Verdict::Unusable(error.to_string())),
+        };
+        let key = identity.key(REVISION);
+        if let Some(known) = self.fact::<Remembered>("python", &key)? {
+            return Ok(verdict(known, &identity));
+        }
+        let captured = match self.probe(path.to_path_buf(), ["-I", "-S", "-c", SCRIPT]).await {
+            Ok(captured) => captured,
+            Err(ProvisionError::Cancelled) => return Err(ProvisionError::Cancelled),
+            Err(error) => return Ok(Verdict::Unusable(error.to_string())),
+        };
+        let said = serde_json::from_slice::<Said>(&captured.stdout);
+        let remembered = match (captured.exit, said) {
+            (Some(0), Ok(said)) => Remembered::Interpreter(Box::new(said)),
+            (Some(USAGE_ERROR), _) => {
+                Remembered::Unusable { unusable: "too old: Python 3.4 or later is needed".to_owned() }
+            }
+            (exit, _) => return Ok(Verdict::Unusable(refusal(exit, &written(&captured)))),
+        };
+        self.remember("python", &key, &remembered)?;
+        Ok(verdict(remembered, &identity))
+    }
+}
+
+fn refusal(exit: Option<i32>, output: &str) -> String {
+    let how = exit.map_or_else(|| "ended by a signal or its time limit".to_owned(), |exit| format!("exit code {exit}"));
+    match tail(output, 1).as_str() {
+        "" => format!("does not answer as Python does ({how})"),
+        line => format!("does not answer as Python does ({how}): {line}"),
+    }
+}
+
+fn verdict(remembered: Remembered, identity: &FileIdentity) -> Verdict {
+    match remembered {
+        Remembered::Unusable { unusable } => Verdict::Unusable(unusable),
+        Remembered::Interpreter(said) => {
+            let Said {
+                implementation,
+                version,
+                soabi,
+                libc,
+                platform,
+                markers,
+                base_prefix,
+                has_venv,
+                has_ensurepip,
+                wheel_folders,
+            } = *said;
+            let FileIdentity { canonical: _, size, modified_ns, inode } = *identity;
+            Verdict::Interpreter(Box::new(Probed {
+                interpreter: Interpreter {
+                    implementation,
+                    version,
+                    soabi,
+                    libc,
+                    platform,
+                    markers,
+                    base_prefix,
+                    has_venv,
+                    has_ensurepip,
+                    size,
+                    modified_ns,
+                    inode,
+                },
+                wheel_folders,
+            }))
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Runs of plans and questions: made from data into a program with its variables.
+
+use std::ffi::OsString;
+
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use wrun_core::credential::Credential;
+use wrun_core::plan::{Program, Run, SecretPart, SecretVariable};
+use wrun_process::Captured;
+
+use crate::credentials::look_up;
+use crate::error::ProvisionError;
+use crate::host::TaskHost;
+use crate::http;
+use crate::index::take_credential;
+use crate::places::{Places, invalid};
+use crate::redact::Redactor;
+use crate::spawn::{Invocation, written};
+
+/// The tool that can be told to do with what it has downloaded before, and the variable that tells it.
+const WORKS_OFFLINE: (&str, &str) = ("uv", "UV_OFFLINE");
+
+/// A program that ran to its end, or to its time limit.
+pub(crate) struct Ran {
+    /// The exit code; `None` if a signal ended it.
+    pub(crate) exit: Option<i32>,
+    /// Whether its time ran out.
+    pub(crate) timed_out: bool,
+    /// Its standard output, secrets blotted out.
+    pub(crate) stdout: String,
+    /// The end of its standard error, secrets blotted out.
+    pub(crate) stderr: String,
+    /// What there is to show of it: standard error, else standard output.
+    pub(crate) output: String,
+    /// What blotted the secrets out.
+    pub(crate) redactor: Redactor,
+}
+
+impl TaskHost {
+    /// Runs a program of a plan or a question. `label` is for messages.
+    ///
+    /// # Errors
+    /// It needs the network and the run is offline, a credential is missing, it cannot be started, or the user ended
+    /// it. How it ended is no error.
+    pub(crate) async fn run(
+        &self,
+        label: &str,
+        run: &Run,
+        places: &Places<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<Ran, ProvisionError> {
+        let mut env = Vec::new();
+        if run.network && self.settings.offline {
+            let (tool, variable) = WORKS_OFFLINE;
+            if run.program != Program::Tool(tool.to_owned()) {
+                return Err(ProvisionError::Offline { what: label.to_owned() });
+            }
+            env.push((variable.into(), "1".into()));
+        }
+        let mut used = self.proxy_credentials();
+        for variable in &run.secrets {
+            env.push((variable.name.as_str().into(), self.secret(variable, &mut used)?.into()));
+        }
+        for (name, value) in &run.env {
+            env.push((name.into(), places.word(value)?));
+        }
+        let (home, temporary) = places.home_and_temporary();
+        self.add_surroundings(&mut env, [("HOME", home.into()), ("TMPDIR", temporary.into())]);
+        let invocation = Invocation {
+            program: places.program(&run.program)?,
+            args: run.args.iter().map(|word| places.word(word)).collect::<Result<_, _>>()?,
+            env,
+            cwd: places.path(&run.cwd)?,
+            timeout: run.timeout,
+        };
+        let captured = self.capture(invocation, cancel).await?;
+        let redactor = Redactor::new(&used);
+        let clean = |bytes: &[u8]| redactor.clean(&String::from_utf8_lossy(bytes));
+        let Captured { exit, timed_out, stdout, stderr_tail, .. } = &captured;
+        Ok(Ran {
+            exit: *exit,
+            timed_out: *timed_out,
+            stdout: clean(stdout),
+            stderr: clean(stderr_tail),
+            output: redactor.clean(&written(&captured)),
+            redactor,
+        })
+    }
+
+    /// Adds what every run gets, unless the run sets it itself.
+    fn add_surroundings(&self, env: &mut Vec<(OsString, OsString)>, folders: [(&str, OsString); 2]) {
+        let passed = self.settings.passthrough.iter().map(|(name, value)| (name.as_str(), value.into()));
+        let path = ("PATH", self.path_variable());
+        for (name, value) in folders.into_iter().chain([path]).chain(passed) {
+            if !env.iter().any(|(known, _)| known == name) {
+                env.push((name.into(), value));
+            }
+        }
+    }
+
+    /// The value of a variable that is made from credentials. What was used is kept to be blotted out.
+    fn secret(&self, variable: &SecretVariable, used: &mut Vec<Credential>) -> Result<String, ProvisionError> {
+        let SecretVariable { name: _, credential: id, part } = variable;
+        let mut held = |id, url: Option<&Url>| {
+            let credential = look_up(self.credentials.as_ref(), Some(id), url)?;
+            used.extend(credential.clone());
+            Ok::<_, ProvisionError>(credential)
+        };
+        match part {
+            SecretPart::Username => Ok(held(id, None)?.map(|found| found.username).unwrap_or_default()),
+            SecretPart::Password => {
+                Ok(held(id, None)?.map(|found| found.password.expose().to_owned()).unwrap_or_default())
+            }
+            SecretPart::Urls(urls) => {
+                let mut words = Vec::new();
+                for (text, id) in urls {
+                    let mut url = http::parse(text)?;
+                    if let Some(id) = id
+                        && let Some(Credential { username, password }) = held(id, Some(&url))?
+                    {
+                        let placed =
+                            url.set_username(&username).and_then(|()| url.set_password(Some(password.expose())));
+                        placed.map_err(|()| invalid(&format!("`{text}` cannot carry a credential")))?;
+                    }
+                    words.push(if id.is_some() { url.into() } else { text.clone() });
+                }
+                Ok(words.join(" "))
+            }
+        }
+    }
+
+    /// The credentials in the addresses of the caller's proxies, which tools like to repeat.
+    fn proxy_credentials(&self) -> Vec<Credential> {
+        let addresses = self.settings.passthrough.iter().filter_map(|(_, value)| Url::parse(value).ok());
+        addresses.filter_map(|mut url| take_credential(&mut url)).collect()
+    }
+}

@@ -1,0 +1,237 @@
+//! What the caller's machine and user settled: tools, search path, proxies, certificates, index.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::index::{self, Index};
+
+/// Steps of one kind that go on side by side, unless the caller says otherwise.
+const CONCURRENCY: usize = 8;
+
+/// Variables of the caller that every tool gets: proxies (curl's convention) and certificates (OpenSSL's).
+const PASSED_THROUGH: &[&str] = &[
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// Variables that name a tool's program, and the tool.
+const TOOL_VARIABLES: &[(&str, &str)] = &[("WRUN_UV", "uv")];
+
+/// How long the host waits for servers, and between attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// For a connection, the TLS handshake included.
+    pub connect: Duration,
+    /// For the next bytes of an answer.
+    pub idle: Duration,
+    /// Before the second attempt; it doubles each time.
+    pub backoff: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            idle: Duration::from_secs(30),
+            backoff: Duration::from_millis(500),
+        }
+    }
+}
+
+/// What the caller's machine and user settled. Nothing in this crate reads the process's own environment.
+#[derive(Clone)]
+pub struct Settings {
+    /// Whether the network must not be touched.
+    pub offline: bool,
+    /// The interpreter that is looked at first.
+    pub python: Option<PathBuf>,
+    /// Programs by tool name that are used in place of a search.
+    pub tools: BTreeMap<String, PathBuf>,
+    /// The caller's search path.
+    pub search_path: Vec<PathBuf>,
+    /// The caller's proxy and certificate variables.
+    pub passthrough: Vec<(String, String)>,
+    /// Where pyenv keeps its versions.
+    pub pyenv_root: Option<PathBuf>,
+    /// The versions that pyenv is told to use, separated by `:`.
+    pub pyenv_version: Option<String>,
+    /// The caller's home folder.
+    pub home: Option<PathBuf>,
+    /// Folders where a distribution keeps interpreters; looked at last.
+    pub python_folders: Vec<PathBuf>,
+    /// Folders where a distribution keeps the wheels that `ensurepip` uses.
+    pub wheel_folders: Vec<PathBuf>,
+    /// The index that tools are fetched from.
+    pub tool_index: Index,
+    /// The index that this machine is set up to use for packages, if it is.
+    pub package_index: Option<Index>,
+    /// pip's configuration files, the strongest first.
+    pub pip_configuration: Vec<PathBuf>,
+    /// Fetches and questions that go on side by side; at least one.
+    pub concurrency: usize,
+    /// How long servers are waited for.
+    pub timing: Timing,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            offline: false,
+            python: None,
+            tools: BTreeMap::new(),
+            search_path: Vec::new(),
+            passthrough: Vec::new(),
+            pyenv_root: None,
+            pyenv_version: None,
+            home: None,
+            python_folders: vec![PathBuf::from("/usr/local/bin"), PathBuf::from("/usr/bin")],
+            wheel_folders: vec![PathBuf::from("/usr/share/python-wheels")],
+            tool_index: Index::python_package_index(),
+            package_index: None,
+            pip_configuration: Vec::new(),
+            concurrency: CONCURRENCY,
+            timing: Timing::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// The settings that a process's variables stand for. Pure; follow it with
+    /// [`Settings::with_pip_configuration`] to take an index from pip's configuration files too.
+    ///
+    /// `WRUN_OFFLINE`, `WRUN_PYTHON`, `WRUN_UV` and `WRUN_TOOL_INDEX` are `wrun`'s own. The index for packages is
+    /// that of `UV_DEFAULT_INDEX`, `UV_INDEX_URL` or `PIP_INDEX_URL`, in this order.
+    pub fn from_environment<K: Into<OsString>, V: Into<OsString>>(vars: impl IntoIterator<Item = (K, V)>) -> Self {
+        let vars: BTreeMap<OsString, OsString> = vars
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        let raw = |name: &str| vars.get(&OsString::from(name));
+        let text = |name: &str| raw(name).and_then(|value| value.to_str()).map(str::to_owned);
+        let path = |name: &str| raw(name).map(PathBuf::from);
+
+        let home = path("HOME");
+        let package_index = ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"]
+            .into_iter()
+            .find_map(|name| Index::parse(&text(name)?));
+        let tool_index = text("WRUN_TOOL_INDEX")
+            .and_then(|url| Index::parse(&url))
+            .or_else(|| package_index.clone())
+            .unwrap_or_else(Index::python_package_index);
+        Self {
+            offline: text("WRUN_OFFLINE").is_some_and(|value| matches!(value.as_str(), "1" | "true" | "yes" | "on")),
+            python: path("WRUN_PYTHON"),
+            tools: TOOL_VARIABLES
+                .iter()
+                .filter_map(|(variable, tool)| Some(((*tool).to_owned(), path(variable)?)))
+                .collect(),
+            search_path: raw("PATH").map(|value| std::env::split_paths(value).collect()).unwrap_or_default(),
+            passthrough: PASSED_THROUGH
+                .iter()
+                .filter_map(|name| Some(((*name).to_owned(), text(name)?)))
+                .collect(),
+            pyenv_root: path("PYENV_ROOT").or_else(|| Some(home.as_ref()?.join(".pyenv"))),
+            pyenv_version: text("PYENV_VERSION"),
+            pip_configuration: index::pip_configuration_files(
+                path("PIP_CONFIG_FILE"),
+                path("XDG_CONFIG_HOME"),
+                home.as_deref(),
+            ),
+            home,
+            tool_index,
+            package_index,
+            ..Self::default()
+        }
+    }
+
+    /// The same with the index of pip's configuration files (`index-url` in `[global]` or `[install]`), where no
+    /// variable named one.
+    #[must_use]
+    pub fn with_pip_configuration(mut self) -> Self {
+        if self.package_index.is_none() {
+            self.package_index = index::from_pip_configuration(&self.pip_configuration);
+            if let Some(index) = &self.package_index
+                && self.tool_index == Index::python_package_index()
+            {
+                self.tool_index = index.clone();
+            }
+        }
+        self
+    }
+
+    /// The address of the index that this machine is set up to use for packages, without credentials; `None` where
+    /// nothing is set up.
+    #[must_use]
+    pub fn default_index(&self) -> Option<String> {
+        self.package_index.as_ref().map(|index| index.url.clone())
+    }
+
+    /// A variable that is passed through, in either case.
+    pub(crate) fn passed(&self, name: &str) -> Option<&str> {
+        self.passthrough
+            .iter()
+            .find(|(passed, _)| passed.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test prepares a configuration file")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_become_settings() {
+        let settings = Settings::from_environment([
+            ("PATH", "/a:/b"),
+            ("HOME", "/home/ada"),
+            ("https_proxy", "http://proxy:3128"),
+            ("SECRET", "not passed"),
+            ("WRUN_UV", "/opt/uv"),
+            ("UV_DEFAULT_INDEX", "corporate=https://ada:pw@index.example/simple/"),
+        ]);
+        assert_eq!(settings.search_path, [PathBuf::from("/a"), PathBuf::from("/b")]);
+        assert_eq!(settings.passthrough, [("https_proxy".to_owned(), "http://proxy:3128".to_owned())]);
+        assert_eq!(settings.tools.get("uv"), Some(&PathBuf::from("/opt/uv")));
+        assert_eq!(settings.default_index().as_deref(), Some("https://index.example/simple"));
+        assert_eq!(settings.tool_index, settings.package_index.clone().unwrap());
+        assert_eq!(settings.pyenv_root, Some(PathBuf::from("/home/ada/.pyenv")));
+        let credential = settings.package_index.unwrap().credential.unwrap();
+        assert_eq!((credential.username.as_str(), credential.password.expose()), ("ada", "pw"));
+    }
+
+    #[test]
+    fn an_empty_environment_uses_the_public_index() {
+        let settings = Settings::from_environment::<String, String>([]);
+        assert_eq!(settings.tool_index.url, "https://pypi.org/simple");
+        assert_eq!(settings.default_index(), None);
+    }
+
+    #[test]
+    fn the_index_of_pips_configuration_is_used_where_no_variable_names_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pip.conf");
+        std::fs::write(&file, "[install]\nquiet = 1\n[global]\n; note\nindex-url: https://mirror.example/simple/\n")
+            .unwrap();
+        let from_file =
+            Settings::from_environment([("PIP_CONFIG_FILE", file.as_os_str())]).with_pip_configuration();
+        assert_eq!(from_file.tool_index.url, "https://mirror.example/simple");
+        let from_variable = Settings::from_environment([
+            ("PIP_CONFIG_FILE", file.to_str().unwrap()),
+            ("PIP_INDEX_URL", "https://other.example/simple"),
+        ])
+        .with_pip_configuration();
+        assert_eq!(from_variable.default_index().as_deref(), Some("https://other.example/simple"));
+    }
+}

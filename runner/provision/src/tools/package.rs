@@ -1,0 +1,185 @@
+//! Python packages that run as programs under an interpreter, without being installed for it: pip.
+
+use std::path::{Path, PathBuf};
+
+use pep440_rs::Version;
+use wrun_core::id::Digest;
+use wrun_core::tool::ToolFound;
+
+use super::wheel::{Choice, fits_python};
+use super::wheel_name::WheelName;
+use crate::error::ProvisionError;
+use crate::files;
+use crate::host::TaskHost;
+use crate::index::normalised;
+use crate::python::{Verdict, version};
+
+/// A request for a package.
+struct Wanted<'a> {
+    id: &'a str,
+    project: String,
+    /// The version of the interpreter that runs it.
+    python: Version,
+}
+
+impl TaskHost {
+    /// Finds a package: a wheel that comes with the interpreter, with the distribution or with another interpreter,
+    /// else one of the index. The path found is a folder with the package in it.
+    pub(super) async fn find_package(
+        &self,
+        id: &str,
+        project: &str,
+        interpreter: &ToolFound,
+    ) -> Result<ToolFound, ProvisionError> {
+        let not_found = |reason: &str| ProvisionError::ToolNotFound {
+            tool: id.to_owned(),
+            reason: reason.to_owned(),
+            help: format!("run once without `--offline`, or install the wheel of {project} that comes with your Python"),
+        };
+        let Some(python) = version(&interpreter.version) else {
+            return Err(not_found(&format!("`{}` is not an interpreter", interpreter.path.display())));
+        };
+        let wanted = Wanted { id, project: normalised(project), python };
+
+        let own = match self.probe_python(&interpreter.path).await? {
+            Verdict::Interpreter(probed) => probed.wheel_folders,
+            Verdict::Unusable(_) => Vec::new(),
+        };
+        let folders = own.into_iter().chain(self.settings.wheel_folders.iter().cloned());
+        if let Some(found) = self.first_that_fits(&wanted, folders).await? {
+            return Ok(found);
+        }
+        if let Some(found) = self.fetched_before(&wanted)? {
+            return Ok(found);
+        }
+        let others = self.every_python().await?.into_iter().flat_map(|probed| probed.wheel_folders);
+        if let Some(found) = self.first_that_fits(&wanted, others).await? {
+            return Ok(found);
+        }
+        match self.fetched_package(&wanted).await {
+            Err(ProvisionError::Offline { .. }) => Err(not_found(&format!(
+                "no Python of this machine brings a wheel of `{project}` for Python {}, and this run is offline",
+                wanted.python
+            ))),
+            other => other,
+        }
+    }
+
+    /// The newest wheel of the first folder that has one which runs under the interpreter.
+    async fn first_that_fits(
+        &self,
+        wanted: &Wanted<'_>,
+        folders: impl Iterator<Item = PathBuf> + Send,
+    ) -> Result<Option<ToolFound>, ProvisionError> {
+        for folder in folders {
+            for name in wheels(&folder, &wanted.project) {
+                if let Some(found) = self.unpacked(wanted, &name, folder.join(&name.file), None).await? {
+                    return Ok(Some(found));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The wheel of the index that was fetched before for this version of Python.
+    fn fetched_before(&self, wanted: &Wanted<'_>) -> Result<Option<ToolFound>, ProvisionError> {
+        let Some((version, digest)) = self.fact::<(String, Digest)>("package", &wanted.key())? else {
+            return Ok(None);
+        };
+        let folder = self.store.tool(&wanted.project, &version)?;
+        Ok(folder.map(|folder| wanted.found(folder, version, Some(digest))))
+    }
+
+    async fn fetched_package(&self, wanted: &Wanted<'_>) -> Result<ToolFound, ProvisionError> {
+        let _flight = self.tool_flight(&wanted.key()).await?;
+        if let Some(found) = self.fetched_before(wanted)? {
+            return Ok(found);
+        }
+        let choice = Choice { project: &wanted.project, minimum: None, interpreter: Some(&wanted.python) };
+        let wheel = self.choose_wheel(&choice).await?;
+        let archive = self.fetch_wheel(&wheel).await?;
+        let Some(found) = self.unpacked(wanted, &wheel.name, archive, Some(wheel.digest)).await? else {
+            return Err(ProvisionError::IndexInvalid {
+                what: wheel.name.file,
+                reason: "it needs another Python than its index says".to_owned(),
+            });
+        };
+        self.remember("package", &wanted.key(), &(found.version.clone(), wheel.digest))?;
+        Ok(found)
+    }
+
+    /// Unpacks a wheel, unless that was done before; `None` if it does not run under the interpreter.
+    async fn unpacked(
+        &self,
+        wanted: &Wanted<'_>,
+        name: &WheelName,
+        archive: PathBuf,
+        digest: Option<Digest>,
+    ) -> Result<Option<ToolFound>, ProvisionError> {
+        let version = name.version.to_string();
+        let folder = match self.store.tool(&wanted.project, &version)? {
+            Some(folder) => folder,
+            None => self.install_wheel(name, archive, Vec::new()).await?,
+        };
+        let metadata = files::read_small_text(&folder.join(format!("{}.dist-info/METADATA", name.stem())));
+        let requires = metadata.as_deref().and_then(requires_python);
+        Ok(fits_python(requires, &wanted.python).then(|| wanted.found(folder, version, digest)))
+    }
+}
+
+impl Wanted<'_> {
+    /// The name under which the wheel of the index is remembered: it is chosen by the minor version of Python.
+    fn key(&self) -> String {
+        let release = self.python.release();
+        let minor: Vec<String> = release.iter().take(2).map(u64::to_string).collect();
+        format!("{} for Python {}", self.project, minor.join("."))
+    }
+
+    fn found(&self, folder: PathBuf, version: String, digest: Option<Digest>) -> ToolFound {
+        ToolFound { id: self.id.to_owned(), path: folder, version, digest, python: None }
+    }
+}
+
+/// The pure wheels of a project in a folder, newest first.
+fn wheels(folder: &Path, project: &str) -> Vec<WheelName> {
+    let mut wheels: Vec<WheelName> = files::names(folder)
+        .into_iter()
+        .filter_map(|name| WheelName::parse(name.to_str()?))
+        .filter(|name| normalised(&name.distribution) == project && name.is_pure())
+        .collect();
+    wheels.sort_by(|left, right| right.version.cmp(&left.version));
+    wheels
+}
+
+/// The field `Requires-Python` of a wheel's metadata, which has the form of mail headers.
+fn requires_python(metadata: &str) -> Option<&str> {
+    metadata
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .find_map(|line| line.strip_prefix("Requires-Python:"))
+        .map(str::trim)
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test prepares the files that it looks for")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_wheel_comes_first() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["pip-9.0-py3-none-any.whl", "pip-23.0.1-py3-none-any.whl", "setuptools-65-py3-none-any.whl", "x"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let found: Vec<String> = wheels(folder.path(), "pip").into_iter().map(|name| name.file).collect();
+        assert_eq!(found, ["pip-23.0.1-py3-none-any.whl", "pip-9.0-py3-none-any.whl"]);
+    }
+
+    #[test]
+    fn metadata_says_which_python_is_needed() {
+        let metadata = "Metadata-Version: 2.1\nName: pip\nRequires-Python: >=3.7\n\nRequires-Python: >=9\n";
+        assert_eq!(requires_python(metadata), Some(">=3.7"));
+        assert!(!fits_python(requires_python(metadata), &"3.6.15".parse().unwrap()));
+        assert!(fits_python(Some("nonsense"), &"3.6.15".parse().unwrap()));
+    }
+}
