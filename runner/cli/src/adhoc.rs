@@ -1,0 +1,79 @@
+//! `wrun run`.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use wrun::{EnvRequest, Runner, Stdin, Submission, Task, Variable};
+
+use crate::args::Run;
+use crate::drive::follow;
+use crate::failure::Failure;
+use crate::speak::Speaker;
+
+/// Runs a command in the current folder, in the environment that the options name.
+pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
+    let Run {
+        uv,
+        pip,
+        requirements,
+        python,
+        env,
+        timeout,
+        refresh,
+        command,
+    } = arguments;
+    let base = std::env::current_dir().map_err(|error| Failure::io("find the current folder", error))?;
+    let name = command
+        .first()
+        .map_or("run", String::as_str)
+        .rsplit('/')
+        .next()
+        .unwrap_or("run");
+    let mut task = Task::command(name, base, command.clone());
+    task.env = environment(uv, pip, requirements, python.as_deref());
+    for pair in env {
+        let (name, value) = variable(pair);
+        task.vars.insert(name, value);
+    }
+    task.limits.time = *timeout;
+    let mut submission = Submission::new(task).stdin(Stdin::Inherit);
+    if *refresh {
+        submission = submission.refresh();
+    }
+    if speaker.is_json() {
+        submission = submission.output_as_events();
+    }
+    follow(runner.submit(submission), name, false, speaker).await
+}
+
+fn environment(
+    uv: &[String],
+    pip: &[String],
+    requirements: &[String],
+    python: Option<&str>,
+) -> Option<EnvRequest> {
+    let (backend, packages) = if pip.is_empty() { ("uv", uv) } else { ("pip", pip) };
+    if packages.is_empty() && requirements.is_empty() && python.is_none() {
+        return None;
+    }
+    let mut spec = Map::new();
+    spec.insert("packages".to_owned(), json!(packages));
+    if !requirements.is_empty() {
+        spec.insert("requirements".to_owned(), json!(requirements));
+    }
+    if let Some(python) = python {
+        spec.insert("python".to_owned(), json!(python));
+    }
+    Some(EnvRequest {
+        backend: backend.to_owned(),
+        spec: Value::Object(spec),
+    })
+}
+
+/// `NAME=VALUE`, or `NAME` for the caller's variable of that name.
+fn variable(pair: &str) -> (String, Variable) {
+    match pair.split_once('=') {
+        Some((name, value)) => (name.to_owned(), Variable::Value(value.to_owned())),
+        None => (pair.to_owned(), Variable::FromCaller(pair.to_owned())),
+    }
+}

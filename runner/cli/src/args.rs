@@ -1,0 +1,217 @@
+//! The arguments of the command line.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::Styles;
+use clap::builder::styling::AnsiColor;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Run tasks in cached, isolated environments.
+///
+/// A task says what to run, what it needs and what it may touch. wrun builds what it needs once, keeps it for every
+/// later run on this machine, and runs the task with nothing of yours but what it was granted.
+#[derive(Debug, Parser)]
+#[command(name = "wrun", version, styles = STYLES, max_term_width = 100, propagate_version = true)]
+#[command(
+    after_help = "Exit codes: the task's own; 124 timed out; 125 wrun failed before the task started; 126 refused;
+127 command not found; 128+N signal N; 130 cancelled; 134 WebAssembly trap; 137 out of memory; 153 output limit.
+
+Start with: wrun run --uv emoji -- python -c 'import emoji; print(emoji.emojize(\":waving_hand: hello\"))'"
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The store's folder [default: `wrun` in the user's cache folder]
+    #[arg(
+        long,
+        global = true,
+        env = "WRUN_CACHE_DIR",
+        value_name = "FOLDER",
+        hide_env_values = true
+    )]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Never touch the network
+    #[arg(long, global = true, env = "WRUN_OFFLINE", hide_env_values = true,
+          value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) offline: bool,
+    /// Say nothing but errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more: every step, and how long it took
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+    /// How wrun speaks: text for people, or one JSON object per line
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// How wrun speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Text for people.
+    Text,
+    /// JSON for programs, with a version in each object.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the tasks of task files
+    Submit(Submit),
+    /// Run a command in an environment named on the command line
+    Run(Run),
+    /// Run a WebAssembly program with exactly what is listed
+    Exec(Exec),
+    /// Show what a submit would do, without running the task
+    Plan(Plan),
+    /// Print the JSON Schema of a task file
+    Schema,
+    /// Look at this machine: the store, the tools, the interpreters
+    Doctor,
+    /// Print the completions of a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Look at the store and remove from it
+    #[command(subcommand)]
+    Cache(Cache),
+}
+
+/// Run the tasks of task files.
+#[derive(Debug, Args)]
+pub(crate) struct Submit {
+    /// The task files; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// How many tasks run side by side
+    #[arg(long, short, env = "WRUN_JOBS", hide_env_values = true, default_value_t = 4, value_name = "N",
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: u16,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// How an environment is found and a task is held.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct How {
+    /// Solve again, even if what the task asks for is known
+    #[arg(long, conflicts_with = "locked")]
+    pub(crate) refresh: bool,
+    /// Use the lock in this file and solve nothing (made by `wrun plan --lock FILE`)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) locked: Option<PathBuf>,
+    /// Run a native task with your rights, though its file asks for limits that this version cannot enforce
+    #[arg(long)]
+    pub(crate) unsandboxed: bool,
+}
+
+/// Run a command in an environment named on the command line.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// A package that uv installs, for instance `emoji` or `requests>=2`
+    #[arg(long, value_name = "PACKAGE", conflicts_with = "pip")]
+    pub(crate) uv: Vec<String>,
+    /// A package that pip installs
+    #[arg(long, value_name = "PACKAGE")]
+    pub(crate) pip: Vec<String>,
+    /// A requirements file; uv installs it, or pip if `--pip` is given
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) requirements: Vec<String>,
+    /// The Python to use: a version, a range of versions, or a path
+    #[arg(long, short, value_name = "VERSION")]
+    pub(crate) python: Option<String>,
+    /// A variable for the command; `NAME` alone takes the caller's
+    #[arg(long, short, value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<String>,
+    /// The longest time that the command may take, for instance `30s`
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Option<std::time::Duration>,
+    /// Solve again, even if what is asked for is known
+    #[arg(long)]
+    pub(crate) refresh: bool,
+    /// The command and its arguments
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
+    pub(crate) command: Vec<String>,
+}
+
+/// Run a WebAssembly program with exactly what is listed.
+#[derive(Debug, Args)]
+pub(crate) struct Exec {
+    /// A folder for the program: HOST, HOST::GUEST or HOST::GUEST::ro; it can be written to unless `::ro` is given
+    #[arg(long, value_name = "HOST[::GUEST[::ro]]")]
+    pub(crate) dir: Vec<String>,
+    /// A variable for the program; `NAME` alone takes the caller's
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<String>,
+    /// A host and port that the program may reach, for instance `example.org:443`
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) net: Vec<String>,
+    /// The longest time that the program may take, for instance `30s`
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Option<std::time::Duration>,
+    /// The most memory that the program may have, for instance `64MiB`
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<bytesize::ByteSize>,
+    /// The program: a WASI 0.1 module or 0.2 component
+    #[arg(value_name = "MODULE")]
+    pub(crate) module: PathBuf,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    pub(crate) args: Vec<OsString>,
+}
+
+/// Show what a submit would do.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// The task file; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Write the lock to this file, for `--locked`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) lock: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+/// Look at the store and remove from it.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cache {
+    /// Print the store's folder
+    Dir,
+    /// List the environments
+    Ls,
+    /// Show everything about an environment
+    Info {
+        /// The id, or enough of its beginning
+        id: String,
+    },
+    /// Remove environments that nobody uses
+    Rm {
+        /// The ids, or enough of their beginnings
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+    },
+}

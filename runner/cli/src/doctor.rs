@@ -1,0 +1,126 @@
+//! `wrun doctor`.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use bytesize::ByteSize;
+use owo_colors::OwoColorize as _;
+use serde_json::json;
+use wrun::core::host::Host as _;
+use wrun::core::tool::{ToolKind, ToolRequest};
+use wrun::{Problem, Runner};
+
+use crate::failure::Failure;
+use crate::speak::Speaker;
+
+/// What was found about one thing.
+struct Finding {
+    name: &'static str,
+    good: bool,
+    text: String,
+}
+
+/// Looks at this machine. Returns 1 if something that wrun needs is missing.
+pub(crate) async fn doctor(runner: &Runner, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
+    let mut findings = store(runner);
+    findings.extend(tools(runner).await);
+    findings.push(Finding {
+        name: "sandbox",
+        good: true,
+        text: "WebAssembly tasks are held to their grants; native tasks run with your rights in this version"
+            .to_owned(),
+    });
+    let good = findings.iter().all(|finding| finding.good);
+    let code = u8::from(!good);
+    if speaker.is_json() {
+        let rows: Vec<_> = findings
+            .iter()
+            .map(|finding| json!({ "name": finding.name, "good": finding.good, "text": finding.text }))
+            .collect();
+        return speaker
+            .json(&json!({ "v": 1, "good": good, "findings": rows }))
+            .map(|_| code);
+    }
+    let mut text = String::new();
+    for finding in &findings {
+        let mark = if finding.good {
+            "ok".green().to_string()
+        } else {
+            "missing".red().to_string()
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{:<10} {mark:<8} {}", finding.name, finding.text);
+    }
+    speaker.data(&text).map(|_| code)
+}
+
+fn store(runner: &Runner) -> Vec<Finding> {
+    let store = runner.store();
+    let root = store.root().display();
+    let writable = store.scratch("doctor");
+    let mut findings = vec![Finding {
+        name: "store",
+        good: writable.is_ok(),
+        text: match &writable {
+            Ok(_) => format!("{root} can be written to"),
+            Err(error) => format!("{root}: {error}"),
+        },
+    }];
+    if let Ok(free) = store.free_bytes() {
+        findings.push(Finding {
+            name: "disk",
+            good: true,
+            text: format!("{} free", ByteSize(free).display().iec()),
+        });
+    }
+    findings.extend(store.warnings().into_iter().map(|text| Finding {
+        name: "store",
+        good: true,
+        text: format!("note: {text}"),
+    }));
+    findings
+}
+
+async fn tools(runner: &Runner) -> Vec<Finding> {
+    let host = runner.host(".".into());
+    let python = ToolRequest {
+        id: "python".to_owned(),
+        kind: ToolKind::Python { request: None },
+    };
+    let uv = ToolRequest {
+        id: "uv".to_owned(),
+        kind: ToolKind::Program {
+            names: vec!["uv".to_owned()],
+            version_args: vec!["--version".to_owned()],
+            minimum: None,
+            wheel: Some("uv".to_owned()),
+        },
+    };
+    let mut found = Vec::new();
+    let mut findings = Vec::new();
+    for (name, request) in [("python", python), ("uv", uv)] {
+        findings.push(match host.find_tool(&request, &found).await {
+            Ok(tool) => {
+                let text = format!("{} {}", tool.version, tool.path.display());
+                found.push(tool);
+                Finding {
+                    name,
+                    good: true,
+                    text,
+                }
+            }
+            Err(problem) => Finding {
+                name,
+                good: false,
+                text: with_help(&problem),
+            },
+        });
+    }
+    findings
+}
+
+fn with_help(problem: &Problem) -> String {
+    problem
+        .help()
+        .map_or_else(|| problem.to_string(), |help| format!("{problem} ({help})"))
+}

@@ -1,0 +1,120 @@
+//! Following a run to its end: events, signals, and what is said about the outcome.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use wrun::{Event, Outcome, RunHandle};
+
+use crate::failure::Failure;
+use crate::progress::Progress;
+use crate::speak::Speaker;
+
+/// The signals that are handed on to a task.
+pub(crate) struct Signals {
+    sources: Vec<(i32, Signal)>,
+}
+
+impl Signals {
+    /// Takes over the signals that ask a program to end or to do something.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+            SignalKind::quit(),
+            SignalKind::user_defined1(),
+            SignalKind::user_defined2(),
+        ];
+        let sources = kinds
+            .into_iter()
+            .map(|kind| Ok((kind.as_raw_value(), signal(kind)?)))
+            .collect::<std::io::Result<_>>()
+            .map_err(|error| Failure::io("listen for signals", error))?;
+        Ok(Self { sources })
+    }
+
+    /// The next signal's number.
+    pub(crate) async fn next(&mut self) -> i32 {
+        std::future::poll_fn(|context| {
+            for (number, source) in &mut self.sources {
+                if source.poll_recv(context).is_ready() {
+                    return std::task::Poll::Ready(*number);
+                }
+            }
+            std::task::Poll::Pending
+        })
+        .await
+    }
+}
+
+/// Follows a run to its end and gives the exit code.
+pub(crate) async fn follow(
+    mut handle: RunHandle,
+    task: &str,
+    named: bool,
+    speaker: &Speaker,
+) -> Result<u8, Failure> {
+    let mut signals = Signals::new()?;
+    let mut progress = Progress::new(speaker, task, named);
+    let mut interrupts = 0;
+    loop {
+        tokio::select! {
+            event = handle.next_event() => match event {
+                Some(event) => {
+                    if matches!(event, Event::Started { .. }) {
+                        progress.clear();
+                    }
+                    progress.show(&event);
+                }
+                None => break,
+            },
+            number = signals.next() => {
+                if number == SignalKind::interrupt().as_raw_value() {
+                    interrupts += 1;
+                }
+                // A task that does not end at the first Ctrl-C is ended by the second.
+                if interrupts > 1 { handle.cancel() } else { handle.signal(number) }
+            }
+        }
+    }
+    progress.clear();
+    match handle.wait().await {
+        Ok(finished) => {
+            if !speaker.is_json() {
+                say_outcome(&finished.outcome, task, named, speaker);
+            }
+            Ok(finished.exit_code())
+        }
+        Err(error) => {
+            let failure = Failure::from(error);
+            if !speaker.is_json() {
+                speaker.report(&failure);
+            }
+            Ok(failure.exit_code())
+        }
+    }
+}
+
+/// Says how a run ended, where its exit code alone would not tell.
+fn say_outcome(outcome: &Outcome, task: &str, named: bool, speaker: &Speaker) {
+    match outcome {
+        Outcome::Exited { code } if !named || *code == 0 => {}
+        Outcome::Trapped { message, backtrace } => {
+            let mut text = format!("`{task}` trapped: {message}");
+            for frame in backtrace {
+                text.push_str("\n    at ");
+                text.push_str(frame);
+            }
+            speaker.line("error", &text);
+        }
+        Outcome::NotFound { command, searched } => speaker.line(
+            "error",
+            &format!(
+                "`{task}`: the command `{command}` was not found in {}",
+                searched.join(", ")
+            ),
+        ),
+        other => speaker.line("error", &format!("`{task}` {other}")),
+    }
+}

@@ -1,0 +1,87 @@
+//! The `wrun` command.
+
+mod adhoc;
+mod args;
+mod cache;
+mod doctor;
+mod drive;
+mod exec;
+mod failure;
+mod lines;
+mod plan;
+mod progress;
+mod speak;
+mod submit;
+mod trace;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{CommandFactory as _, Parser as _};
+use wrun::Runner;
+
+use crate::args::{Cli, Command, Global};
+use crate::failure::Failure;
+use crate::speak::Speaker;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are a success; a wrong usage is a failure before the task.
+            let code = if error.use_stderr() {
+                wrun::exit_code::FAILED
+            } else {
+                0
+            };
+            drop(error.print());
+            return ExitCode::from(code);
+        }
+    };
+    trace::start();
+    let speaker = Arc::new(Speaker::new(&cli.global));
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return ExitCode::from(speaker.failure(&Failure::io("start", error))),
+    };
+    let code = match runtime.block_on(dispatch(&cli, &speaker)) {
+        Ok(code) => code,
+        Err(failure) => speaker.failure(&failure),
+    };
+    // A guest may be blocked in a read of standard input; the process does not wait for it.
+    runtime.shutdown_background();
+    ExitCode::from(code)
+}
+
+async fn dispatch(cli: &Cli, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Submit(arguments) => submit::submit(&runner(global)?, arguments, speaker).await,
+        Command::Run(arguments) => adhoc::run(&runner(global)?, arguments, speaker).await,
+        Command::Exec(arguments) => exec::exec(&runner(global)?, arguments, speaker).await,
+        Command::Plan(arguments) => plan::plan(&runner(global)?, arguments, speaker).await,
+        Command::Cache(command) => cache::cache(&runner(global)?, command, speaker),
+        Command::Doctor => doctor::doctor(&runner(global)?, speaker).await,
+        Command::Schema => {
+            let schema = wrun::core::task::schema(&runner(global)?.manifests());
+            speaker.data(&format!("{schema:#}\n"))
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "wrun", &mut script);
+            speaker.data(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+fn runner(global: &Global) -> Result<Runner, Failure> {
+    // Grandchildren of a task that lose their parent come to this process, which then can end them.
+    if let Err(error) = wrun_process::adopt_orphans() {
+        tracing::debug!(%error, "orphans cannot be adopted");
+    }
+    let mut builder = Runner::builder().offline(global.offline);
+    if let Some(path) = &global.cache_dir {
+        builder = builder.cache_dir(path);
+    }
+    Ok(builder.build()?)
+}

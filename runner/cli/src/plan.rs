@@ -1,0 +1,193 @@
+//! `wrun plan`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use owo_colors::OwoColorize as _;
+use wrun::core::net::Net;
+use wrun::{Access, Level, PlanReport, Runner};
+
+use crate::args::Plan;
+use crate::failure::Failure;
+use crate::speak::Speaker;
+use crate::submit::{load, submission};
+
+/// Says what a submit would do.
+pub(crate) async fn plan(runner: &Runner, arguments: &Plan, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
+    let Plan { file, lock, how } = arguments;
+    let task = load(runner, file)?;
+    let report = runner.plan(submission(&task, true, how)?).await?;
+    if let Some(path) = lock {
+        write_lock(path, &report)?;
+    }
+    if speaker.is_json() {
+        let value = serde_json::to_value(&report).map_err(|error| Failure::io("write the plan", error))?;
+        return speaker.json(&value);
+    }
+    speaker.data(&text(&report))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a lock that a person keeps lies outside of the store"
+)]
+fn write_lock(path: &Path, report: &PlanReport) -> Result<(), Failure> {
+    let Some(lock) = &report.found_lock else {
+        return Err(Failure::usage(
+            "the task has no lock to write",
+            "a lock needs an `[env]` table, and the network if the lock is not known yet",
+        ));
+    };
+    let text = serde_json::to_string_pretty(lock).map_err(|error| Failure::io("write the lock", error))?;
+    std::fs::write(path, format!("{text}\n"))
+        .map_err(|error| Failure::io(format!("write the lock `{}`", path.display()), error))
+}
+
+fn text(report: &PlanReport) -> String {
+    let mut out = String::new();
+    let mut row = |name: &str, value: &str| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{:<13}{value}", name.green().bold().to_string() + ":");
+    };
+    row("task", &report.task);
+    row("run", &report.run.join(" "));
+    row("folder", &report.folder.display().to_string());
+    if let Some(backend) = &report.backend {
+        row("backend", backend);
+    }
+    if let (Some(spec), Some(id)) = (&report.spec, &report.spec_id) {
+        row("spec", &format!("{id}\n{}", indent(&format!("{spec:#}"))));
+    }
+    if let Some(level) = report.lock {
+        row(
+            "lock",
+            &format!("{} ({})", id_text(report.lock_id.as_ref()), level_text(level)),
+        );
+    }
+    if let Some(level) = report.environment {
+        row(
+            "environment",
+            &format!("{} ({})", id_text(report.env_id.as_ref()), level_text(level)),
+        );
+    }
+    if !report.packages.is_empty() {
+        let packages: Vec<String> = report
+            .packages
+            .iter()
+            .map(|package| {
+                format!(
+                    "  {} {}  {}",
+                    package.name,
+                    package.version,
+                    package.source.dimmed()
+                )
+            })
+            .collect();
+        row(
+            "packages",
+            &format!("{}\n{}", packages.len(), packages.join("\n")),
+        );
+    }
+    if let Some(plan) = &report.steps {
+        let steps: Vec<String> = plan
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(index, step)| format!("  {}. {}", index + 1, step.label))
+            .collect();
+        row("steps", &format!("{}\n{}", steps.len(), steps.join("\n")));
+    }
+    if let Some(launch) = &report.launch {
+        row("launch", &launch_text(launch));
+    }
+    if !report.vars.is_empty() {
+        row("vars", &report.vars.join(", "));
+    }
+    row("grants", &grants_text(report));
+    if let Some(reason) = &report.refused {
+        row("refused", reason);
+    }
+    out
+}
+
+fn grants_text(report: &PlanReport) -> String {
+    let grants = &report.grants;
+    let mut lines = Vec::new();
+    for grant in &grants.paths {
+        let access = match grant.access {
+            Access::Read => "read ",
+            Access::Write => "write",
+        };
+        let host = if grant.guest == "/tmp" {
+            "a fresh scratch folder".to_owned()
+        } else {
+            grant.host.display().to_string()
+        };
+        lines.push(format!("  {access} {} = {host}", grant.guest));
+    }
+    lines.push(match &grants.net {
+        Net::None => "  no network".to_owned(),
+        Net::All => "  the whole network".to_owned(),
+        Net::Listed(rules) => {
+            format!(
+                "  net   {}",
+                rules
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
+        }
+    });
+    let limits = &grants.limits;
+    if let Some(time) = limits.time {
+        lines.push(format!("  at most {}", humantime::format_duration(time)));
+    }
+    for (name, bytes) in [("memory", limits.memory), ("output", limits.output)] {
+        if let Some(bytes) = bytes {
+            lines.push(format!(
+                "  at most {} of {name}",
+                bytesize::ByteSize(bytes).display().iec()
+            ));
+        }
+    }
+    if let Some(processes) = limits.processes {
+        lines.push(format!("  at most {processes} processes"));
+    }
+    format!("\n{}", lines.join("\n"))
+}
+
+fn launch_text(launch: &wrun::core::launch::Launch) -> String {
+    use wrun::core::launch::Launch;
+
+    match launch {
+        Launch::Native { search_path, .. } => {
+            let places: Vec<String> = search_path
+                .iter()
+                .map(|place| format!("<environment>/{}", place.rel))
+                .collect();
+            format!("native, with {} first on the search path", places.join(", "))
+        }
+        Launch::Wasi { .. } => "WebAssembly".to_owned(),
+    }
+}
+
+fn indent(text: &str) -> String {
+    text.lines()
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn id_text<T: ToString>(id: Option<&T>) -> String {
+    id.map_or_else(|| "not known".to_owned(), ToString::to_string)
+}
+
+const fn level_text(level: Level) -> &'static str {
+    match level {
+        Level::Hit => "hit",
+        Level::Miss => "miss",
+        Level::Unknown => "unknown: offline",
+    }
+}

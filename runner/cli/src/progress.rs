@@ -1,0 +1,172 @@
+//! Progress of one run: bars on a terminal, plain lines elsewhere.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use wrun::{Event, Phase};
+
+use crate::speak::Speaker;
+
+/// Shows the progress of one run.
+pub(crate) struct Progress<'a> {
+    speaker: &'a Speaker,
+    task: String,
+    /// Several runs speak at once, so each line says which.
+    named: bool,
+    bars: MultiProgress,
+    steps: BTreeMap<(u8, usize), (String, ProgressBar)>,
+}
+
+impl<'a> Progress<'a> {
+    pub(crate) fn new(speaker: &'a Speaker, task: &str, named: bool) -> Self {
+        let target = if speaker.bars {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        Self {
+            speaker,
+            task: task.to_owned(),
+            named,
+            bars: MultiProgress::with_draw_target(target),
+            steps: BTreeMap::new(),
+        }
+    }
+
+    /// Shows an event.
+    pub(crate) fn show(&mut self, event: &Event) {
+        if self.speaker.is_json() {
+            self.speaker.event(&self.task, event);
+            return;
+        }
+        match event {
+            Event::StepStarted {
+                phase,
+                step,
+                of: _,
+                label,
+            } => self.start(*phase, *step, label),
+            Event::StepProgress {
+                phase,
+                step,
+                done,
+                total,
+            } => {
+                if let Some((_, bar)) = self.steps.get(&(rank(*phase), *step)) {
+                    if let Some(total) = total {
+                        bar.set_length(*total);
+                    }
+                    bar.set_position(*done);
+                }
+            }
+            Event::StepRetried { attempt, reason, .. } => {
+                self.line("retry", &format!("attempt {attempt}: {reason}"));
+            }
+            Event::StepFinished {
+                phase,
+                step,
+                milliseconds,
+            } => self.finish(*phase, *step, *milliseconds),
+            Event::Waiting { phase, holder } => {
+                self.line("waiting", &format!("{} is {} the same", holder, doing(*phase)));
+            }
+            Event::EnvironmentReady {
+                env_id,
+                built: true,
+                milliseconds,
+            } => {
+                self.line(
+                    "ready",
+                    &format!("environment {env_id} built in {}", time(*milliseconds)),
+                );
+            }
+            Event::EnvironmentReady {
+                env_id, built: false, ..
+            } if self.speaker.verbose => {
+                self.line("ready", &format!("environment {env_id} from the store"));
+            }
+            Event::Notice { message, .. } => self.line("note", message),
+            Event::Retrying {
+                outcome,
+                attempt,
+                of,
+                delay_milliseconds,
+            } => self.line(
+                "retry",
+                &format!(
+                    "the task {outcome}; attempt {attempt} of {of} in {}",
+                    time(*delay_milliseconds)
+                ),
+            ),
+            _ => {}
+        }
+    }
+
+    fn start(&mut self, phase: Phase, step: usize, label: &str) {
+        let bar = if self.speaker.bars {
+            let bar = self.bars.add(ProgressBar::new_spinner());
+            let style = ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.set_message(format!("{}: {label}", phase_name(phase)));
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        } else {
+            self.line(phase_name(phase), label);
+            ProgressBar::hidden()
+        };
+        self.steps.insert((rank(phase), step), (label.to_owned(), bar));
+    }
+
+    fn finish(&mut self, phase: Phase, step: usize, milliseconds: u64) {
+        let Some((label, bar)) = self.steps.remove(&(rank(phase), step)) else {
+            return;
+        };
+        bar.finish_and_clear();
+        if self.speaker.bars || self.speaker.verbose {
+            self.line(phase_name(phase), &format!("{label} ({})", time(milliseconds)));
+        }
+    }
+
+    fn line(&self, mark: &str, text: &str) {
+        let text = if self.named {
+            format!("{}: {text}", self.task)
+        } else {
+            text.to_owned()
+        };
+        self.bars.suspend(|| self.speaker.line(mark, &text));
+    }
+
+    /// Takes away what is drawn, so that the task has the terminal.
+    pub(crate) fn clear(&mut self) {
+        for (_, (_, bar)) in std::mem::take(&mut self.steps) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+const fn rank(phase: Phase) -> u8 {
+    phase as u8
+}
+
+const fn phase_name(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Tools => "tools",
+        Phase::Solve => "solve",
+        Phase::Build => "build",
+        Phase::Compile => "compile",
+    }
+}
+
+const fn doing(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Tools => "fetching",
+        Phase::Solve => "solving",
+        Phase::Build => "building",
+        Phase::Compile => "compiling",
+    }
+}
+
+fn time(milliseconds: u64) -> String {
+    humantime::format_duration(Duration::from_millis(milliseconds)).to_string()
+}

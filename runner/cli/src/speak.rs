@@ -1,0 +1,146 @@
+//! The two voices of the command: text for people on standard error, JSON for programs on standard output.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Mutex;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use owo_colors::OwoColorize as _;
+use wrun::{Event, Record};
+
+use crate::args::{Format, Global};
+use crate::failure::Failure;
+
+/// Speaks for the command.
+pub(crate) struct Speaker {
+    pub(crate) format: Format,
+    pub(crate) quiet: bool,
+    pub(crate) verbose: bool,
+    /// Progress bars are drawn: standard error is a terminal, and people read it.
+    pub(crate) bars: bool,
+    json: Mutex<()>,
+}
+
+impl Speaker {
+    pub(crate) fn new(global: &Global) -> Self {
+        let Global {
+            cache_dir: _,
+            offline: _,
+            quiet,
+            verbose,
+            format,
+        } = global;
+        let people = *format == Format::Text && !quiet;
+        Self {
+            format: *format,
+            quiet: *quiet,
+            verbose: *verbose,
+            bars: people && std::io::stderr().is_terminal(),
+            json: Mutex::new(()),
+        }
+    }
+
+    /// Whether programs read.
+    pub(crate) const fn is_json(&self) -> bool {
+        matches!(self.format, Format::Json)
+    }
+
+    /// Says a line to people, with a mark in front.
+    pub(crate) fn line(&self, mark: &str, text: &str) {
+        if self.quiet || self.is_json() {
+            return;
+        }
+        let mut error = anstream::stderr().lock();
+        // Nobody can be told that standard error is gone.
+        drop(writeln!(error, "{} {text}", format!("{mark}:").cyan().bold()));
+    }
+
+    /// Says one event to programs.
+    pub(crate) fn event(&self, task: &str, event: &Event) {
+        let record = Record::new(task, event.clone());
+        if let Ok(text) = serde_json::to_string(&record) {
+            let _order = self.json.lock();
+            let mut out = std::io::stdout().lock();
+            drop(writeln!(out, "{text}"));
+        }
+    }
+
+    /// Writes data to standard output.
+    ///
+    /// # Errors
+    /// Standard output cannot be written to; a closed pipe is not an error, the reader has what it wanted.
+    pub(crate) fn data(&self, text: &str) -> Result<u8, Failure> {
+        let mut out = anstream::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                Err(Failure::io("write to standard output", error))
+            }
+            _ => Ok(0),
+        }
+    }
+
+    /// Writes a JSON value to standard output.
+    ///
+    /// # Errors
+    /// As for [`Speaker::data`].
+    pub(crate) fn json(&self, value: &serde_json::Value) -> Result<u8, Failure> {
+        self.data(&format!("{value:#}\n"))
+    }
+
+    /// Says a failure, and gives the exit code for it.
+    pub(crate) fn failure(&self, failure: &Failure) -> u8 {
+        if self.is_json() {
+            self.event(
+                "",
+                &Event::Failed {
+                    code: failure.code_text(),
+                    message: failure.to_string(),
+                    help: failure.help_text(),
+                    exit_code: failure.exit_code(),
+                },
+            );
+        } else {
+            self.report(failure);
+        }
+        failure.exit_code()
+    }
+
+    /// Draws a failure for people. Said even when quiet.
+    pub(crate) fn report(&self, failure: &Failure) {
+        if let Failure::Wrun(wrun::Error::Task(errors)) = failure {
+            for error in errors.errors() {
+                draw(error);
+            }
+            return;
+        }
+        let mut error = anstream::stderr().lock();
+        let code = failure.code_text();
+        drop(writeln!(
+            error,
+            "{} {failure} {}",
+            "error:".red().bold(),
+            format!("[{code}]").dimmed()
+        ));
+        if let Some(help) = failure.help_text() {
+            drop(writeln!(error, "{} {help}", "help:".green().bold()));
+        }
+    }
+}
+
+/// Draws a diagnostic with its place in the source.
+fn draw(diagnostic: &dyn Diagnostic) {
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let theme = if colour {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::unicode_nocolor()
+    };
+    let mut text = String::new();
+    let drawn = GraphicalReportHandler::new_themed(theme)
+        .with_width(100)
+        .render_report(&mut text, diagnostic);
+    if drawn.is_err() {
+        text = diagnostic.to_string();
+    }
+    let mut error = std::io::stderr().lock();
+    drop(writeln!(error, "{}", text.trim_end()));
+}

@@ -1,0 +1,145 @@
+//! `wrun submit`.
+
+use std::collections::VecDeque;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use wrun::{LoadedTask, Lock, Runner, Stdin, Submission};
+
+use crate::args::{How, Submit};
+use crate::drive::follow;
+use crate::failure::Failure;
+use crate::lines::WholeLines;
+use crate::speak::Speaker;
+
+/// Runs the tasks of the files, side by side, and gives the first exit code that is not 0, in the order of the files.
+pub(crate) async fn submit(
+    runner: &Runner,
+    arguments: &Submit,
+    speaker: &Arc<Speaker>,
+) -> Result<u8, Failure> {
+    let tasks = load_all(runner, &arguments.files, speaker)?;
+    let named = tasks.len() > 1;
+    let mut waiting: VecDeque<_> = tasks.into_iter().enumerate().collect();
+    let mut codes = vec![0; waiting.len()];
+    let local = tokio::task::LocalSet::new();
+    let mut running: JoinSet<(usize, Result<u8, Failure>)> = JoinSet::new();
+    local
+        .run_until(async {
+            loop {
+                while running.len() < usize::from(arguments.jobs) {
+                    let Some((index, (task, from_stdin))) = waiting.pop_front() else {
+                        break;
+                    };
+                    let submission = submission(&task, from_stdin || named, &arguments.how)?;
+                    let submission = if named {
+                        submission.output(Arc::new(WholeLines::default()))
+                    } else {
+                        submission
+                    };
+                    let submission = if speaker.is_json() {
+                        submission.output_as_events()
+                    } else {
+                        submission
+                    };
+                    let handle = runner.submit(submission);
+                    let speaker = Arc::clone(speaker);
+                    running.spawn_local(async move {
+                        (index, follow(handle, &task.task.name, named, &speaker).await)
+                    });
+                }
+                let Some(ended) = running.join_next().await else {
+                    break;
+                };
+                let (index, code) = ended.map_err(|error| Failure::io("run a task", error))?;
+                if let Some(slot) = codes.get_mut(index) {
+                    *slot = code?;
+                }
+            }
+            Ok(())
+        })
+        .await
+        .map(|()| codes.into_iter().find(|code| *code != 0).unwrap_or(0))
+}
+
+/// Loads all files first, so that a mistake in the last is said before the first runs. With each task comes whether it
+/// was read from standard input.
+fn load_all(
+    runner: &Runner,
+    files: &[std::path::PathBuf],
+    speaker: &Speaker,
+) -> Result<Vec<(LoadedTask, bool)>, Failure> {
+    let mut tasks = Vec::new();
+    let mut failures = Vec::new();
+    for file in files {
+        match load(runner, file) {
+            Ok(task) => {
+                for warning in &task.warnings {
+                    speaker.line("warning", &warning.to_string());
+                }
+                tasks.push((task, file.as_os_str() == "-"));
+            }
+            Err(failure) => failures.push(failure),
+        }
+    }
+    let last = failures.pop();
+    for failure in &failures {
+        speaker.failure(failure);
+    }
+    last.map_or(Ok(tasks), Err)
+}
+
+/// Reads a task file, or standard input for `-`.
+///
+/// # Errors
+/// It cannot be read or has mistakes.
+pub(crate) fn load(runner: &Runner, file: &Path) -> Result<LoadedTask, Failure> {
+    if file.as_os_str() != "-" {
+        return Ok(runner.load(file)?);
+    }
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::io("read the task from standard input", error))?;
+    let base = std::env::current_dir().map_err(|error| Failure::io("find the current folder", error))?;
+    Ok(runner.load_text(&text, "<stdin>", base)?)
+}
+
+/// A task with how it is to be run.
+///
+/// # Errors
+/// The lock cannot be read.
+pub(crate) fn submission(task: &LoadedTask, no_stdin: bool, how: &How) -> Result<Submission, Failure> {
+    let How {
+        refresh,
+        locked,
+        unsandboxed,
+    } = how;
+    let mut submission = Submission::from(task.clone())
+        .stdin(if no_stdin { Stdin::Null } else { Stdin::Inherit })
+        .unsandboxed(*unsandboxed);
+    if *refresh {
+        submission = submission.refresh();
+    }
+    if let Some(path) = locked {
+        submission = submission.locked(read_lock(path)?);
+    }
+    Ok(submission)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a lock that a person keeps lies outside of the store"
+)]
+fn read_lock(path: &Path) -> Result<Lock, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::io(format!("read the lock `{}`", path.display()), error))?;
+    serde_json::from_str(&text).map_err(|error| {
+        Failure::usage(
+            format!("`{}` is no lock of wrun: {error}", path.display()),
+            "make one with `wrun plan TASK --lock FILE`",
+        )
+    })
+}

@@ -1,0 +1,137 @@
+//! Putting a runner together.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use wrun_core::backend::{Backend, PlanBackend};
+use wrun_exec::{RuntimeOptions, WasiRuntime};
+use wrun_provision::{EnvironmentCredentials, PlanAdapter, Settings};
+use wrun_store::Store;
+
+use crate::context::Inner;
+use crate::{Error, Runner};
+
+/// Puts a [`Runner`] together. Everything has a default.
+pub struct RunnerBuilder {
+    cache_dir: Option<PathBuf>,
+    variables: Option<BTreeMap<String, String>>,
+    backends: Vec<Arc<dyn Backend>>,
+    offline: bool,
+    pooling: bool,
+}
+
+impl RunnerBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            cache_dir: None,
+            variables: None,
+            backends: vec![
+                Arc::new(PlanAdapter::new(wrun_backend_uv::Uv)),
+                Arc::new(PlanAdapter::new(wrun_backend_pip::Pip)),
+            ],
+            offline: false,
+            pooling: false,
+        }
+    }
+
+    /// The store's folder. Default: `WRUN_CACHE_DIR`, else `wrun` in `XDG_CACHE_HOME`, else `.cache/wrun` in `HOME`.
+    #[must_use]
+    pub fn cache_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.cache_dir = Some(path.into());
+        self
+    }
+
+    /// The variables that settings, credentials and `[vars]` with `from` are taken from. Default: those of this
+    /// process at the time of [`RunnerBuilder::build`]. A task sees none of them unless it asks by name.
+    #[must_use]
+    pub fn variables(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.variables = Some(variables.into_iter().collect());
+        self
+    }
+
+    /// Adds a backend, or replaces the one of the same name.
+    #[must_use]
+    pub fn backend(mut self, backend: impl Backend + 'static) -> Self {
+        self.backends.retain(|other| other.id() != backend.id());
+        self.backends.push(Arc::new(backend));
+        self
+    }
+
+    /// Adds a backend that decides and leaves the acting to the runner.
+    #[must_use]
+    pub fn plan_backend(self, backend: impl PlanBackend + 'static) -> Self {
+        self.backend(PlanAdapter::new(backend))
+    }
+
+    /// Never touch the network: what is not in the store or in the download caches fails. Default: off.
+    #[must_use]
+    pub const fn offline(mut self, offline: bool) -> Self {
+        self.offline = offline;
+        self
+    }
+
+    /// Keep a pool of memories for WebAssembly guests, which makes each start cheaper and reserves address space. For
+    /// a program that runs many of them. Default: off.
+    #[must_use]
+    pub const fn pooling(mut self, pooling: bool) -> Self {
+        self.pooling = pooling;
+        self
+    }
+
+    /// Opens the store and makes the runner.
+    ///
+    /// # Errors
+    /// No folder for the store is known, or it cannot be opened.
+    pub fn build(self) -> Result<Runner, Error> {
+        let Self {
+            cache_dir,
+            variables,
+            backends,
+            offline,
+            pooling,
+        } = self;
+        let variables = variables.unwrap_or_else(|| {
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect()
+        });
+        let root = cache_dir
+            .or_else(|| default_root(&variables))
+            .ok_or(Error::NoCacheDir)?;
+        let store = Store::open(&root)?;
+        let pairs = || {
+            variables
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone()))
+        };
+        let mut settings = Settings::from_environment(pairs()).with_pip_configuration();
+        settings.offline |= offline;
+        let credentials = EnvironmentCredentials::from_environment(pairs());
+        let wasi = WasiRuntime::new(RuntimeOptions { pooling })?;
+        Ok(Runner(Arc::new(Inner {
+            store,
+            settings,
+            credentials: Arc::new(credentials),
+            backends,
+            variables,
+            wasi,
+        })))
+    }
+}
+
+fn default_root(variables: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let set = |name: &str| {
+        variables
+            .get(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    set("WRUN_CACHE_DIR")
+        .or_else(|| {
+            set("XDG_CACHE_HOME")
+                .filter(|path| path.is_absolute())
+                .map(|path| path.join("wrun"))
+        })
+        .or_else(|| set("HOME").map(|home| home.join(".cache/wrun")))
+}

@@ -1,0 +1,96 @@
+//! What all runs of a runner share, and what one run carries along.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+use wrun_core::backend::{Backend, Manifest};
+use wrun_core::event::Event;
+use wrun_exec::WasiRuntime;
+use wrun_provision::{Credentials, Settings, TaskHost};
+use wrun_store::Store;
+
+use crate::Error;
+
+/// What all runs of a runner share.
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) settings: Settings,
+    pub(crate) credentials: Arc<dyn Credentials>,
+    pub(crate) backends: Vec<Arc<dyn Backend>>,
+    pub(crate) variables: BTreeMap<String, String>,
+    pub(crate) wasi: WasiRuntime,
+}
+
+impl Inner {
+    pub(crate) fn backend(&self, name: &str) -> Result<Arc<dyn Backend>, Error> {
+        self.backends
+            .iter()
+            .find(|backend| backend.id() == name)
+            .cloned()
+            .ok_or_else(|| Error::UnknownBackend {
+                name: name.to_owned(),
+                known: self
+                    .backends
+                    .iter()
+                    .map(|backend| backend.id())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            })
+    }
+
+    pub(crate) fn manifests(&self) -> Vec<Manifest> {
+        self.backends.iter().map(|backend| backend.manifest()).collect()
+    }
+}
+
+/// Takes the events of a run.
+pub(crate) type Emit = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// What one run carries along.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) emit: Emit,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) submitted: Instant,
+}
+
+impl Context {
+    pub(crate) fn emit(&self, event: Event) {
+        (self.emit)(event);
+    }
+
+    /// The acting half for the backends, with the task's folder as the project.
+    pub(crate) fn host(&self, project: PathBuf) -> TaskHost {
+        let Inner {
+            store,
+            settings,
+            credentials,
+            backends: _,
+            variables: _,
+            wasi: _,
+        } = &*self.inner;
+        TaskHost::new(
+            store.clone(),
+            settings.clone(),
+            Arc::clone(credentials),
+            project,
+            self.cancel.clone(),
+            Arc::clone(&self.emit),
+        )
+    }
+
+    /// Runs something that blocks on a thread of its own.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Self) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let context = self.clone();
+        tokio::task::spawn_blocking(move || work(context))
+            .await
+            .map_err(|error| Error::Internal(error.to_string()))
+    }
+}

@@ -1,0 +1,183 @@
+//! What can go wrong before a task starts.
+
+use std::path::PathBuf;
+
+use miette::Diagnostic;
+use wrun_core::exit_code;
+use wrun_core::outcome::Outcome;
+use wrun_core::problem::Problem;
+use wrun_core::task::TaskErrors;
+use wrun_exec::{NativeError, WasiError};
+use wrun_store::StoreError;
+
+/// Why a task did not come to run. What a task itself came to is an [`Outcome`], not an error.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[non_exhaustive]
+pub enum Error {
+    /// The task file is wrong.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Task(#[from] Box<TaskErrors>),
+
+    /// The task file cannot be read.
+    #[error("cannot read the task file `{}`: {reason}", path.display())]
+    #[diagnostic(
+        code("task.file.unreadable"),
+        help("check the path; `-` reads the task from standard input")
+    )]
+    TaskFile {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        reason: String,
+    },
+
+    /// The task names a backend that this runner does not have.
+    #[error("there is no backend `{name}`")]
+    #[diagnostic(code("env.backend.unknown"), help("this runner has: {known}"))]
+    UnknownBackend {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+
+    /// The environment cannot be made.
+    #[error("{problem}")]
+    Environment {
+        /// The backend at work.
+        backend: String,
+        /// Why.
+        problem: Problem,
+    },
+
+    /// Another run was making the same environment and failed.
+    #[error("{message}")]
+    SharedFailure {
+        /// The stable code of its failure.
+        code: String,
+        /// What it said.
+        message: String,
+        /// What to do.
+        help: Option<String>,
+    },
+
+    /// The store failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+
+    /// A WebAssembly guest cannot be run.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Wasi(#[from] WasiError),
+
+    /// A process cannot be run.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Native(#[from] NativeError),
+
+    /// A variable that the task takes from its caller is not set.
+    #[error("the variable `{variable}` is taken from the caller's `{name}`, which is not set")]
+    #[diagnostic(
+        code("task.variable.unset"),
+        help("set `{name}` before the run, or give the variable a value in `[vars]`")
+    )]
+    VariableUnset {
+        /// The task's variable.
+        variable: String,
+        /// The caller's.
+        name: String,
+    },
+
+    /// A path of the task is not there or is not what it should be.
+    #[error("{what} `{}`: {reason}", path.display())]
+    #[diagnostic(
+        code("task.path.missing"),
+        help("paths in a task file are relative to the file; check the spelling, or make the path first")
+    )]
+    Path {
+        /// What the path is for: `the task's folder`.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// The system's reason.
+        reason: String,
+    },
+
+    /// No cache folder can be found.
+    #[error("no folder for the store: neither `WRUN_CACHE_DIR`, `XDG_CACHE_HOME` nor `HOME` is set")]
+    #[diagnostic(code("store.root.unknown"), help("set one of them, or pass `--cache-dir`"))]
+    NoCacheDir,
+
+    /// A lock does not belong to the task.
+    #[error("the lock is one of the backend `{found}`, and the task asks for `{wanted}`")]
+    #[diagnostic(
+        code("env.lock.backend"),
+        help("make the lock anew from this task: `wrun plan TASK --lock FILE`")
+    )]
+    LockOfOther {
+        /// The lock's backend.
+        found: String,
+        /// The task's backend.
+        wanted: String,
+    },
+
+    /// The caller ended the run before the task started.
+    #[error("cancelled")]
+    #[diagnostic(code("cancelled"))]
+    Cancelled,
+
+    /// A part of this program ended unexpectedly.
+    #[error("the run ended unexpectedly: {0}")]
+    #[diagnostic(
+        code("internal"),
+        help("this is a defect of wrun; please report it with the output of `WRUN_LOG=debug`")
+    )]
+    Internal(String),
+}
+
+impl Error {
+    /// The stable code.
+    #[must_use]
+    pub fn code_text(&self) -> String {
+        match self {
+            Self::Environment { problem, .. } => problem.code().to_owned(),
+            Self::SharedFailure { code, .. } => code.clone(),
+            other => other
+                .code()
+                .map_or_else(|| "failed".to_owned(), |code| code.to_string()),
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help_text(&self) -> Option<String> {
+        match self {
+            Self::Environment { problem, .. } => problem.help().map(str::to_owned),
+            Self::SharedFailure { help, .. } => help.clone(),
+            other => other.help().map(|help| help.to_string()),
+        }
+    }
+
+    /// The exit code of a process that ends with this error; see [`exit_code`].
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Cancelled
+            | Self::Environment {
+                problem: Problem::Cancelled,
+                ..
+            } => exit_code::CANCELLED,
+            _ => exit_code::FAILED,
+        }
+    }
+}
+
+/// The outcome of a task that asks for what nothing here can enforce.
+pub(crate) fn refused(code: &str, reason: String) -> Outcome {
+    Outcome::Refused {
+        code: code.to_owned(),
+        reason,
+    }
+}

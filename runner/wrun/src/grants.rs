@@ -1,0 +1,202 @@
+//! From what a task may touch, as written, to what a run gets.
+
+use std::path::{Component, Path, PathBuf};
+
+use wrun_core::grants::{Access, Grants, PathGrant};
+use wrun_core::net::Net;
+use wrun_core::task::Task;
+
+use crate::Error;
+
+/// The task's folder on this machine.
+///
+/// # Errors
+/// It is not there or is no folder.
+pub(crate) fn task_folder(task: &Task) -> Result<PathBuf, Error> {
+    let path = clean(&task.base.join(&task.dir));
+    let missing = |reason: String| Error::Path {
+        what: "the task's folder",
+        path: path.clone(),
+        reason,
+    };
+    let real = path.canonicalize().map_err(|error| missing(error.to_string()))?;
+    if real.is_dir() {
+        Ok(real)
+    } else {
+        Err(missing("it is not a folder".to_owned()))
+    }
+}
+
+/// Everything that a run gets: its folder to look at, a scratch folder to write in, and what its task lists.
+///
+/// # Errors
+/// A listed path is not there. A folder to write in that is not there is made instead, since a task's output folder
+/// commonly is not.
+pub(crate) fn grants(task: &Task, folder: &Path, scratch: &Path) -> Result<Grants, Error> {
+    let mut paths = vec![
+        PathGrant {
+            host: folder.to_owned(),
+            guest: ".".to_owned(),
+            access: Access::Read,
+        },
+        PathGrant {
+            host: scratch.to_owned(),
+            guest: "/tmp".to_owned(),
+            access: Access::Write,
+        },
+    ];
+    for (listed, access) in listed(task) {
+        let host = resolve(folder, listed, access)?;
+        let guest = guest_name(folder, listed, &host);
+        match paths.iter_mut().find(|grant| grant.guest == guest) {
+            Some(grant) => grant.access = grant.access.max(access),
+            None => paths.push(PathGrant { host, guest, access }),
+        }
+    }
+    Ok(Grants {
+        paths,
+        net: task.allow.net.clone(),
+        limits: task.limits.clone(),
+    })
+}
+
+/// The listed paths, each with what may be done with it.
+pub(crate) fn listed(task: &Task) -> impl Iterator<Item = (&Path, Access)> {
+    let read = task.allow.read.iter().map(|path| (path.as_path(), Access::Read));
+    let write = task
+        .allow
+        .write
+        .iter()
+        .map(|path| (path.as_path(), Access::Write));
+    read.chain(write)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an output folder lies outside of the store"
+)]
+fn resolve(folder: &Path, listed: &Path, access: Access) -> Result<PathBuf, Error> {
+    let path = clean(&folder.join(listed));
+    let what = match access {
+        Access::Read => "a path of `allow.read`",
+        Access::Write => "a path of `allow.write`",
+    };
+    let missing = |error: std::io::Error| Error::Path {
+        what,
+        path: path.clone(),
+        reason: error.to_string(),
+    };
+    if access == Access::Write && !path.exists() {
+        std::fs::create_dir_all(&path).map_err(missing)?;
+    }
+    path.canonicalize().map_err(missing)
+}
+
+/// The name that a guest knows a path by: as it is listed if it lies in the task's folder, else its address.
+fn guest_name(folder: &Path, listed: &Path, host: &Path) -> String {
+    let inside = clean(&folder.join(listed))
+        .strip_prefix(folder)
+        .map(Path::to_path_buf);
+    match inside {
+        Ok(rel) if rel.as_os_str().is_empty() => ".".to_owned(),
+        Ok(rel) => rel.to_string_lossy().into_owned(),
+        Err(_) => host.to_string_lossy().into_owned(),
+    }
+}
+
+/// The path without `.` and with `..` taken away by name.
+fn clean(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                cleaned.pop();
+            }
+            other => cleaned.push(other),
+        }
+    }
+    cleaned
+}
+
+/// Why a native task cannot be held to what its file says, as long as nothing here enforces it.
+pub(crate) fn unenforceable(task: &Task) -> Option<String> {
+    let mut asked = Vec::new();
+    if !task.allow.is_empty() || !matches!(task.allow.net, Net::None) {
+        asked.push("`[allow]`");
+    }
+    if task.limits.memory.is_some() {
+        asked.push("`limits.memory`");
+    }
+    if task.limits.processes.is_some() {
+        asked.push("`limits.processes`");
+    }
+    if asked.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "this version of wrun does not sandbox native tasks, so it cannot enforce {} of the task; pass `--unsandboxed` to \
+         run it with the rights of your user, or run it as a WebAssembly module",
+        asked.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(base: &Path) -> Task {
+        Task::command("t", base, vec!["true".to_owned()])
+    }
+
+    #[test]
+    fn a_path_in_the_folder_keeps_its_name_and_one_outside_gets_its_address() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(base.join("task/data")).unwrap();
+        std::fs::create_dir_all(base.join("other")).unwrap();
+        let mut task = task(&base.join("task"));
+        task.allow.read = vec!["./data".into(), "../other".into()];
+        task.allow.write = vec!["out/deep".into(), "data".into()];
+        let folder = task_folder(&task).unwrap();
+        let grants = grants(&task, &folder, Path::new("/scratch")).unwrap();
+        let seen: Vec<_> = grants
+            .paths
+            .iter()
+            .map(|grant| (grant.guest.as_str(), grant.access))
+            .collect();
+        let other = base.join("other");
+        assert_eq!(
+            seen,
+            [
+                (".", Access::Read),
+                ("/tmp", Access::Write),
+                ("data", Access::Write),
+                (other.to_str().unwrap(), Access::Read),
+                ("out/deep", Access::Write),
+            ]
+        );
+        assert!(folder.join("out/deep").is_dir());
+    }
+
+    #[test]
+    fn a_missing_path_to_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut task = task(folder.path());
+        task.allow.read = vec!["nothing-here".into()];
+        let base = task_folder(&task).unwrap();
+        let error = grants(&task, &base, Path::new("/scratch")).unwrap_err();
+        assert!(error.to_string().contains("nothing-here"), "{error}");
+    }
+
+    #[test]
+    fn only_what_cannot_be_enforced_is_refused() {
+        let mut task = task(Path::new("/"));
+        assert_eq!(unenforceable(&task), None);
+        task.limits.time = Some(std::time::Duration::from_secs(1));
+        task.limits.output = Some(1);
+        assert_eq!(unenforceable(&task), None);
+        task.limits.memory = Some(1);
+        assert!(unenforceable(&task).unwrap().contains("limits.memory"));
+    }
+}

@@ -1,0 +1,33 @@
+//! The package index that a machine is set up with.
+
+use serde_json::{Value, json};
+use wrun_core::backend::Manifest;
+use wrun_provision::Settings;
+
+/// The spec with the machine's own default index, if the backend takes indexes, the machine has one configured and
+/// the spec names no default itself. So the index is part of the key like one that is written down.
+pub(crate) fn with_default_index(spec: &Value, manifest: &Manifest, settings: &Settings) -> Value {
+    let takes_indexes = manifest.schema.pointer("/properties/indexes").is_some();
+    let (true, Some(url)) = (takes_indexes, settings.default_index()) else {
+        return spec.clone();
+    };
+    let Value::Object(members) = spec else {
+        return spec.clone();
+    };
+    let mut indexes = match members.get("indexes") {
+        None => Vec::new(),
+        Some(Value::Array(indexes)) => indexes.clone(),
+        // A mistake, which the backend names.
+        Some(_) => return spec.clone(),
+    };
+    let has_default = indexes
+        .iter()
+        .any(|index| index.get("default") == Some(&Value::Bool(true)));
+    if has_default {
+        return spec.clone();
+    }
+    indexes.push(json!({ "name": "default", "url": url, "default": true, "credentials": "default" }));
+    let mut members = members.clone();
+    members.insert("indexes".to_owned(), Value::Array(indexes));
+    Value::Object(members)
+}

@@ -1,0 +1,105 @@
+//! Reading a task file from the disk.
+
+use std::path::{Path, PathBuf};
+
+use wrun_core::backend::Manifest;
+use wrun_core::diagnostic::Finding;
+use wrun_core::task::{Origin, Parsed, Task, TaskError, parse, place_findings};
+
+use crate::Error;
+
+/// The largest task file that is read, in bytes.
+const MAXIMUM_BYTES: u64 = 4 * 1024 * 1024;
+
+/// A task with the text that it was written in, so that a mistake which is found later still has its place.
+#[derive(Debug, Clone)]
+pub struct LoadedTask {
+    /// The task.
+    pub task: Task,
+    /// What is probably not meant.
+    pub warnings: Vec<TaskError>,
+    pub(crate) source: Source,
+}
+
+/// The text of a task file.
+#[derive(Debug, Clone)]
+pub(crate) struct Source {
+    text: String,
+    origin: Origin,
+}
+
+impl Source {
+    /// Gives the findings of a backend their places in the text.
+    pub(crate) fn place(&self, backend: &Manifest, findings: &[Finding]) -> Error {
+        Error::Task(Box::new(place_findings(
+            &self.text,
+            &self.origin,
+            backend,
+            findings,
+        )))
+    }
+}
+
+/// Reads and understands a task file.
+///
+/// # Errors
+/// The file cannot be read, is no text, or has mistakes; all of them are in the error.
+pub(crate) fn load(path: &Path, backends: &[Manifest]) -> Result<LoadedTask, Error> {
+    let unreadable = |reason: String| Error::TaskFile {
+        path: path.to_owned(),
+        reason,
+    };
+    let text = read(path).map_err(unreadable)?;
+    let absolute = std::path::absolute(path).map_err(|error| unreadable(error.to_string()))?;
+    let base = absolute
+        .parent()
+        .map_or_else(|| PathBuf::from("/"), Path::to_path_buf);
+    load_text(&text, &path.display().to_string(), base, backends)
+}
+
+/// Understands a task that was read elsewhere.
+pub(crate) fn load_text(
+    text: &str,
+    name: &str,
+    base: PathBuf,
+    backends: &[Manifest],
+) -> Result<LoadedTask, Error> {
+    let origin = Origin {
+        name: name.to_owned(),
+        base,
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
+    let Parsed { task, warnings } =
+        parse(&text, &origin, backends).map_err(|errors| Error::Task(Box::new(errors)))?;
+    Ok(LoadedTask {
+        task,
+        warnings,
+        source: Source { text, origin },
+    })
+}
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "a task file lies outside of the store; this is the one place that reads it"
+)]
+fn read(path: &Path) -> Result<String, String> {
+    use std::io::Read as _;
+
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err("it is a folder; name the file in it, for instance `task.toml`".to_owned());
+    }
+    let mut bytes = Vec::new();
+    file.take(MAXIMUM_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > MAXIMUM_BYTES {
+        return Err("it is larger than 4 MiB, so it is no task file".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        format!(
+            "it is not UTF-8 text (byte {} is not)",
+            error.utf8_error().valid_up_to()
+        )
+    })
+}

@@ -1,0 +1,102 @@
+//! A run as a process.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use wrun_core::launch::Launch;
+use wrun_exec::{NativeTask, Report};
+use wrun_store::Scratch;
+
+use crate::Error;
+use crate::launch::{address, edited};
+use crate::run::{Attempt, Entered};
+
+/// Where a task without an environment finds its command, and what comes after an environment's own folders.
+const SYSTEM_PATH: &[&str] = &[
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+];
+
+/// How long a task has between being asked to end and being ended.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// One attempt at a task, with nothing of the caller's environment.
+pub(crate) async fn run(
+    attempt: &Attempt<'_>,
+    command: &[String],
+    scratch: &Scratch,
+    signals: &mut mpsc::Receiver<i32>,
+) -> Result<Report, Error> {
+    let home = scratch.path().to_string_lossy().into_owned();
+    let mut env = BTreeMap::from([
+        ("HOME".to_owned(), home.clone()),
+        ("TMPDIR".to_owned(), home),
+        ("LANG".to_owned(), "C.UTF-8".to_owned()),
+    ]);
+    let mut search_path: Vec<PathBuf> = Vec::new();
+    let mut inherit = Vec::new();
+    if let Some(Entered { leased, launch }) = attempt.entered {
+        let prefix = &leased.environment.prefix;
+        if let Launch::Native {
+            env: edits,
+            search_path: places,
+        } = launch
+        {
+            env.extend(edited(edits, prefix));
+            search_path.extend(places.iter().map(|place| address(place, prefix)));
+        }
+        // The task holds the lease itself: it ends with the last process of the task, also if this one is killed.
+        let lease = leased
+            .lease
+            .inheritable_fd()
+            .map_err(|error| Error::Internal(error.to_string()))?;
+        inherit.push(lease);
+    }
+    search_path.extend(SYSTEM_PATH.iter().map(PathBuf::from));
+    env.insert("PATH".to_owned(), join(&search_path));
+    env.extend(attempt.vars.clone());
+    if let Some(path) = attempt.vars.get("PATH") {
+        search_path = std::env::split_paths(path).collect();
+    }
+    let task = NativeTask {
+        command: command.to_vec(),
+        cwd: attempt.folder.to_owned(),
+        env,
+        search_path,
+        limits: attempt.task.limits.clone(),
+        inherit,
+        grace: GRACE,
+    };
+    let (forward, forwarded) = mpsc::channel(16);
+    let running = wrun_exec::run_native(
+        task,
+        attempt.stdio.clone(),
+        attempt.context.cancel.clone(),
+        Some(forwarded),
+    );
+    tokio::pin!(running);
+    loop {
+        tokio::select! {
+            report = &mut running => return Ok(report?),
+            Some(signal) = signals.recv() => {
+                if forward.try_send(signal).is_err() {
+                    attempt.context.cancel.cancel();
+                }
+            }
+        }
+    }
+}
+
+fn join(folders: &[PathBuf]) -> String {
+    folders
+        .iter()
+        .map(|folder| folder.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(":")
+}

@@ -1,0 +1,194 @@
+//! What a submit would do.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::Value;
+use wrun_core::grants::Grants;
+use wrun_core::id::{EnvId, LockId, SpecId};
+use wrun_core::launch::Launch;
+use wrun_core::plan::InstallPlan;
+use wrun_core::task::{Run, Variable};
+
+use crate::context::Context;
+use crate::environment::{self, LockPolicy};
+use crate::grants::{grants, task_folder, unenforceable};
+use crate::run::placed;
+use crate::{Error, Submission};
+
+/// Whether something is in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// It is.
+    Hit,
+    /// It is not.
+    Miss,
+    /// It cannot be known, because the lock is not known and may not be asked for.
+    Unknown,
+}
+
+/// A package of the lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedPackage {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Where it comes from.
+    pub source: String,
+}
+
+/// What a submit would do, without doing it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlanReport {
+    /// The version of this report.
+    pub v: u32,
+    /// The task's name.
+    pub task: String,
+    /// The command or module with its arguments.
+    pub run: Vec<String>,
+    /// The task's folder.
+    pub folder: PathBuf,
+    /// The backend, if the task has an environment.
+    pub backend: Option<String>,
+    /// The canonical spec: what is hashed.
+    pub spec: Option<Value>,
+    /// What was asked for.
+    pub spec_id: Option<SpecId>,
+    /// What it resolved to.
+    pub lock_id: Option<LockId>,
+    /// Whether that was known.
+    pub lock: Option<Level>,
+    /// What it is built into.
+    pub env_id: Option<EnvId>,
+    /// Whether that is built.
+    pub environment: Option<Level>,
+    /// The packages of the lock.
+    pub packages: Vec<PlannedPackage>,
+    /// The steps that would build it, if it is not built.
+    pub steps: Option<InstallPlan>,
+    /// How the task is started.
+    pub launch: Option<Launch>,
+    /// The names of the task's variables; values that come from the caller are not shown.
+    pub vars: Vec<String>,
+    /// What the task gets.
+    pub grants: Grants,
+    /// Why the task would be refused, if it would.
+    pub refused: Option<String>,
+    /// The lock itself, for `--lock FILE`.
+    #[serde(skip)]
+    pub found_lock: Option<wrun_core::lock::Lock>,
+}
+
+pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<PlanReport, Error> {
+    let task = &submission.task;
+    let folder = task_folder(task)?;
+    let scratch = context.inner.store.scratch("plan")?;
+    let refused = match task.run {
+        Run::Command(_) if !submission.unsandboxed => unenforceable(task),
+        _ => None,
+    };
+    let mut report = PlanReport {
+        v: 1,
+        task: task.name.clone(),
+        run: words(&task.run),
+        folder: folder.clone(),
+        backend: None,
+        spec: None,
+        spec_id: None,
+        lock_id: None,
+        lock: None,
+        env_id: None,
+        environment: None,
+        packages: Vec::new(),
+        steps: None,
+        launch: None,
+        vars: task
+            .vars
+            .iter()
+            .map(|(name, value)| variable(name, value))
+            .collect(),
+        grants: grants(task, &folder, scratch.path())?,
+        refused,
+        found_lock: None,
+    };
+    if let Some(request) = &task.env {
+        let keyed = environment::key(context, request, &folder)
+            .await
+            .map_err(|error| placed(context, submission, error))?;
+        report.backend = Some(request.backend.clone());
+        report.spec = Some(keyed.spec.to_json());
+        report.spec_id = Some(keyed.spec_id.clone());
+        fill_from_lock(context, submission, &keyed, &mut report).await?;
+    }
+    Ok(report)
+}
+
+async fn fill_from_lock(
+    context: &Context,
+    submission: &Submission,
+    keyed: &environment::Keyed,
+    report: &mut PlanReport,
+) -> Result<(), Error> {
+    let known = environment::stored_lock(context, &keyed.spec_id)?.is_some();
+    let given = matches!(submission.policy, LockPolicy::Given(_));
+    if context.inner.settings.offline && !known && !given {
+        report.lock = Some(Level::Unknown);
+        report.environment = Some(Level::Unknown);
+        return Ok(());
+    }
+    let locked = environment::lock(context, keyed, &submission.policy).await?;
+    let (env_id, _) = environment::env_id(context, keyed, &locked.lock_id);
+    let built = context.inner.store.lease(&env_id)?.environment()?.is_some();
+    let wrong = |problem| Error::Environment {
+        backend: keyed.backend.id().to_owned(),
+        problem,
+    };
+    report.lock = Some(if locked.hit { Level::Hit } else { Level::Miss });
+    report.environment = Some(if built { Level::Hit } else { Level::Miss });
+    report.steps = if built {
+        None
+    } else {
+        keyed
+            .backend
+            .preview(&keyed.assessed, &locked.lock)
+            .map_err(wrong)?
+    };
+    report.launch = Some(
+        keyed
+            .backend
+            .enter(&locked.lock, submission.task.kind())
+            .map_err(wrong)?,
+    );
+    report.packages = locked
+        .lock
+        .packages
+        .iter()
+        .map(|package| PlannedPackage {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            source: package.source.clone(),
+        })
+        .collect();
+    report.lock_id = Some(locked.lock_id);
+    report.env_id = Some(env_id);
+    report.found_lock = Some(locked.lock);
+    Ok(())
+}
+
+fn words(run: &Run) -> Vec<String> {
+    match run {
+        Run::Command(words) => words.clone(),
+        Run::Module { path, args } => std::iter::once(path.display().to_string())
+            .chain(args.iter().cloned())
+            .collect(),
+    }
+}
+
+fn variable(name: &str, value: &Variable) -> String {
+    match value {
+        Variable::Value(value) => format!("{name}={value}"),
+        Variable::FromCaller(from) => format!("{name} (from the caller's {from})"),
+    }
+}

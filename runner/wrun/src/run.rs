@@ -1,0 +1,261 @@
+//! One submitted run, from the request to the outcome.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use wrun_core::event::{Event, Stream};
+use wrun_core::launch::Launch;
+use wrun_core::outcome::Outcome;
+use wrun_core::problem::Problem;
+use wrun_core::task::{Run, Task, Variable};
+use wrun_exec::{Output, OutputSink, Report, Stdio};
+
+use crate::context::{Context, Emit};
+use crate::environment::{self, Leased};
+use crate::error::refused;
+use crate::grants::{task_folder, unenforceable};
+use crate::handle::Finished;
+use crate::{Error, GuestRun, Submission, guest, native};
+
+/// The longest pause between two attempts.
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
+
+/// An environment that the run holds, and how to enter it.
+pub(crate) struct Entered {
+    pub(crate) leased: Leased,
+    pub(crate) launch: Launch,
+}
+
+/// What all attempts at a task share.
+pub(crate) struct Attempt<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) task: &'a Task,
+    pub(crate) folder: &'a Path,
+    pub(crate) vars: &'a BTreeMap<String, String>,
+    pub(crate) entered: Option<&'a Entered>,
+    pub(crate) stdio: Stdio,
+}
+
+/// Runs a task.
+pub(crate) async fn submit(
+    context: Context,
+    submission: Submission,
+    mut signals: mpsc::Receiver<i32>,
+) -> Result<Finished, Error> {
+    let finished = attempts(&context, &submission, &mut signals).await;
+    conclude(&context, finished)
+}
+
+/// Runs a guest with exactly what it is given.
+pub(crate) async fn exec(
+    context: Context,
+    guest: GuestRun,
+    mut signals: mpsc::Receiver<i32>,
+) -> Result<Finished, Error> {
+    context.emit(Event::Started { attempt: 1 });
+    let finished = guest::run(&context, guest, &mut signals)
+        .await
+        .map(|report| Finished {
+            outcome: report.outcome,
+            attempts: 1,
+            elapsed: report.elapsed,
+        });
+    conclude(&context, finished)
+}
+
+/// Says how the run ended.
+fn conclude(context: &Context, finished: Result<Finished, Error>) -> Result<Finished, Error> {
+    context.emit(match &finished {
+        Ok(finished) => Event::Finished {
+            outcome: finished.outcome.clone(),
+            exit_code: finished.exit_code(),
+            attempts: finished.attempts,
+            milliseconds: u64::try_from(finished.elapsed.as_millis()).unwrap_or(u64::MAX),
+        },
+        Err(error) => Event::Failed {
+            code: error.code_text(),
+            message: error.to_string(),
+            help: error.help_text(),
+            exit_code: error.exit_code(),
+        },
+    });
+    finished
+}
+
+async fn attempts(
+    context: &Context,
+    submission: &Submission,
+    signals: &mut mpsc::Receiver<i32>,
+) -> Result<Finished, Error> {
+    let task = &submission.task;
+    if let Some(outcome) = refusal(context, submission) {
+        return Ok(Finished {
+            outcome,
+            attempts: 0,
+            elapsed: Duration::ZERO,
+        });
+    }
+    let folder = task_folder(task)?;
+    let vars = variables(context, task)?;
+    // A signal that comes before the task runs ends the run.
+    let entered = tokio::select! {
+        entered = enter(context, submission, &folder) => entered?,
+        Some(_) = signals.recv() => {
+            context.cancel.cancel();
+            return Err(Error::Cancelled);
+        }
+    };
+    let attempt_parts = Attempt {
+        context,
+        task,
+        folder: &folder,
+        vars: &vars,
+        entered: entered.as_ref(),
+        stdio: stdio(context, submission),
+    };
+    let mut delay = task.retry.delay;
+    let mut attempt = 1;
+    loop {
+        context.emit(Event::Started { attempt });
+        let report = once(&attempt_parts, signals).await?;
+        let again = attempt < task.retry.attempts
+            && report
+                .outcome
+                .class()
+                .is_some_and(|class| task.retry.on.contains(&class));
+        if !again {
+            return Ok(Finished {
+                outcome: report.outcome,
+                attempts: attempt,
+                elapsed: report.elapsed,
+            });
+        }
+        attempt += 1;
+        context.emit(Event::Retrying {
+            outcome: report.outcome.clone(),
+            attempt,
+            of: task.retry.attempts,
+            delay_milliseconds: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+        });
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            () = context.cancel.cancelled() => {
+                return Ok(Finished { outcome: Outcome::Cancelled, attempts: attempt - 1, elapsed: report.elapsed });
+            }
+            Some(_) = signals.recv() => {
+                return Ok(Finished { outcome: Outcome::Cancelled, attempts: attempt - 1, elapsed: report.elapsed });
+            }
+        }
+        delay = (delay * 2).min(LONGEST_DELAY);
+    }
+}
+
+/// Refuses what nothing here can enforce, before anything is built.
+fn refusal(context: &Context, submission: &Submission) -> Option<Outcome> {
+    if !matches!(submission.task.run, Run::Command(_)) {
+        return None;
+    }
+    match unenforceable(&submission.task) {
+        Some(reason) if !submission.unsandboxed => return Some(refused("exec.sandbox.missing", reason)),
+        _ => {}
+    }
+    context.emit(Event::Notice {
+        code: "exec.unsandboxed".to_owned(),
+        message: "the task is not sandboxed: it has a clean environment and the rights of your user"
+            .to_owned(),
+    });
+    None
+}
+
+/// The values of the task's variables.
+fn variables(context: &Context, task: &Task) -> Result<BTreeMap<String, String>, Error> {
+    task.vars
+        .iter()
+        .map(|(variable, value)| {
+            let value = match value {
+                Variable::Value(value) => value.clone(),
+                Variable::FromCaller(name) => {
+                    context
+                        .inner
+                        .variables
+                        .get(name)
+                        .cloned()
+                        .ok_or_else(|| Error::VariableUnset {
+                            variable: variable.clone(),
+                            name: name.clone(),
+                        })?
+                }
+            };
+            Ok((variable.clone(), value))
+        })
+        .collect()
+}
+
+/// Makes the task's environment, if it asks for one, and says how to start in it.
+async fn enter(context: &Context, submission: &Submission, folder: &Path) -> Result<Option<Entered>, Error> {
+    let task = &submission.task;
+    let Some(request) = &task.env else { return Ok(None) };
+    let keyed = environment::key(context, request, folder)
+        .await
+        .map_err(|error| placed(context, submission, error))?;
+    let locked = environment::lock(context, &keyed, &submission.policy).await?;
+    let launch = keyed
+        .backend
+        .enter(&locked.lock, task.kind())
+        .map_err(|problem| Error::Environment {
+            backend: request.backend.clone(),
+            problem,
+        })?;
+    let leased = environment::lease(context, &keyed, &locked, &task.name).await?;
+    Ok(Some(Entered { leased, launch }))
+}
+
+/// Gives what a backend finds wrong with a spec its place in the task file, if there is one.
+pub(crate) fn placed(context: &Context, submission: &Submission, error: Error) -> Error {
+    match (&error, &submission.source) {
+        (
+            Error::Environment {
+                backend,
+                problem: Problem::Invalid(findings),
+            },
+            Some(source),
+        ) => match context.inner.backend(backend) {
+            Ok(backend) => source.place(&backend.manifest(), findings),
+            Err(unknown) => unknown,
+        },
+        _ => error,
+    }
+}
+
+fn stdio(context: &Context, submission: &Submission) -> Stdio {
+    let mut stdio = submission.stdio.clone();
+    if submission.output_events {
+        stdio.output = Output::Sink(Arc::new(EventSink(Arc::clone(&context.emit))));
+    }
+    stdio
+}
+
+/// Turns a task's output into events.
+struct EventSink(Emit);
+
+impl OutputSink for EventSink {
+    fn write(&self, stream: Stream, bytes: &[u8]) -> std::io::Result<()> {
+        (self.0)(Event::Output {
+            stream,
+            text: String::from_utf8_lossy(bytes).into_owned(),
+        });
+        Ok(())
+    }
+}
+
+/// One attempt, in a scratch folder of its own.
+async fn once(attempt: &Attempt<'_>, signals: &mut mpsc::Receiver<i32>) -> Result<Report, Error> {
+    let scratch = attempt.context.inner.store.scratch("run")?;
+    match &attempt.task.run {
+        Run::Command(command) => native::run(attempt, command, &scratch, signals).await,
+        Run::Module { path, args } => guest::run_task(attempt, path, args, &scratch, signals).await,
+    }
+}

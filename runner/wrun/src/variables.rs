@@ -1,0 +1,58 @@
+//! The variables that steer `wrun`; the source of the reference page.
+
+/// Each variable, and what it does.
+pub const TABLE: &[(&str, &str)] = &[
+    (
+        "WRUN_CACHE_DIR",
+        "The store's folder. Default: `wrun` in `XDG_CACHE_HOME`, else `~/.cache/wrun`.",
+    ),
+    (
+        "WRUN_OFFLINE",
+        "Set to `1` to never touch the network, as with `--offline`.",
+    ),
+    (
+        "WRUN_PYTHON",
+        "The interpreter that Python environments are built on, if the task asks for no other.",
+    ),
+    (
+        "WRUN_UV",
+        "The `uv` program to use, in place of the one on `PATH`.",
+    ),
+    (
+        "WRUN_TOOL_INDEX",
+        "The package index that `uv` and `pip` are fetched from when the machine has none. Default: the index that the machine \
+         is set up with, else the Python package index.",
+    ),
+    (
+        "WRUN_INDEX_<NAME>_USERNAME",
+        "The user name for the index or credential `<NAME>` of a task.",
+    ),
+    (
+        "WRUN_INDEX_<NAME>_PASSWORD",
+        "The password or token for the index or credential `<NAME>` of a task. Never stored, hashed, logged or shown.",
+    ),
+    (
+        "WRUN_JOBS",
+        "How many tasks `wrun submit` runs side by side, as with `--jobs`.",
+    ),
+    (
+        "WRUN_LOG",
+        "What to trace on standard error, for instance `debug` or `wrun_provision=trace`.",
+    ),
+    (
+        "NO_COLOR",
+        "Set to anything to write without colour (<https://no-color.org>).",
+    ),
+    (
+        "UV_DEFAULT_INDEX, UV_INDEX_URL, PIP_INDEX_URL",
+        "The machine's package index, if the task names none: the first one set. It is part of the environment's key.",
+    ),
+    (
+        "SSL_CERT_FILE, SSL_CERT_DIR",
+        "Certificates to trust in place of the system's.",
+    ),
+    (
+        "HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY",
+        "Proxies for everything that wrun and its installers fetch.",
+    ),
+];
