@@ -15,7 +15,9 @@ pub(crate) fn measure(world: &World) -> Result<()> {
         &format!("[run]\ncommand = [\"python\", \"-c\", \"pass\"]\n[env.uv]\npackages = [\"{PACKAGE}\"]\n"),
     )?;
     let prefix = world.prefix(&task)?;
-    let python = output(Command::new(prefix.join("bin/python")).args(["-c", "import sys; print(sys._base_executable)"]))?;
+    let python = output(
+        Command::new(prefix.join("bin/python")).args(["-c", "import sys; print(sys._base_executable)"]),
+    )?;
     let python = python.trim().to_owned();
     let uv = find_uv(world)?;
     for (state, warm_downloads) in [("downloads at hand", true), ("empty cache", false)] {
@@ -32,16 +34,32 @@ pub(crate) fn measure(world: &World) -> Result<()> {
 
 fn report(state: &str, bare: &Sample, ours: &Sample) {
     say(&format!("{state}:"));
-    say(&format!("  bare uv venv + uv pip install --compile-bytecode + python:  {}", bare.text()));
-    say(&format!("  cold wrun submit:                                           {}", ours.text()));
-    say(&format!("  ratio: {:.2}", ours.median().as_secs_f64() / bare.median().as_secs_f64()));
+    say(&format!(
+        "  bare uv venv + uv pip install --compile-bytecode + python:  {}",
+        bare.text()
+    ));
+    say(&format!(
+        "  cold wrun submit:                                           {}",
+        ours.text()
+    ));
+    say(&format!(
+        "  ratio: {:.2}",
+        ours.median().as_secs_f64() / bare.median().as_secs_f64()
+    ));
 }
 
 /// The `uv` that `wrun` uses, so that both sides run the same.
 fn find_uv(world: &World) -> Result<String> {
     let doctor = output(&mut world.wrun(&["doctor"]))?;
-    let line = doctor.lines().find(|line| line.starts_with("uv ")).ok_or("doctor names no uv")?;
-    Ok(line.split_whitespace().last().ok_or("doctor names no uv")?.to_owned())
+    let line = doctor
+        .lines()
+        .find(|line| line.starts_with("uv "))
+        .ok_or("doctor names no uv")?;
+    Ok(line
+        .split_whitespace()
+        .last()
+        .ok_or("doctor names no uv")?
+        .to_owned())
 }
 
 fn bare(world: &World, uv: &str, python: &str, warm: bool) -> Result<()> {
@@ -53,7 +71,11 @@ fn bare(world: &World, uv: &str, python: &str, warm: bool) -> Result<()> {
     }
     let uv = |arguments: &[&str]| {
         let mut command = Command::new(uv);
-        command.args(arguments).arg("--quiet").env("UV_CACHE_DIR", &cache).env("UV_NO_CONFIG", "1");
+        command
+            .args(arguments)
+            .arg("--quiet")
+            .env("UV_CACHE_DIR", &cache)
+            .env("UV_NO_CONFIG", "1");
         command
     };
     run(uv(&["venv", "--no-project", "--python", python]).arg(&prefix))?;

@@ -15,13 +15,23 @@ const THROUGHPUT_RUNS: usize = 40_000;
 pub(crate) fn measure(world: &World) -> Result<()> {
     let module = world.write("embedded.wasm", wat::parse_str(NOOP)?)?;
     let component = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guests/out/noop.component.wasm");
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     let runner = Runner::builder().cache_dir(world.store()).pooling(true).build()?;
     let one = runtime.block_on(latency(&runner, &module))?;
-    say(&format!("no-op WASI 0.1 module:  {}, p99 {}", one.text(), crate::stats::time(one.at(0.99))));
+    say(&format!(
+        "no-op WASI 0.1 module:  {}, p99 {}",
+        one.text(),
+        crate::stats::time(one.at(0.99))
+    ));
     if component.exists() {
         let one = runtime.block_on(latency(&runner, &component))?;
-        say(&format!("no-op WASI 0.2 component (Rust, with its standard library):  {}", one.text()));
+        say(&format!(
+            "no-op WASI 0.2 component (Rust, with its standard library):  {}",
+            one.text()
+        ));
     } else {
         say("no-op WASI 0.2 component: skipped, guests/build.sh was not run");
     }

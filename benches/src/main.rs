@@ -23,7 +23,10 @@ const SECTIONS: &[Section] = &[
 
 fn main() -> Result<()> {
     let asked: Vec<String> = std::env::args().skip(1).collect();
-    if let Some(unknown) = asked.iter().find(|name| !SECTIONS.iter().any(|section| section.0 == name.as_str())) {
+    if let Some(unknown) = asked
+        .iter()
+        .find(|name| !SECTIONS.iter().any(|section| section.0 == name.as_str()))
+    {
         let known: Vec<_> = SECTIONS.iter().map(|section| section.0).collect();
         return Err(format!("there is no section `{unknown}`; there are: {}", known.join(", ")).into());
     }

@@ -20,7 +20,10 @@ pub(crate) fn measure(world: &World) -> Result<()> {
     )?;
     say(&format!("plain exec of `python -c pass`:   {}", plain.text()));
     say(&format!("warm `wrun submit` of the same:   {}", warm.text()));
-    say(&format!("more:                             {}", time(warm.median().saturating_sub(plain.median()))));
+    say(&format!(
+        "more:                             {}",
+        time(warm.median().saturating_sub(plain.median()))
+    ));
     say("goal:                             at most 8 ms more, aim 3 ms");
     Ok(())
 }

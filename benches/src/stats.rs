@@ -31,7 +31,12 @@ impl Sample {
 
     /// `median (10th - 90th percentile)`.
     pub(crate) fn text(&self) -> String {
-        format!("{} ({} - {})", time(self.median()), time(self.at(0.1)), time(self.at(0.9)))
+        format!(
+            "{} ({} - {})",
+            time(self.median()),
+            time(self.at(0.1)),
+            time(self.at(0.9))
+        )
     }
 }
 

@@ -21,8 +21,14 @@ pub(crate) fn measure(world: &World) -> Result<()> {
     )?;
     say(&format!("plain exec of `/bin/true`:        {}", plain.text()));
     say(&format!("warm `wrun submit` of a no-op:    {}", warm.text()));
-    say(&format!("ratio:                            {:.1}", warm.median().as_secs_f64() / plain.median().as_secs_f64()));
-    say(&format!("more:                             {}", time(warm.median().saturating_sub(plain.median()))));
+    say(&format!(
+        "ratio:                            {:.1}",
+        warm.median().as_secs_f64() / plain.median().as_secs_f64()
+    ));
+    say(&format!(
+        "more:                             {}",
+        time(warm.median().saturating_sub(plain.median()))
+    ));
     say("goal:                             at most 10 ms in all");
     Ok(())
 }

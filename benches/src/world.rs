@@ -18,7 +18,10 @@ impl World {
         if !wrun.exists() {
             return Err("the `wrun` program is not built: use benches/run".into());
         }
-        Ok(Self { folder: tempfile::Builder::new().prefix("wrun-bench").tempdir()?, wrun })
+        Ok(Self {
+            folder: tempfile::Builder::new().prefix("wrun-bench").tempdir()?,
+            wrun,
+        })
     }
 
     /// The folder of the benchmarks.
@@ -32,7 +35,10 @@ impl World {
     }
 
     /// Writes a file of the folder and gives its path.
-    #[expect(clippy::disallowed_methods, reason = "the folder of the benchmarks lies outside of any store")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the folder of the benchmarks lies outside of any store"
+    )]
     pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<PathBuf> {
         let path = self.folder().join(name);
         std::fs::write(&path, content)?;
@@ -42,7 +48,10 @@ impl World {
     /// `wrun` with this store.
     pub(crate) fn wrun(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.wrun);
-        command.args(arguments).env("WRUN_CACHE_DIR", self.store()).current_dir(self.folder());
+        command
+            .args(arguments)
+            .env("WRUN_CACHE_DIR", self.store())
+            .current_dir(self.folder());
         command
     }
 
@@ -61,8 +70,16 @@ impl World {
 
 /// Runs a command to its end; it must succeed.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
-    if status.success() { Ok(()) } else { Err(format!("{command:?}: {status}").into()) }
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?}: {status}").into())
+    }
 }
 
 /// The standard output of a command; it must succeed.

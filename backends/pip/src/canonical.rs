@@ -17,7 +17,12 @@ pub(crate) const REVISION: u32 = 1;
 pub(crate) fn canonicalize(request: &Request) -> Result<Canonical, Problem> {
     let understood = Understood::of(request)?;
     let prerelease = understood.prerelease();
-    let Understood { spec, gathered, exclude_newer, warnings } = understood;
+    let Understood {
+        spec,
+        gathered,
+        exclude_newer,
+        warnings,
+    } = understood;
     let PipSpec {
         packages: _,
         requirements: _,
@@ -41,5 +46,8 @@ pub(crate) fn canonicalize(request: &Request) -> Result<Canonical, Problem> {
         ("revision", Some(Canon::integer(i64::from(REVISION)))),
         ("variables", Some(variables_canon(variables))),
     ]);
-    Ok(Canonical { form: Canon::fields(fields), warnings })
+    Ok(Canonical {
+        form: Canon::fields(fields),
+        warnings,
+    })
 }

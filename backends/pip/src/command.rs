@@ -39,14 +39,30 @@ pub(crate) fn pip(understood: &Understood, interpreter: Program, args: Vec<Word>
     let args = ["-I".into(), pip].into_iter().chain(args).collect();
     let network = true;
     let (env, secrets) = environment(understood);
-    Run { program: interpreter, args, env, secrets, cwd: Place::scratch(""), network, timeout }
+    Run {
+        program: interpreter,
+        args,
+        env,
+        secrets,
+        cwd: Place::scratch(""),
+        network,
+        timeout,
+    }
 }
 
 /// A run of an interpreter itself.
 pub(crate) fn python(interpreter: Program, args: Vec<Word>, timeout: Duration) -> Run {
     let args = std::iter::once("-I".into()).chain(args).collect();
     let (env, secrets) = (Vec::new(), Vec::new());
-    Run { program: interpreter, args, env, secrets, cwd: Place::scratch(""), network: false, timeout }
+    Run {
+        program: interpreter,
+        args,
+        env,
+        secrets,
+        cwd: Place::scratch(""),
+        network: false,
+        timeout,
+    }
 }
 
 /// `install` with its options.
@@ -67,7 +83,11 @@ pub(crate) fn install(understood: &Understood) -> Vec<Word> {
         BuildPolicy::Anything => {}
         BuildPolicy::Nothing => args.extend(["--only-binary".into(), ":all:".into()]),
         BuildPolicy::Except(names) => {
-            args.extend(names.iter().flat_map(|name| ["--only-binary".into(), name.as_str().into()]));
+            args.extend(
+                names
+                    .iter()
+                    .flat_map(|name| ["--only-binary".into(), name.as_str().into()]),
+            );
         }
     }
     args
@@ -76,24 +96,40 @@ pub(crate) fn install(understood: &Understood) -> Vec<Word> {
 /// Variables: no configuration of the machine, and the indexes. Those are variables, not options, since anybody can
 /// see the options of a process, and an address of an index may carry a credential.
 fn environment(understood: &Understood) -> (Vec<(String, Word)>, Vec<SecretVariable>) {
-    let mut env: Vec<(String, Word)> =
-        [("PIP_CONFIG_FILE", "/dev/null"), ("NO_COLOR", "1"), ("GIT_TERMINAL_PROMPT", "0")]
-            .map(|(name, value)| (name.to_owned(), value.into()))
-            .into();
+    let mut env: Vec<(String, Word)> = [
+        ("PIP_CONFIG_FILE", "/dev/null"),
+        ("NO_COLOR", "1"),
+        ("GIT_TERMINAL_PROMPT", "0"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.into()))
+    .into();
     let mut secrets = Vec::new();
-    let (default, others): (Vec<&Index>, Vec<&Index>) =
-        understood.gathered.indexes.iter().partition(|index| index.default);
+    let (default, others): (Vec<&Index>, Vec<&Index>) = understood
+        .gathered
+        .indexes
+        .iter()
+        .partition(|index| index.default);
     for (name, indexes) in [("PIP_INDEX_URL", default), ("PIP_EXTRA_INDEX_URL", others)] {
         let with_credentials = indexes.iter().find_map(|index| index.credentials.clone());
         let urls = indexes.iter().map(|index| index.url.to_string());
         if let Some(credential) = with_credentials {
             let credentials = indexes.iter().map(|index| index.credentials.clone());
             let part = SecretPart::Urls(urls.zip(credentials).collect());
-            secrets.push(SecretVariable { name: name.to_owned(), credential, part });
+            secrets.push(SecretVariable {
+                name: name.to_owned(),
+                credential,
+                part,
+            });
         } else if !indexes.is_empty() {
             env.push((name.to_owned(), urls.collect::<Vec<_>>().join(" ").into()));
         }
     }
-    env.extend(understood.spec.variables.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+    env.extend(
+        understood
+            .spec
+            .variables
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().into())),
+    );
     (env, secrets)
 }

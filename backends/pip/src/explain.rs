@@ -16,24 +16,34 @@ const VERSIONS_SHOWN: usize = 3;
 pub(crate) fn problem(understood: &Understood, exit: Option<i32>, stderr: &str, log: &str) -> Problem {
     let log: Vec<&str> = log.lines().map(without_time).collect();
     let telling = log.iter().filter(|line| {
-        ["Could not fetch URL ", "ERROR: ", "error: ", "WARNING: The repository located at "]
-            .iter()
-            .any(|start| line.starts_with(start))
+        [
+            "Could not fetch URL ",
+            "ERROR: ",
+            "error: ",
+            "WARNING: The repository located at ",
+        ]
+        .iter()
+        .any(|start| line.starts_with(start))
     });
-    let said = stderr.lines().filter(|line| !line.starts_with("WARNING: Retrying"));
+    let said = stderr
+        .lines()
+        .filter(|line| !line.starts_with("WARNING: Retrying"));
     let essence = said.chain(telling.copied()).collect::<Vec<_>>().join("\n");
     let known = failure::classify(&essence).or_else(|| failure::classify(stderr));
     match known {
         Some(known) => {
             let explanation = match known.cause {
                 Cause::Unsatisfiable => conflict(&log).unwrap_or_else(|| no_version(&essence)),
+                Cause::Build => build_output(&log).unwrap_or_else(|| last_lines(stderr)),
                 _ => last_lines(stderr),
             };
             known.problem(PIP, &understood.gathered.indexes, &explanation)
         }
         None => Problem::Failed {
             code: "pip.solve.failed".to_owned(),
-            message: format!("pip failed{}\n{}", failure::exit_words(exit), last_lines(stderr)).trim_end().to_owned(),
+            message: format!("pip failed{}\n{}", failure::exit_words(exit), last_lines(stderr))
+                .trim_end()
+                .to_owned(),
             help: None,
         },
     }
@@ -49,34 +59,76 @@ fn without_time(line: &str) -> &str {
 
 /// The requirements that contradict each other.
 fn conflict(log: &[&str]) -> Option<String> {
-    let start = log.iter().position(|line| *line == "The conflict is caused by:")?;
-    let lines: Vec<&str> =
-        log.iter().skip(start + 1).map(|line| line.trim()).take_while(|line| !line.is_empty() && !line.contains(",")).collect();
-    let lines: Vec<&str> = lines.into_iter().take_while(|line| !looks_like_time(line)).collect();
+    let start = log
+        .iter()
+        .position(|line| *line == "The conflict is caused by:")?;
+    let lines = log
+        .iter()
+        .skip(start + 1)
+        .take_while(|line| line.starts_with(' '));
+    let lines: Vec<&str> = lines.map(|line| line.trim()).collect();
     (!lines.is_empty()).then(|| format!("these contradict each other:\n{}", lines.join("\n")))
 }
 
-fn looks_like_time(line: &str) -> bool {
-    line.len() == 23 && line.as_bytes().get(10) == Some(&b'T')
+/// What the last build said: pip writes it to its log only, if it writes one.
+fn build_output(log: &[&str]) -> Option<String> {
+    let start = log
+        .iter()
+        .rposition(|line| line.trim_start().starts_with("Running command "))?;
+    let end =
+        |line: &&&str| !line.trim_start().starts_with("ERROR: ") && !line.trim_start().starts_with("error: ");
+    let lines: Vec<&str> = log
+        .iter()
+        .skip(start + 1)
+        .take_while(end)
+        .map(|line| line.trim_end())
+        .collect();
+    let last = lines
+        .get(lines.len().saturating_sub(LINES_OF_BUILD)..)
+        .unwrap_or_default();
+    (!last.is_empty()).then(|| last.join("\n"))
 }
 
 /// What there is in place of what was asked for.
 fn no_version(essence: &str) -> String {
     const START: &str = "ERROR: Could not find a version that satisfies the requirement ";
-    let told = essence.lines().find_map(|line| line.strip_prefix(START)).and_then(|rest| rest.split_once(" (from "));
+    let told = essence
+        .lines()
+        .find_map(|line| line.strip_prefix(START))
+        .and_then(|rest| rest.split_once(" (from "));
     let Some((requirement, rest)) = told else {
-        return essence.lines().next().unwrap_or_default().trim_start_matches("ERROR: ").to_owned();
+        return essence
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("ERROR: ")
+            .to_owned();
     };
-    let versions = rest.rsplit_once("versions: ").map_or("", |(_, versions)| versions).trim_end_matches(')');
-    let versions: Vec<&str> = versions.split(", ").filter(|version| !version.is_empty() && *version != "none").collect();
+    let versions = rest
+        .rsplit_once("versions: ")
+        .map_or("", |(_, versions)| versions)
+        .trim_end_matches(')');
+    let versions: Vec<&str> = versions
+        .split(", ")
+        .filter(|version| !version.is_empty() && *version != "none")
+        .collect();
     if versions.is_empty() {
         return format!("no index has a file of `{requirement}` that this Python can use");
     }
     let newest: Vec<&str> = versions.iter().rev().take(VERSIONS_SHOWN).copied().collect();
-    format!("no version fits `{requirement}`; the newest that this Python can use: {}", newest.join(", "))
+    format!(
+        "no version fits `{requirement}`; the newest that this Python can use: {}",
+        newest.join(", ")
+    )
 }
 
 fn last_lines(stderr: &str) -> String {
-    let lines: Vec<&str> = stderr.lines().filter(|line| !line.starts_with("WARNING: Retrying")).collect();
-    lines.get(lines.len().saturating_sub(LINES_OF_BUILD)..).unwrap_or_default().join("\n")
+    let lines: Vec<&str> = stderr
+        .lines()
+        .filter(|line| !line.starts_with("WARNING: Retrying"))
+        .collect();
+    lines
+        .get(lines.len().saturating_sub(LINES_OF_BUILD)..)
+        .unwrap_or_default()
+        .join("\n")
 }

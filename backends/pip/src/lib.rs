@@ -50,7 +50,12 @@ impl PlanBackend for Pip {
         canonical::canonicalize(request)
     }
 
-    fn solve(&self, request: &Request, _previous: Option<&Lock>, transcript: &[Exchange]) -> Result<Solve, Problem> {
+    fn solve(
+        &self,
+        request: &Request,
+        _previous: Option<&Lock>,
+        transcript: &[Exchange],
+    ) -> Result<Solve, Problem> {
         solve::solve(request, transcript)
     }
 

@@ -80,14 +80,26 @@ pub(crate) enum Origin {
 impl Package {
     /// The line that makes pip install exactly this, in the scratch folder.
     pub(crate) fn line(&self) -> String {
-        let Self { name, version, origin } = self;
+        let Self {
+            name,
+            version,
+            origin,
+        } = self;
         match origin {
             Origin::Index { url: _, sha256 } => format!("{name}=={version} --hash=sha256:{sha256}"),
             Origin::Url { url, sha256 } => format!("{name} @ {url} --hash=sha256:{sha256}"),
             Origin::Archive { place, sha256 } => format!("./{place} --hash=sha256:{sha256}"),
             Origin::Folder { place } => format!("./{place}"),
-            Origin::Commit { vcs, url, commit, subdirectory } => {
-                let folder = subdirectory.as_ref().map(|folder| format!("#subdirectory={folder}")).unwrap_or_default();
+            Origin::Commit {
+                vcs,
+                url,
+                commit,
+                subdirectory,
+            } => {
+                let folder = subdirectory
+                    .as_ref()
+                    .map(|folder| format!("#subdirectory={folder}"))
+                    .unwrap_or_default();
                 format!("{name} @ {vcs}+{url}@{commit}{folder}")
             }
         }
@@ -99,15 +111,29 @@ impl Package {
     }
 
     fn reference(&self) -> PackageRef {
-        let Self { name, version, origin } = self;
+        let Self {
+            name,
+            version,
+            origin,
+        } = self;
         let (source, sha256) = match origin {
             Origin::Index { url, sha256 } | Origin::Url { url, sha256 } => (url.clone(), Some(sha256)),
             Origin::Archive { place, sha256 } => (place.clone(), Some(sha256)),
             Origin::Folder { place } => (place.clone(), None),
-            Origin::Commit { vcs, url, commit, subdirectory: _ } => (format!("{vcs}+{url}@{commit}"), None),
+            Origin::Commit {
+                vcs,
+                url,
+                commit,
+                subdirectory: _,
+            } => (format!("{vcs}+{url}@{commit}"), None),
         };
         let digest = sha256.and_then(|hex| format!("sha256:{hex}").parse().ok());
-        PackageRef { name: name.clone(), version: version.clone(), source, digest }
+        PackageRef {
+            name: name.clone(),
+            version: version.clone(),
+            source,
+            digest,
+        }
     }
 }
 
@@ -158,14 +184,25 @@ pub(crate) fn empty(request: &Request) -> Result<Lock, Problem> {
 
 /// The lock from pip's report.
 pub(crate) fn from_report(request: &Request, understood: &Understood, text: &str) -> Result<Lock, Problem> {
-    let unreadable =
-        |why: String| Problem::failed("pip.report.syntax", format!("the report that pip wrote cannot be read: {why}"));
+    let unreadable = |why: String| {
+        Problem::failed(
+            "pip.report.syntax",
+            format!("the report that pip wrote cannot be read: {why}"),
+        )
+    };
     let report: Report = serde_json::from_str(text).map_err(|error| unreadable(error.to_string()))?;
     if report.version != "1" {
-        return Err(unreadable(format!("it is of version {}, and 1 is known", report.version)));
+        return Err(unreadable(format!(
+            "it is of version {}, and 1 is known",
+            report.version
+        )));
     }
     let sources = understood.gathered.sources(&request.inputs)?;
-    let mut packages = report.install.iter().map(|item| package(item, &sources)).collect::<Result<Vec<_>, _>>()?;
+    let mut packages = report
+        .install
+        .iter()
+        .map(|item| package(item, &sources))
+        .collect::<Result<Vec<_>, _>>()?;
     packages.sort();
     lock(request, &packages, &sources)
 }
@@ -184,13 +221,19 @@ fn lock(request: &Request, packages: &[Package], sources: &[Source]) -> Result<L
 }
 
 fn package(item: &Item, sources: &[Source]) -> Result<Package, Problem> {
-    let Item { metadata, download_info, is_direct } = item;
+    let Item {
+        metadata,
+        download_info,
+        is_direct,
+    } = item;
     let name = normalised_name(&metadata.name);
     let place = sources
         .iter()
         .map(|source| source.place.as_str())
         .filter(|place| !place.starts_with(LINKS))
-        .find(|place| download_info.url.starts_with("file:") && download_info.url.ends_with(&format!("/{place}")))
+        .find(|place| {
+            download_info.url.starts_with("file:") && download_info.url.ends_with(&format!("/{place}"))
+        })
         .map(str::to_owned);
     let url = redact::strip(&download_info.url);
     let origin = match (&download_info.vcs_info, &download_info.archive_info, place) {
@@ -202,15 +245,22 @@ fn package(item: &Item, sources: &[Source]) -> Result<Package, Problem> {
         },
         (None, None, Some(place)) => Origin::Folder { place },
         (None, Some(archive), place) => {
-            let sha256 = archive.hashes.get("sha256").cloned().ok_or_else(|| Problem::Failed {
-                code: "pip.hash.missing".to_owned(),
-                message: format!("pip gave no digest for `{name}`"),
-                help: Some("use an index that gives digests, or a newer pip".to_owned()),
-            })?;
+            let sha256 = archive
+                .hashes
+                .get("sha256")
+                .cloned()
+                .ok_or_else(|| Problem::Failed {
+                    code: "pip.hash.missing".to_owned(),
+                    message: format!("pip gave no digest for `{name}`"),
+                    help: Some("use an index that gives digests, or a newer pip".to_owned()),
+                })?;
             match (place, is_direct) {
                 (Some(place), _) => Origin::Archive { place, sha256 },
                 (None, true) => Origin::Url { url, sha256 },
-                (None, false) => Origin::Index { url: moved(&url), sha256 },
+                (None, false) => Origin::Index {
+                    url: moved(&url),
+                    sha256,
+                },
             }
         }
         (None, None, None) => {
@@ -220,7 +270,11 @@ fn package(item: &Item, sources: &[Source]) -> Result<Package, Problem> {
             ));
         }
     };
-    Ok(Package { name, version: metadata.version.clone(), origin })
+    Ok(Package {
+        name,
+        version: metadata.version.clone(),
+        origin,
+    })
 }
 
 /// The address of a loose file without the scratch folder that its copy was in.
@@ -239,11 +293,17 @@ pub(crate) fn read(lock: &Lock) -> Result<(Vec<Package>, Vec<Source>), Problem> 
         help: Some("make a new one with `wrun lock`".to_owned()),
     };
     if lock.backend != PIP || lock.revision != REVISION {
-        return Err(foreign(format!("it is of `{}`, revision {}", lock.backend, lock.revision)));
+        return Err(foreign(format!(
+            "it is of `{}`, revision {}",
+            lock.backend, lock.revision
+        )));
     }
     let packages = lock.content.get("packages").cloned().unwrap_or_default();
     let packages = serde_json::from_value(packages).map_err(|error| foreign(error.to_string()))?;
     let listed = lock.content.get("sources").and_then(serde_json::Value::as_array);
     let sources: Option<Vec<Source>> = listed.into_iter().flatten().map(Source::from_json).collect();
-    Ok((packages, sources.ok_or_else(|| foreign("one of its `sources` is not well formed".to_owned()))?))
+    Ok((
+        packages,
+        sources.ok_or_else(|| foreign("one of its `sources` is not well formed".to_owned()))?,
+    ))
 }

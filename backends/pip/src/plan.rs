@@ -39,7 +39,10 @@ pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Proble
     let make = command::python(Program::Tool(PYTHON.to_owned()), make, command::INSTALL_TIMEOUT);
     steps.push("make the environment", 1, Action::Run(make));
     let (checked, unchecked): (Vec<_>, Vec<_>) = packages.iter().partition(|package| package.has_digest());
-    for (list, file, hashes) in [(checked, "locked.txt", true), (unchecked, "locked-sources.txt", false)] {
+    for (list, file, hashes) in [
+        (checked, "locked.txt", true),
+        (unchecked, "locked-sources.txt", false),
+    ] {
         if list.is_empty() {
             continue;
         }
@@ -47,23 +50,46 @@ pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Proble
         steps.push(
             "write the lock",
             1,
-            Action::Write { to: Place::scratch(file), content, executable: false },
+            Action::Write {
+                to: Place::scratch(file),
+                content,
+                executable: false,
+            },
         );
-        let label = format!("install {} package{}", list.len(), if list.len() == 1 { "" } else { "s" });
-        steps.push(&label, 20, Action::Run(install(&understood, file, hashes, &sources)));
+        let label = format!(
+            "install {} package{}",
+            list.len(),
+            if list.len() == 1 { "" } else { "s" }
+        );
+        steps.push(
+            &label,
+            20,
+            Action::Run(install(&understood, file, hashes, &sources)),
+        );
     }
     let mut checks = vec![Check::Exists(Place::prefix("bin/python"))];
     if !packages.is_empty() {
         let compile: Vec<Word> = vec!["-c".into(), COMPILE.into(), Place::prefix("lib").into()];
         let compile = command::python(interpreter(), compile, command::INSTALL_TIMEOUT);
         steps.push("compile to bytecode", 5, Action::Run(compile));
-        let mut run =
-            command::pip(&understood, interpreter(), vec!["check".into(), "--disable-pip-version-check".into()], command::SOLVE_TIMEOUT);
+        let mut run = command::pip(
+            &understood,
+            interpreter(),
+            vec!["check".into(), "--disable-pip-version-check".into()],
+            command::SOLVE_TIMEOUT,
+        );
         run.network = false;
         run.secrets = Vec::new();
-        checks.push(Check::Succeeds { label: "packages go together".to_owned(), run });
+        checks.push(Check::Succeeds {
+            label: "packages go together".to_owned(),
+            run,
+        });
     }
-    Ok(InstallPlan { steps: steps.0, checks, estimated_bytes: None })
+    Ok(InstallPlan {
+        steps: steps.0,
+        checks,
+        estimated_bytes: None,
+    })
 }
 
 fn install(understood: &Understood, file: &str, hashes: bool, sources: &[Source]) -> Run {
@@ -73,7 +99,10 @@ fn install(understood: &Understood, file: &str, hashes: bool, sources: &[Source]
         args.push("--require-hashes".into());
     }
     let interpreter = Program::Place(Place::prefix("bin/python"));
-    with_copies(command::pip(understood, interpreter, args, command::INSTALL_TIMEOUT), sources)
+    with_copies(
+        command::pip(understood, interpreter, args, command::INSTALL_TIMEOUT),
+        sources,
+    )
 }
 
 /// Steps that follow one after the other.
@@ -83,6 +112,11 @@ struct Steps(Vec<Step>);
 impl Steps {
     fn push(&mut self, label: &str, weight: u16, action: Action) {
         let after = self.0.len().checked_sub(1).into_iter().collect();
-        self.0.push(Step { label: label.to_owned(), weight, after, action });
+        self.0.push(Step {
+            label: label.to_owned(),
+            weight,
+            after,
+            action,
+        });
     }
 }

@@ -34,13 +34,25 @@ fn question(request: &Request, understood: &Understood) -> Result<Question, Prob
     let gathered = &understood.gathered;
     let mut args = command::install(understood);
     args.extend(
-        ["--dry-run", "--ignore-installed", "--quiet", "--report", REPORT, "--log", LOG, "-r", "wrun.in"]
-            .map(Word::from),
+        [
+            "--dry-run",
+            "--ignore-installed",
+            "--report",
+            REPORT,
+            "--log",
+            LOG,
+            "-r",
+            "wrun.in",
+        ]
+        .map(Word::from),
     );
     let mut files = vec![("wrun.in".to_owned(), gathered.file(&gathered.requirements))];
     if !gathered.constraints.is_empty() {
         args.extend(["-c", "wrun-constraints.txt"].map(Word::from));
-        files.push(("wrun-constraints.txt".to_owned(), gathered.file(&gathered.constraints)));
+        files.push((
+            "wrun-constraints.txt".to_owned(),
+            gathered.file(&gathered.constraints),
+        ));
     }
     if gathered.require_hashes {
         args.push("--require-hashes".into());
@@ -48,7 +60,12 @@ fn question(request: &Request, understood: &Understood) -> Result<Question, Prob
     if understood.prerelease() {
         args.push("--pre".into());
     }
-    let run = command::pip(understood, Program::Tool(PYTHON.to_owned()), args, command::SOLVE_TIMEOUT);
+    let run = command::pip(
+        understood,
+        Program::Tool(PYTHON.to_owned()),
+        args,
+        command::SOLVE_TIMEOUT,
+    );
     let count = gathered.requirements.len();
     Ok(Question::Tool {
         label: format!("resolve {count} requirement{}", if count == 1 { "" } else { "s" }),
@@ -60,21 +77,36 @@ fn question(request: &Request, understood: &Understood) -> Result<Question, Prob
 
 fn answer(request: &Request, understood: &Understood, answer: &Answer) -> Result<Solve, Problem> {
     match answer {
-        Answer::Tool { exit, stdout: _, stderr, outputs } => {
-            let output = |name: &str| outputs.iter().find(|(path, _)| path == name).map(|(_, text)| text.as_str());
+        Answer::Tool {
+            exit,
+            stdout: _,
+            stderr,
+            outputs,
+        } => {
+            let output = |name: &str| {
+                outputs
+                    .iter()
+                    .find(|(path, _)| path == name)
+                    .map(|(_, text)| text.as_str())
+            };
             match (exit, output(REPORT)) {
                 (Some(0), Some(report)) => Ok(Solve::Done(lock::from_report(request, understood, report)?)),
                 (Some(0), None) => Err(Problem::failed(
                     "pip.report.missing",
                     "pip said that it resolved everything, and wrote no report",
                 )),
-                _ => Err(explain::problem(understood, *exit, stderr, output(LOG).unwrap_or_default())),
+                _ => Err(explain::problem(
+                    understood,
+                    *exit,
+                    stderr,
+                    output(LOG).unwrap_or_default(),
+                )),
             }
         }
         Answer::Refused { refusal, message } => Err(failure::refused(PIP, *refusal, message)),
-        Answer::Http { .. } => Err(Problem::failed("pip.answer.unasked", "the host answered what was not asked")),
+        Answer::Http { .. } => Err(Problem::failed(
+            "pip.answer.unasked",
+            "the host answered what was not asked",
+        )),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -62,25 +62,39 @@ impl Understood {
         }
         if spec.prerelease == Some(Prerelease::Disallow) {
             findings.push(
-                Finding::error("pip.prerelease.unsupported", "/prerelease", "pip cannot be told to never take a pre-release")
-                    .with_help("use `env.uv`, or leave it out: pip takes one only where nothing else fits"),
+                Finding::error(
+                    "pip.prerelease.unsupported",
+                    "/prerelease",
+                    "pip cannot be told to never take a pre-release",
+                )
+                .with_help("use `env.uv`, or leave it out: pip takes one only where nothing else fits"),
             );
         }
         findings.extend(parts::check_variables(&spec.variables));
         if let Some(Err(message)) = spec.python.as_deref().map(python_request::check) {
-            findings
-                .push(Finding::error("python.request.syntax", "/python", message).with_help(python_request::HELP));
+            findings.push(
+                Finding::error("python.request.syntax", "/python", message).with_help(python_request::HELP),
+            );
         }
-        let exclude_newer = spec.exclude_newer.as_deref().map(instant::cut_off).and_then(|instant| {
-            instant
-                .map_err(|message| {
-                    let finding = Finding::error("python.date.syntax", "/exclude-newer", message);
-                    findings.push(finding.with_help(instant::HELP));
-                })
-                .ok()
-        });
+        let exclude_newer = spec
+            .exclude_newer
+            .as_deref()
+            .map(instant::cut_off)
+            .and_then(|instant| {
+                instant
+                    .map_err(|message| {
+                        let finding = Finding::error("python.date.syntax", "/exclude-newer", message);
+                        findings.push(finding.with_help(instant::HELP));
+                    })
+                    .ok()
+            });
         let warnings = parts::verdict(findings)?;
-        Ok(Self { spec, gathered, exclude_newer, warnings })
+        Ok(Self {
+            spec,
+            gathered,
+            exclude_newer,
+            warnings,
+        })
     }
 
     /// Reads a request, all of whose files are known, and sees to it that its tools will do.
@@ -89,10 +103,14 @@ impl Understood {
         let written = &request.tool(PIP)?.version;
         let old = |what: &str, first: [u64; 2], topic: &str| Problem::Unsupported {
             code: format!("pip.{topic}.unsupported"),
-            message: format!("{what} needs pip {}.{}, and this is pip {written}", first[0], first[1]),
+            message: format!(
+                "{what} needs pip {}.{}, and this is pip {written}",
+                first[0], first[1]
+            ),
             help: Some("upgrade the pip of this machine, use a newer `python`, or use `env.uv`".to_owned()),
         };
-        let is_older = |first: [u64; 2]| Version::from_str(written).is_ok_and(|version| version < Version::new(first));
+        let is_older =
+            |first: [u64; 2]| Version::from_str(written).is_ok_and(|version| version < Version::new(first));
         if is_older(FIRST_WITH_REPORT) {
             return Err(old("an environment", FIRST_WITH_REPORT, "version"));
         }
@@ -116,7 +134,11 @@ pub(crate) fn check_venv(request: &Request) -> Result<(), Problem> {
     }
     let path = request.tool(PYTHON)?.path.display();
     let mut release = interpreter.version.split('.');
-    let minor = format!("{}.{}", release.next().unwrap_or("3"), release.next().unwrap_or("x"));
+    let minor = format!(
+        "{}.{}",
+        release.next().unwrap_or("3"),
+        release.next().unwrap_or("x")
+    );
     Err(Problem::Unsupported {
         code: "pip.venv.missing".to_owned(),
         message: format!("the interpreter `{path}` has no module `venv`"),
@@ -131,10 +153,19 @@ pub(crate) fn check_venv(request: &Request) -> Result<(), Problem> {
 pub(crate) fn needs(spec: &Value, known: &Inputs) -> Result<Needs, Problem> {
     let understood = Understood::read(spec, known)?;
     let request = understood.spec.python.map(|text| text.trim().to_owned());
-    let python = ToolRequest { id: PYTHON.to_owned(), kind: ToolKind::Python { request } };
+    let python = ToolRequest {
+        id: PYTHON.to_owned(),
+        kind: ToolKind::Python { request },
+    };
     let pip = ToolRequest {
         id: PIP.to_owned(),
-        kind: ToolKind::PythonPackage { project: PIP.to_owned(), interpreter: PYTHON.to_owned() },
+        kind: ToolKind::PythonPackage {
+            project: PIP.to_owned(),
+            interpreter: PYTHON.to_owned(),
+        },
     };
-    Ok(Needs { inputs: understood.gathered.needs.into_iter().collect(), tools: vec![python, pip] })
+    Ok(Needs {
+        inputs: understood.gathered.needs.into_iter().collect(),
+        tools: vec![python, pip],
+    })
 }

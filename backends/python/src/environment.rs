@@ -17,7 +17,10 @@ pub fn enter(backend: &str, kind: TaskKind) -> Result<Launch, Problem> {
         TaskKind::Module => Err(Problem::Unsupported {
             code: format!("{backend}.module.unsupported"),
             message: "a WebAssembly module cannot use a Python environment".to_owned(),
-            help: Some("a Python environment goes with `command`: remove the environment or run a command".to_owned()),
+            help: Some(
+                "a Python environment goes with `command`: remove the environment or run a command"
+                    .to_owned(),
+            ),
         }),
     }
 }

@@ -48,33 +48,93 @@ pub enum Cause {
 /// words below `Build`, and what resolvers say comes with the reason of an index.
 const WORDS: &[(Cause, &[&str])] = &[
     (Cause::HashMismatch, &["hash mismatch", "do not match the hashes"]),
-    (Cause::DiskFull, &["no space left on device", "disk quota exceeded"]),
-    (Cause::NoGit, &["git executable not found", "cannot find command 'git'"]),
+    (
+        Cause::DiskFull,
+        &["no space left on device", "disk quota exceeded"],
+    ),
+    (
+        Cause::NoGit,
+        &["git executable not found", "cannot find command 'git'"],
+    ),
     (
         Cause::Build,
-        &["build backend returned an error", "metadata-generation-failed", "failed-wheel-build-for-install"],
+        &[
+            "build backend returned an error",
+            "metadata-generation-failed",
+            "failed-wheel-build-for-install",
+        ],
     ),
-    (Cause::Unauthorized, &["401 unauthorized", "401 client error", "http error 401", "could not read username", "authentication failed for"]),
-    (Cause::Forbidden, &["403 forbidden", "403 client error", "http error 403"]),
+    (
+        Cause::Unauthorized,
+        &[
+            "401 unauthorized",
+            "401 client error",
+            "http error 401",
+            "could not read username",
+            "authentication failed for",
+        ],
+    ),
+    (
+        Cause::Forbidden,
+        &["403 forbidden", "403 client error", "http error 403"],
+    ),
     (
         Cause::Certificate,
-        &["invalid peer certificate", "certificate_verify_failed", "problem confirming the ssl certificate", "server certificate verification failed"],
+        &[
+            "invalid peer certificate",
+            "certificate_verify_failed",
+            "problem confirming the ssl certificate",
+            "server certificate verification failed",
+        ],
     ),
     (Cause::Insecure, &["is not a trusted or secure host"]),
     (
         Cause::UnknownHost,
-        &["dns error", "name or service not known", "nodename nor servname", "failed to resolve", "name resolution", "could not resolve host"],
+        &[
+            "dns error",
+            "name or service not known",
+            "nodename nor servname",
+            "failed to resolve",
+            "name resolution",
+            "could not resolve host",
+        ],
     ),
     (Cause::Refused, &["connection refused"]),
-    (Cause::Timeout, &["timed out"]),
-    (Cause::Interrupted, &["connection reset", "connection closed", "remote end closed", "incompleteread"]),
-    (Cause::Server, &["http status server error", "too many 50", "server error: "]),
-    (Cause::Build, &["failed to build", "failed building wheel", "subprocess-exited-with-error"]),
+    (Cause::Timeout, &["timed out", "didn't respond within"]),
+    (
+        Cause::Interrupted,
+        &[
+            "connection reset",
+            "connection closed",
+            "remote end closed",
+            "incompleteread",
+        ],
+    ),
+    (
+        Cause::Server,
+        &["http status server error", "too many 50", "server error: "],
+    ),
+    (
+        Cause::Build,
+        &[
+            "failed to build",
+            "failed building wheel",
+            "subprocess-exited-with-error",
+        ],
+    ),
     (
         Cause::Unsatisfiable,
-        &["no solution found", "no matching distribution found", "resolutionimpossible", "could not find a version"],
+        &[
+            "no solution found",
+            "no matching distribution found",
+            "resolutionimpossible",
+            "could not find a version",
+        ],
     ),
-    (Cause::NotFound, &["404 not found", "404 client error", "http error 404"]),
+    (
+        Cause::NotFound,
+        &["404 not found", "404 client error", "http error 404"],
+    ),
 ];
 
 /// A failure that was understood.
@@ -95,22 +155,37 @@ pub fn classify(output: &str) -> Option<Failure> {
     let text = output.split_whitespace().collect::<Vec<_>>().join(" ");
     let lower = text.to_ascii_lowercase();
     let (cause, position) = WORDS.iter().find_map(|(cause, words)| {
-        words.iter().filter_map(|word| lower.find(word)).min().map(|position| (*cause, position))
+        words
+            .iter()
+            .filter_map(|word| lower.find(word))
+            .min()
+            .map(|position| (*cause, position))
     })?;
     let (before, after) = text.split_at_checked(position)?;
-    let near = before.get(text.floor_char_boundary(position.saturating_sub(ADDRESS_REACH))..).unwrap_or_default();
+    let near = before
+        .get(text.floor_char_boundary(position.saturating_sub(ADDRESS_REACH))..)
+        .unwrap_or_default();
     let address = near
         .rfind("https://")
         .max(near.rfind("http://"))
         .and_then(|start| near.get(start..))
-        .or_else(|| after.find("http").filter(|start| *start < ADDRESS_REACH).and_then(|start| after.get(start..)))
+        .or_else(|| {
+            after
+                .find("http")
+                .filter(|start| *start < ADDRESS_REACH)
+                .and_then(|start| after.get(start..))
+        })
         .and_then(address_at_start);
     Some(Failure { cause, address })
 }
 
 fn address_at_start(text: &str) -> Option<String> {
-    let scheme = ["https://", "http://"].iter().find(|scheme| text.starts_with(**scheme))?;
-    let end = text.find(|letter: char| letter.is_whitespace() || "'\"`)>,".contains(letter)).unwrap_or(text.len());
+    let scheme = ["https://", "http://"]
+        .iter()
+        .find(|scheme| text.starts_with(**scheme))?;
+    let end = text
+        .find(|letter: char| letter.is_whitespace() || "'\"`)>,".contains(letter))
+        .unwrap_or(text.len());
     let address = text.get(..end)?.trim_end_matches(['.', ':']);
     (address.len() > scheme.len()).then(|| redact::strip(address))
 }
@@ -142,7 +217,10 @@ impl Failure {
     /// What happened, in words.
     #[must_use]
     pub fn message(&self) -> String {
-        let server = self.address.as_deref().map_or_else(|| "the package index".to_owned(), |url| format!("`{url}`"));
+        let server = self
+            .address
+            .as_deref()
+            .map_or_else(|| "the package index".to_owned(), |url| format!("`{url}`"));
         match self.cause {
             Cause::HashMismatch => "a file is not what its digest says".to_owned(),
             Cause::DiskFull => "there is no space left on the disk".to_owned(),
@@ -172,13 +250,13 @@ impl Failure {
             Cause::DiskFull => "free some space, for instance with `wrun cache gc`",
             Cause::NoGit => "install git, or use a released version of the package",
             Cause::Build => {
-                "what the build said is below; often a compiler or a header is missing, or the package has no wheel for this \
+                "read what the build said: often a compiler or a header is missing, or the package has no wheel for this \
                  version of Python: try another one with `python = \"3.12\"`"
             }
             Cause::Unauthorized | Cause::Forbidden => return self.credential_help(indexes),
             Cause::Certificate => {
                 "if the index has a certificate of your own authority, set `SSL_CERT_FILE` to the file with that authority's \
-                 certificate"
+                 certificate, and `REQUESTS_CA_BUNDLE` too for a pip before 24.2"
             }
             Cause::Insecure => "use the `https://` address of the index",
             Cause::UnknownHost => "check the spelling of the address, and whether this machine has a network",
@@ -193,7 +271,10 @@ impl Failure {
     }
 
     fn credential_help(&self, indexes: &[Index]) -> String {
-        let asked = self.address.as_deref().and_then(|url| indexes.iter().find(|index| index.serves(url)));
+        let asked = self
+            .address
+            .as_deref()
+            .and_then(|url| indexes.iter().find(|index| index.serves(url)));
         let name = asked.and_then(|index| index.credentials.as_deref());
         match name {
             Some(name) => format!(
@@ -210,7 +291,10 @@ impl Failure {
     /// Whether the same may work when tried again.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
-        matches!(self.cause, Cause::Timeout | Cause::Interrupted | Cause::Server | Cause::Refused)
+        matches!(
+            self.cause,
+            Cause::Timeout | Cause::Interrupted | Cause::Server | Cause::Refused
+        )
     }
 
     /// As a problem of solving. `explanation` are the tool's own words.
@@ -220,11 +304,19 @@ impl Failure {
         let help = Some(self.help(indexes));
         let explanation = redact::strip(explanation.trim());
         if self.cause == Cause::Unsatisfiable {
-            let message = if explanation.is_empty() { self.message() } else { explanation };
+            let message = if explanation.is_empty() {
+                self.message()
+            } else {
+                explanation
+            };
             return Problem::Unsatisfiable { code, message, help };
         }
         let shown = matches!(self.cause, Cause::Build | Cause::HashMismatch) && !explanation.is_empty();
-        let message = if shown { format!("{}\n{explanation}", self.message()) } else { self.message() };
+        let message = if shown {
+            format!("{}\n{explanation}", self.message())
+        } else {
+            self.message()
+        };
         Problem::Failed { code, message, help }
     }
 }
@@ -238,10 +330,19 @@ pub const UNSATISFIABLE_HELP: &str = "check the spelling of the name; ask for ot
 pub fn refused(backend: &str, refusal: Refusal, message: &str) -> Problem {
     let (topic, help) = match refusal {
         Refusal::Cancelled => return Problem::Cancelled,
-        Refusal::Offline => ("offline", "run once without `--offline`, or give a lock with `--locked`"),
-        Refusal::TimedOut => ("timeout", "try again later; an index that never answers can be left out of `indexes`"),
+        Refusal::Offline => (
+            "offline",
+            "run once without `--offline`, or give a lock with `--locked`",
+        ),
+        Refusal::TimedOut => (
+            "timeout",
+            "try again later; an index that never answers can be left out of `indexes`",
+        ),
         Refusal::TooLarge => ("output.too-large", "ask for fewer packages in one environment"),
-        Refusal::Unreachable => ("index.unreachable", "check the addresses of the indexes, and the network"),
+        Refusal::Unreachable => (
+            "index.unreachable",
+            "check the addresses of the indexes, and the network",
+        ),
     };
     Problem::Failed {
         code: format!("{backend}.{topic}"),
@@ -254,7 +355,11 @@ pub fn refused(backend: &str, refusal: Refusal, message: &str) -> Problem {
 #[must_use]
 pub fn advice(backend: &str, failure: &StepFailure) -> Advice {
     if let Some(refusal) = failure.refusal {
-        let problem = refused(backend, refusal, &format!("`{}` was not done: {}", failure.label, reason(refusal)));
+        let problem = refused(
+            backend,
+            refusal,
+            &format!("`{}` was not done: {}", failure.label, reason(refusal)),
+        );
         return Advice {
             code: problem.code().to_owned(),
             message: problem.to_string(),
@@ -291,7 +396,10 @@ const fn reason(refusal: Refusal) -> &'static str {
 /// How a program ended, in words.
 #[must_use]
 pub fn exit_words(exit: Option<i32>) -> String {
-    exit.map_or_else(|| ": a signal ended it".to_owned(), |code| format!(" with exit code {code}"))
+    exit.map_or_else(
+        || ": a signal ended it".to_owned(),
+        |code| format!(" with exit code {code}"),
+    )
 }
 
 #[cfg(test)]

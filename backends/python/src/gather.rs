@@ -110,7 +110,12 @@ pub fn gather(ask: &Ask<'_>, known: &Inputs) -> Gathered {
         require_hashes: ask.require_hashes,
         ..Gathered::default()
     };
-    let mut walk = Walk { ask, known, gathered, seen: BTreeSet::new() };
+    let mut walk = Walk {
+        ask,
+        known,
+        gathered,
+        seen: BTreeSet::new(),
+    };
     for (position, text) in ask.packages.iter().enumerate() {
         walk.package(&format!("/packages/{position}"), text);
     }
@@ -143,8 +148,12 @@ struct Walk<'walk> {
 
 impl Walk<'_> {
     fn package(&mut self, at: &str, text: &str) {
-        let entry = requirements_file::entry(text)
-            .and_then(|(text, hashes)| Ok(Entry { requirement: requirement::parse(&text, ".")?, hashes }));
+        let entry = requirements_file::entry(text).and_then(|(text, hashes)| {
+            Ok(Entry {
+                requirement: requirement::parse(&text, ".")?,
+                hashes,
+            })
+        });
         match entry {
             Ok(entry) => self.keep(Role::Requirements, entry),
             Err(fault) => self.gathered.findings.push(finding(at, "", fault)),
@@ -170,13 +179,18 @@ impl Walk<'_> {
         if !self.seen.insert((role, path.clone())) {
             return;
         }
-        let request = InputRequest { path: path.clone(), kind: InputKind::Text };
+        let request = InputRequest {
+            path: path.clone(),
+            kind: InputKind::Text,
+        };
         let text = self.known.get(&request).and_then(Input::text).map(str::to_owned);
         self.gathered.needs.insert(request);
         let Some(text) = text else { return };
         for line in requirements_file::scan(&text, self.ask.variables) {
             let place = format!("{path}:{}: ", line.number);
-            let done = line.statement.and_then(|statement| self.statement(role, at, &path, statement, &place));
+            let done = line
+                .statement
+                .and_then(|statement| self.statement(role, at, &path, statement, &place));
             if let Err(fault) = done {
                 self.gathered.findings.push(finding(at, &place, fault));
             }
@@ -232,7 +246,12 @@ impl Walk<'_> {
                 return self.gathered.findings.push(finding);
             }
         };
-        if self.gathered.indexes.iter().any(|known| known.url == url && known.default == default) {
+        if self
+            .gathered
+            .indexes
+            .iter()
+            .any(|known| known.url == url && known.default == default)
+        {
             return;
         }
         if default && self.gathered.indexes.iter().any(|known| known.default) {
@@ -243,7 +262,12 @@ impl Walk<'_> {
             );
             return;
         }
-        self.gathered.indexes.push(Index { name: None, url, credentials: None, default });
+        self.gathered.indexes.push(Index {
+            name: None,
+            url,
+            credentials: None,
+            default,
+        });
     }
 
     fn find_links(&mut self, at: &str, base: &str, link: &str) -> Result<(), Finding> {
@@ -255,8 +279,8 @@ impl Walk<'_> {
             return Ok(());
         }
         let written = link.strip_prefix("file://").unwrap_or(link);
-        let folder = path::normalise(base, written)
-            .map_err(|fault| finding(at, "", Fault::path(fault, written)))?;
+        let folder =
+            path::normalise(base, written).map_err(|fault| finding(at, "", Fault::path(fault, written)))?;
         self.gathered.needs.insert(source::request(&folder));
         if !self.gathered.link_folders.contains(&folder) {
             self.gathered.link_folders.push(folder);
@@ -278,7 +302,12 @@ fn locate(base: &str, written: &str) -> Result<String, Fault> {
 
 fn finding(at: &str, place: &str, fault: Fault) -> Finding {
     let Fault { kind, message, help } = fault;
-    Finding::error(format!("python.requirement.{kind}"), at, format!("{place}{message}")).with_help(help)
+    Finding::error(
+        format!("python.requirement.{kind}"),
+        at,
+        format!("{place}{message}"),
+    )
+    .with_help(help)
 }
 
 impl Gathered {
@@ -290,10 +319,14 @@ impl Gathered {
         for entry in &self.requirements {
             let (shown, complete) = match &entry.requirement {
                 Requirement::Named(named) => (&named.text, named.exact && !entry.hashes.is_empty()),
-                Requirement::Local(local) => (&local.path, path::is_archive(&local.path) && !entry.hashes.is_empty()),
+                Requirement::Local(local) => (
+                    &local.path,
+                    path::is_archive(&local.path) && !entry.hashes.is_empty(),
+                ),
             };
             if !complete {
-                let message = format!("`{shown}` does not say one version and its digests, and digests are required");
+                let message =
+                    format!("`{shown}` does not say one version and its digests, and digests are required");
                 self.findings.push(
                     Finding::error("python.requirement.hash", "/require-hashes", message)
                         .with_help("write `name==1.2.3 --hash=sha256:…` for each requirement"),
@@ -313,7 +346,10 @@ impl Gathered {
     /// Whether a requirement says which digests it allows.
     #[must_use]
     pub fn has_hashes(&self) -> bool {
-        self.requirements.iter().chain(&self.constraints).any(|entry| !entry.hashes.is_empty())
+        self.requirements
+            .iter()
+            .chain(&self.constraints)
+            .any(|entry| !entry.hashes.is_empty())
     }
 
     /// Whether nothing is to be installed.
@@ -334,7 +370,11 @@ impl Gathered {
 
     /// The copy of a local source, below the scratch folder.
     fn place(&self, path: &str) -> String {
-        let number = self.local_paths().iter().position(|other| *other == path).unwrap_or_default();
+        let number = self
+            .local_paths()
+            .iter()
+            .position(|other| *other == path)
+            .unwrap_or_default();
         if path::is_archive(path) {
             format!("sources/{number}/{}", path::file_name(path))
         } else {
@@ -345,7 +385,9 @@ impl Gathered {
     /// The folders of loose files, as the tools get them.
     #[must_use]
     pub fn link_places(&self) -> Vec<String> {
-        (0..self.link_folders.len()).map(|number| format!("{LINKS}/{number}")).collect()
+        (0..self.link_folders.len())
+            .map(|number| format!("{LINKS}/{number}"))
+            .collect()
     }
 
     /// Everything local that has to be copied.
@@ -353,15 +395,23 @@ impl Gathered {
     /// # Errors
     /// The host did not read one of them.
     pub fn sources(&self, inputs: &Inputs) -> Result<Vec<Source>, Problem> {
-        let locals = self.local_paths().into_iter().map(|path| Source::new(path, self.place(path), inputs));
+        let locals = self
+            .local_paths()
+            .into_iter()
+            .map(|path| Source::new(path, self.place(path), inputs));
         let links = self.link_folders.iter().zip(self.link_places());
-        locals.chain(links.map(|(path, place)| Source::new(path, place, inputs))).collect()
+        locals
+            .chain(links.map(|(path, place)| Source::new(path, place, inputs)))
+            .collect()
     }
 
     /// The text of a requirements file with these entries, for a tool that runs in the scratch folder.
     #[must_use]
     pub fn file(&self, entries: &BTreeSet<Entry>) -> String {
-        entries.iter().map(|entry| entry.line(|path| format!("./{}", self.place(path))) + "\n").collect()
+        entries
+            .iter()
+            .map(|entry| entry.line(|path| format!("./{}", self.place(path))) + "\n")
+            .collect()
     }
 
     /// Everything as parts of a key: `indexes` in order, the rest without order. [`Gathered::pre`] is left to the
@@ -369,7 +419,11 @@ impl Gathered {
     ///
     /// # Errors
     /// The host did not read something.
-    pub fn canon(&self, inputs: &Inputs, named_indexes: bool) -> Result<Vec<(&'static str, Option<Canon>)>, Problem> {
+    pub fn canon(
+        &self,
+        inputs: &Inputs,
+        named_indexes: bool,
+    ) -> Result<Vec<(&'static str, Option<Canon>)>, Problem> {
         let Self {
             requirements,
             constraints,
@@ -385,7 +439,9 @@ impl Gathered {
         } = self;
         let digest = |path: &str| {
             let found = inputs.get(&source::request(path)).and_then(Input::digest);
-            found.map(|digest| Canon::text(digest.to_string())).ok_or_else(|| source::unread(path))
+            found
+                .map(|digest| Canon::text(digest.to_string()))
+                .ok_or_else(|| source::unread(path))
         };
         let entries = |entries: &BTreeSet<Entry>| -> Result<Canon, Problem> {
             let mut out = Vec::new();
@@ -402,12 +458,20 @@ impl Gathered {
         };
         let mut links: Vec<Canon> = link_pages.iter().map(Canon::text).collect();
         for folder in link_folders {
-            links.push(Canon::map([("digest", digest(folder)?), ("folder", Canon::text(folder))]));
+            links.push(Canon::map([
+                ("digest", digest(folder)?),
+                ("folder", Canon::text(folder)),
+            ]));
         }
         Ok(vec![
             ("constraints", Some(entries(constraints)?)),
             ("find_links", Some(Canon::list(links))),
-            ("indexes", Some(Canon::list(indexes.iter().map(|index| index.canon(named_indexes))))),
+            (
+                "indexes",
+                Some(Canon::list(
+                    indexes.iter().map(|index| index.canon(named_indexes)),
+                )),
+            ),
             ("no_build", build.canon()),
             ("overrides", Some(entries(overrides)?)),
             ("require_hashes", require_hashes.then_some(Canon::Bool(true))),

@@ -11,7 +11,10 @@ use crate::redact;
 
 /// An index as a spec writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "expected a URL, or a table of `url` and, if needed, `name`, `credentials` and `default`")]
+#[serde(
+    untagged,
+    expecting = "expected a URL, or a table of `url` and, if needed, `name`, `credentials` and `default`"
+)]
 pub enum IndexEntry {
     /// Its URL: `"https://download.pytorch.org/whl/cpu"`.
     Url(String),
@@ -53,7 +56,12 @@ impl Index {
     /// `named` adds the name, for requests that refer to indexes by name.
     #[must_use]
     pub fn canon(&self, named: bool) -> Canon {
-        let Self { name, url, credentials: _, default } = self;
+        let Self {
+            name,
+            url,
+            credentials: _,
+            default,
+        } = self;
         Canon::fields([
             ("default", default.then_some(Canon::Bool(true))),
             ("name", name.as_ref().filter(|_| named).map(Canon::text)),
@@ -65,7 +73,8 @@ impl Index {
     #[must_use]
     pub fn serves(&self, address: &str) -> bool {
         Url::parse(address).is_ok_and(|other| {
-            other.host_str() == self.url.host_str() && other.port_or_known_default() == self.url.port_or_known_default()
+            other.host_str() == self.url.host_str()
+                && other.port_or_known_default() == self.url.port_or_known_default()
         })
     }
 
@@ -79,7 +88,15 @@ impl Index {
 /// A name as the part of a variable's name: upper case, with `_` for everything that is no letter or digit.
 #[must_use]
 pub fn variable_part(name: &str) -> String {
-    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' }).collect()
+    name.chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }
 
 /// An address that may be looked at, or the finding about it.
@@ -91,16 +108,28 @@ pub fn check_url(text: &str, at: &str) -> Result<Url, Finding> {
         Finding::error(
             "python.index.url",
             at,
-            format!("`{}` is not the address of an index: {error}", redact::strip(text)),
+            format!(
+                "`{}` is not the address of an index: {error}",
+                redact::strip(text)
+            ),
         )
         .with_help("write a URL such as `https://pypi.org/simple`")
     })?;
     if !matches!(url.scheme(), "https" | "http" | "file") {
-        let message = format!("`{}` has the scheme `{}`, which no index has", redact::strip(text), url.scheme());
-        return Err(Finding::error("python.index.url", at, message).with_help("use `https`, `http` or `file`"));
+        let message = format!(
+            "`{}` has the scheme `{}`, which no index has",
+            redact::strip(text),
+            url.scheme()
+        );
+        return Err(
+            Finding::error("python.index.url", at, message).with_help("use `https`, `http` or `file`")
+        );
     }
     if redact::has_secret(&url) {
-        let message = format!("the address `{}` was written with a user name or password in it", redact::strip(text));
+        let message = format!(
+            "the address `{}` was written with a user name or password in it",
+            redact::strip(text)
+        );
         return Err(Finding::error("python.index.password", at, message).with_help(
             "write the index as a table with `credentials = \"name\"`, and set the variables \
              `WRUN_INDEX_NAME_USERNAME` and `WRUN_INDEX_NAME_PASSWORD` when running",
@@ -117,17 +146,24 @@ pub fn check(entries: &[IndexEntry]) -> (Vec<Index>, Vec<Finding>) {
     for (position, entry) in entries.iter().enumerate() {
         let at = format!("/indexes/{position}");
         let index = match entry {
-            IndexEntry::Url(url) => {
-                check_url(url, &at).map(|url| Index { name: None, url, credentials: None, default: false })
-            }
+            IndexEntry::Url(url) => check_url(url, &at).map(|url| Index {
+                name: None,
+                url,
+                credentials: None,
+                default: false,
+            }),
             IndexEntry::Table(table) => check_table(table, &at, &indexes, &mut findings),
         };
         match index {
             Ok(index) => {
                 if index.default && indexes.iter().any(|other| other.default) {
                     findings.push(
-                        Finding::error("python.index.default", format!("{at}/default"), "a second index is the default")
-                            .with_help("let one index at most have `default = true`"),
+                        Finding::error(
+                            "python.index.default",
+                            format!("{at}/default"),
+                            "a second index is the default",
+                        )
+                        .with_help("let one index at most have `default = true`"),
                     );
                 }
                 indexes.push(index);
@@ -144,32 +180,57 @@ fn check_table(
     before: &[Index],
     findings: &mut Vec<Finding>,
 ) -> Result<Index, Finding> {
-    let IndexTable { name, url, credentials, default } = table;
+    let IndexTable {
+        name,
+        url,
+        credentials,
+        default,
+    } = table;
     let url = check_url(url, &format!("{at}/url"));
     for (key, text) in [("name", name), ("credentials", credentials)] {
         if let Some(text) = text.as_ref().filter(|text| !is_name(text)) {
             findings.push(
-                Finding::error("python.index.name", format!("{at}/{key}"), format!("`{text}` is not a name"))
-                    .with_help("use letters, digits, `-`, `_` and `.`"),
+                Finding::error(
+                    "python.index.name",
+                    format!("{at}/{key}"),
+                    format!("`{text}` is not a name"),
+                )
+                .with_help("use letters, digits, `-`, `_` and `.`"),
             );
         }
     }
     let name = name.clone().or_else(|| credentials.clone());
     let same = |other: &Index| {
-        other.name.as_deref().zip(name.as_deref()).is_some_and(|(one, two)| variable_part(one) == variable_part(two))
+        other
+            .name
+            .as_deref()
+            .zip(name.as_deref())
+            .is_some_and(|(one, two)| variable_part(one) == variable_part(two))
     };
     if before.iter().any(same) {
         let name = name.as_deref().unwrap_or_default();
         findings.push(
-            Finding::error("python.index.duplicate", format!("{at}/name"), format!("a second index is named `{name}`"))
-                .with_help("give each index a name of its own"),
+            Finding::error(
+                "python.index.duplicate",
+                format!("{at}/name"),
+                format!("a second index is named `{name}`"),
+            )
+            .with_help("give each index a name of its own"),
         );
     }
-    Ok(Index { name, url: url?, credentials: credentials.clone(), default: *default })
+    Ok(Index {
+        name,
+        url: url?,
+        credentials: credentials.clone(),
+        default: *default,
+    })
 }
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(letter))
 }
 
 #[cfg(test)]
@@ -179,7 +240,13 @@ mod tests {
     fn checked(json: serde_json::Value) -> (Vec<Index>, Vec<(String, String)>) {
         let entries: Vec<IndexEntry> = serde_json::from_value(json).unwrap();
         let (indexes, findings) = check(&entries);
-        (indexes, findings.into_iter().map(|finding| (finding.at, finding.code)).collect())
+        (
+            indexes,
+            findings
+                .into_iter()
+                .map(|finding| (finding.at, finding.code))
+                .collect(),
+        )
     }
 
     #[test]
@@ -199,7 +266,10 @@ mod tests {
             {"name": "CORP", "url": "https://b.org/simple", "default": true},
             {"name": "a b", "url": "ftp://b.org"},
         ]));
-        let told: Vec<_> = findings.iter().map(|(at, code)| (at.as_str(), code.as_str())).collect();
+        let told: Vec<_> = findings
+            .iter()
+            .map(|(at, code)| (at.as_str(), code.as_str()))
+            .collect();
         assert_eq!(
             told,
             [

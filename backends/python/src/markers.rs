@@ -14,7 +14,10 @@ pub const PYTHON: &str = "python";
 /// The host gave none.
 pub fn interpreter(request: &Request) -> Result<&Interpreter, Problem> {
     request.tool(PYTHON)?.python.as_ref().ok_or_else(|| {
-        Problem::failed("python.interpreter.unknown", "the host did not say what the interpreter is")
+        Problem::failed(
+            "python.interpreter.unknown",
+            "the host did not say what the interpreter is",
+        )
     })
 }
 

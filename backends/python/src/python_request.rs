@@ -5,8 +5,7 @@ use std::str::FromStr as _;
 use pep440_rs::{Version, VersionSpecifiers};
 
 /// What to do about a wrong one.
-pub const HELP: &str =
-    "write a version such as `3.11`, a range such as `>=3.10,<3.13`, `pypy@3.10`, or the absolute path of an interpreter";
+pub const HELP: &str = "write a version such as `3.11`, a range such as `>=3.10,<3.13`, `pypy@3.10`, or the absolute path of an interpreter";
 
 /// Whether the text asks for an interpreter: a version, a range (PEP 440), an implementation with or without a
 /// version, or an absolute path.
@@ -23,9 +22,12 @@ pub fn check(text: &str) -> Result<(), String> {
         return Err(wrong());
     }
     if text.starts_with(['<', '>', '=', '~', '!']) {
-        return VersionSpecifiers::from_str(text)
-            .map(|_| ())
-            .map_err(|error| format!("`{text}` is not a range of versions: {}", one_line(&error.to_string())));
+        return VersionSpecifiers::from_str(text).map(|_| ()).map_err(|error| {
+            format!(
+                "`{text}` is not a range of versions: {}",
+                one_line(&error.to_string())
+            )
+        });
     }
     let version = match text.split_once('@') {
         Some((implementation, version)) if is_implementation(implementation) => version,
@@ -34,7 +36,11 @@ pub fn check(text: &str) -> Result<(), String> {
         None => text,
     };
     let parsed = Version::from_str(version).map_err(|_| wrong())?;
-    if (1..=3).contains(&parsed.release().len()) { Ok(()) } else { Err(wrong()) }
+    if (1..=3).contains(&parsed.release().len()) {
+        Ok(())
+    } else {
+        Err(wrong())
+    }
 }
 
 fn is_implementation(text: &str) -> bool {
@@ -42,7 +48,11 @@ fn is_implementation(text: &str) -> bool {
 }
 
 fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('^')).collect::<Vec<_>>().join(" ")
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('^'))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]
@@ -51,10 +61,29 @@ mod tests {
 
     #[test]
     fn requests() {
-        for good in ["3", "3.11", "3.11.7", "3.14.0rc1", ">=3.10,<3.13", "==3.11.*", "pypy@3.10", "pypy", "/usr/bin/python3"] {
+        for good in [
+            "3",
+            "3.11",
+            "3.11.7",
+            "3.14.0rc1",
+            ">=3.10,<3.13",
+            "==3.11.*",
+            "pypy@3.10",
+            "pypy",
+            "/usr/bin/python3",
+        ] {
             assert_eq!(check(good), Ok(()), "{good}");
         }
-        for bad in ["", "python3.11", "latest", "3.x", "perl@5", "./venv/bin/python", ">=three", "3.11.7.1"] {
+        for bad in [
+            "",
+            "python3.11",
+            "latest",
+            "3.x",
+            "perl@5",
+            "./venv/bin/python",
+            ">=three",
+            "3.11.7.1",
+        ] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

@@ -42,9 +42,15 @@ mod tests {
 
     #[test]
     fn user_information_goes() {
-        assert_eq!(strip("url = \"https://u:p@x.org/a\" b"), "url = \"https://x.org/a\" b");
+        assert_eq!(
+            strip("url = \"https://u:p@x.org/a\" b"),
+            "url = \"https://x.org/a\" b"
+        );
         assert_eq!(strip("git+ssh://git:pw@x.org/a@v1"), "git+ssh://git@x.org/a@v1");
-        assert_eq!(strip("https://x.org/a@v1 https://t@y.org"), "https://x.org/a@v1 https://y.org");
+        assert_eq!(
+            strip("https://x.org/a@v1 https://t@y.org"),
+            "https://x.org/a@v1 https://y.org"
+        );
     }
 
     proptest! {

@@ -21,7 +21,11 @@ pub struct Fault {
 
 impl Fault {
     pub(crate) fn new(kind: &'static str, message: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), help: help.into() }
+        Self {
+            kind,
+            message: message.into(),
+            help: help.into(),
+        }
     }
 
     pub(crate) fn path(fault: PathFault, written: &str) -> Self {
@@ -64,9 +68,16 @@ impl Local {
     /// The line that a tool reads once the thing itself is at `place`.
     #[must_use]
     pub fn line(&self, place: &str) -> String {
-        let extras =
-            if self.extras.is_empty() { String::new() } else { format!("[{}]", self.extras.join(",")) };
-        let marker = if self.marker.is_empty() { String::new() } else { format!(" ; {}", self.marker) };
+        let extras = if self.extras.is_empty() {
+            String::new()
+        } else {
+            format!("[{}]", self.extras.join(","))
+        };
+        let marker = if self.marker.is_empty() {
+            String::new()
+        } else {
+            format!(" ; {}", self.marker)
+        };
         format!("{place}{extras}{marker}")
     }
 }
@@ -80,7 +91,10 @@ pub fn parse(text: &str, base: &str) -> Result<Requirement, Fault> {
     if text == "-e" || text.starts_with("-e ") || text.starts_with("--editable") {
         return Err(Fault::new(
             "editable",
-            format!("`{}` is editable, and an environment that is kept does not change with its sources", redact::strip(text)),
+            format!(
+                "`{}` is editable, and an environment that is kept does not change with its sources",
+                redact::strip(text)
+            ),
             "remove the `-e`: the folder is then installed, and installed again when it changes",
         ));
     }
@@ -99,7 +113,10 @@ pub fn parse(text: &str, base: &str) -> Result<Requirement, Fault> {
     if is_local(text) {
         return local(text, "", base);
     }
-    if let Some((scheme, _)) = text.split_once("://").filter(|(scheme, _)| !scheme.contains(['@', ' '])) {
+    if let Some((scheme, _)) = text
+        .split_once("://")
+        .filter(|(scheme, _)| !scheme.contains(['@', ' ']))
+    {
         return Err(Fault::new(
             "unnamed",
             format!("`{}` does not say which package it is", redact::strip(text)),
@@ -114,11 +131,21 @@ fn check_names(text: &str) -> Result<(), Fault> {
     let is_inner = |letter: char| "-_.".contains(letter);
     let is_outer = |letter: char| !(letter.is_alphanumeric() || is_inner(letter));
     let (name, rest) = text.split_at(text.find(is_outer).unwrap_or(text.len()));
-    let extras = rest.trim_start().strip_prefix('[').and_then(|inner| inner.split(']').next()).unwrap_or_default();
-    match std::iter::once(name).chain(extras.split(is_outer)).find(|name| name.ends_with(is_inner)) {
+    let extras = rest
+        .trim_start()
+        .strip_prefix('[')
+        .and_then(|inner| inner.split(']').next())
+        .unwrap_or_default();
+    match std::iter::once(name)
+        .chain(extras.split(is_outer))
+        .find(|name| name.ends_with(is_inner))
+    {
         Some(bad) => Err(Fault::new(
             "syntax",
-            format!("`{}` is not a requirement (PEP 508): the name `{bad}` ends with neither a letter nor a digit", redact::strip(text)),
+            format!(
+                "`{}` is not a requirement (PEP 508): the name `{bad}` ends with neither a letter nor a digit",
+                redact::strip(text)
+            ),
             SYNTAX_HELP,
         )),
         None => Ok(()),
@@ -132,14 +159,23 @@ fn named(text: &str) -> Result<Requirement, Fault> {
     check_names(text)?;
     let parsed = Pep508::<VerbatimUrl>::from_str(text).map_err(|error| {
         let why = match error.message {
-            Pep508ErrorSource::String(message) | Pep508ErrorSource::UnsupportedRequirement(message) => message,
+            Pep508ErrorSource::String(message) | Pep508ErrorSource::UnsupportedRequirement(message) => {
+                message
+            }
             Pep508ErrorSource::UrlError(error) => error.to_string(),
         };
-        let column = error.input.get(..error.start).map_or(0, |before| before.chars().count()) + 1;
+        let column = error
+            .input
+            .get(..error.start)
+            .map_or(0, |before| before.chars().count())
+            + 1;
         let why = redact::strip(why.lines().next().unwrap_or_default());
         Fault::new(
             "syntax",
-            format!("`{}` is not a requirement (PEP 508): {why}, at character {column}", redact::strip(text)),
+            format!(
+                "`{}` is not a requirement (PEP 508): {why}, at character {column}",
+                redact::strip(text)
+            ),
             SYNTAX_HELP,
         )
     })?;
@@ -158,7 +194,9 @@ fn named(text: &str) -> Result<Requirement, Fault> {
             let mut specifiers: Vec<String> = specifiers.iter().map(ToString::to_string).collect();
             specifiers.sort();
             specifiers.dedup();
-            exact = specifiers.iter().any(|one| one.starts_with("==") && !one.ends_with('*'));
+            exact = specifiers
+                .iter()
+                .any(|one| one.starts_with("==") && !one.ends_with('*'));
             out.push_str(&specifiers.join(","));
         }
         Some(VersionOrUrl::Url(url)) => {
@@ -170,7 +208,11 @@ fn named(text: &str) -> Result<Requirement, Fault> {
     if let Some(marker) = parsed.marker.try_to_string() {
         out.extend([" ; ", &marker]);
     }
-    Ok(Requirement::Named(Named { name, text: out, exact }))
+    Ok(Requirement::Named(Named {
+        name,
+        text: out,
+        exact,
+    }))
 }
 
 fn check_address(url: &Url, name: &str) -> Result<(), Fault> {
@@ -213,7 +255,10 @@ fn is_local(text: &str) -> bool {
 
 /// A reference without its marker, and the marker. In front of the `;` a space is needed, since a path may hold one.
 fn split_marker(text: &str) -> (&str, &str) {
-    text.split_once(" ;").map_or((text.trim(), ""), |(reference, marker)| (reference.trim(), marker.trim()))
+    text.split_once(" ;")
+        .map_or((text.trim(), ""), |(reference, marker)| {
+            (reference.trim(), marker.trim())
+        })
 }
 
 fn strip_extras(text: &str) -> (&str, &str) {
@@ -232,8 +277,14 @@ fn local(text: &str, extras: &str, base: &str) -> Result<Requirement, Fault> {
             .and_then(|url| url.to_file_path().ok())
             .and_then(|path| path.to_str().map(str::to_owned))
             .ok_or_else(|| {
-                Fault::new("path", format!("`{}` is not the path of a file of this machine", redact::strip(written)),
-                    "write `file:///absolute/path`, or a path relative to the task's folder")
+                Fault::new(
+                    "path",
+                    format!(
+                        "`{}` is not the path of a file of this machine",
+                        redact::strip(written)
+                    ),
+                    "write `file:///absolute/path`, or a path relative to the task's folder",
+                )
             })?,
         Some(rest) => rest.to_owned(),
         None => written.to_owned(),
@@ -254,7 +305,10 @@ fn local(text: &str, extras: &str, base: &str) -> Result<Requirement, Fault> {
             let why = error.to_string();
             Fault::new(
                 "syntax",
-                format!("`{marker}` is not a marker (PEP 508): {}", why.lines().next().unwrap_or_default()),
+                format!(
+                    "`{marker}` is not a marker (PEP 508): {}",
+                    why.lines().next().unwrap_or_default()
+                ),
                 "write a marker such as `python_version >= '3.11'`",
             )
         })?;
@@ -282,7 +336,10 @@ mod tests {
             ("Emoji >= 2 , < 3", "emoji<3,>=2"),
             ("requests[Socks,security]", "requests[security,socks,socks]"),
             ("a_b.c", "A-B-C"),
-            ("x ; python_version>'3.8' and os_name=='posix'", "x; os_name == \"posix\" and python_version > \"3.8\""),
+            (
+                "x ; python_version>'3.8' and os_name=='posix'",
+                "x; os_name == \"posix\" and python_version > \"3.8\"",
+            ),
             ("./pkg", "pkg/"),
             ("./pkg[a,b]", "./x/../pkg[b,a]"),
             ("lib @ file:///opt/lib", "/opt/lib"),
@@ -294,11 +351,31 @@ mod tests {
 
     #[test]
     fn what_is_local() {
-        for written in ["./x", "../y", ".", "x/y", "dist/a-1.0-py3-none-any.whl", "a-1.0.tar.gz", "n @ ./x", "n @ file:///x"] {
-            assert!(matches!(parse(written, "sub"), Ok(Requirement::Local(_))), "{written}");
+        for written in [
+            "./x",
+            "../y",
+            ".",
+            "x/y",
+            "dist/a-1.0-py3-none-any.whl",
+            "a-1.0.tar.gz",
+            "n @ ./x",
+            "n @ file:///x",
+        ] {
+            assert!(
+                matches!(parse(written, "sub"), Ok(Requirement::Local(_))),
+                "{written}"
+            );
         }
-        for written in ["emoji", "n @ https://x.org/a-1.0.tar.gz", "n @ git+https://x.org/a@v1", "a==1.0"] {
-            assert!(matches!(parse(written, "sub"), Ok(Requirement::Named(_))), "{written}");
+        for written in [
+            "emoji",
+            "n @ https://x.org/a-1.0.tar.gz",
+            "n @ git+https://x.org/a@v1",
+            "a==1.0",
+        ] {
+            assert!(
+                matches!(parse(written, "sub"), Ok(Requirement::Named(_))),
+                "{written}"
+            );
         }
     }
 

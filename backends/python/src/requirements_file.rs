@@ -50,7 +50,10 @@ pub struct Line {
 pub fn scan(text: &str, variables: &BTreeMap<String, String>) -> Vec<Line> {
     logical_lines(text)
         .into_iter()
-        .map(|(number, line)| Line { number, statement: expand(&line, variables).and_then(|line| statement(&line)) })
+        .map(|(number, line)| Line {
+            number,
+            statement: expand(&line, variables).and_then(|line| statement(&line)),
+        })
         .collect()
 }
 
@@ -98,8 +101,12 @@ fn expand(line: &str, variables: &BTreeMap<String, String>) -> Result<String, Fa
     let mut rest = line;
     while let Some((before, after)) = rest.split_once("${") {
         out.push_str(before);
-        let is_variable =
-            |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_');
+        let is_variable = |name: &str| {
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        };
         if let Some((name, tail)) = after.split_once('}').filter(|(name, _)| is_variable(name)) {
             let value = variables.get(name).ok_or_else(|| {
                 Fault::new(
@@ -131,7 +138,11 @@ fn statement(line: &str) -> Result<Statement, Fault> {
     let value = || {
         let value = value.trim().trim_matches(['"', '\'']);
         if value.is_empty() {
-            return Err(Fault::new("option", format!("`{option}` has no value"), format!("write `{option} VALUE`")));
+            return Err(Fault::new(
+                "option",
+                format!("`{option}` has no value"),
+                format!("write `{option} VALUE`"),
+            ));
         }
         Ok(value.to_owned())
     };
@@ -143,12 +154,15 @@ fn statement(line: &str) -> Result<Statement, Fault> {
         "-f" | "--find-links" => value().map(Statement::FindLinks),
         "--pre" => Ok(Statement::Pre),
         "--require-hashes" => Ok(Statement::RequireHashes),
-        "--only-binary" => {
-            value().map(|names| Statement::OnlyBinary(names.split(',').map(|name| name.trim().to_owned()).collect()))
-        }
+        "--only-binary" => value().map(|names| {
+            Statement::OnlyBinary(names.split(',').map(|name| name.trim().to_owned()).collect())
+        }),
         "-e" | "--editable" => Err(Fault::new(
             "editable",
-            format!("`{}` is editable, and an environment that is kept does not change with its sources", redact::strip(line)),
+            format!(
+                "`{}` is editable, and an environment that is kept does not change with its sources",
+                redact::strip(line)
+            ),
             "remove the `-e`: the folder is then installed, and installed again when it changes",
         )),
         "--trusted-host" => Err(Fault::new(
@@ -166,12 +180,18 @@ fn statement(line: &str) -> Result<Statement, Fault> {
 
 /// `-r FILE`, `-rFILE`, `--requirement FILE` and `--requirement=FILE`.
 fn split_option(line: &str) -> (&str, &str) {
-    let end = line.find(|letter: char| letter.is_whitespace() || letter == '=').unwrap_or(line.len());
+    let end = line
+        .find(|letter: char| letter.is_whitespace() || letter == '=')
+        .unwrap_or(line.len());
     let (word, rest) = line.split_at(end);
     match word.strip_prefix("--") {
         Some(_) => (word, rest.strip_prefix('=').unwrap_or(rest)),
         None => word.split_at_checked(2).map_or((word, rest), |(option, glued)| {
-            if glued.is_empty() { (option, rest) } else { (option, line.get(2..).unwrap_or_default()) }
+            if glued.is_empty() {
+                (option, rest)
+            } else {
+                (option, line.get(2..).unwrap_or_default())
+            }
         }),
     }
 }
@@ -229,8 +249,10 @@ mod tests {
     fn a_file_is_read_as_pip_reads_it() {
         let text = "\u{feff}# top\nEmoji>=2  # why\nsix \\\n  ==1.17.0 \\\n    --hash=sha256:AA\n-r more.txt\n-cpins.txt\n\
                     --index-url=https://x.org/simple\nx @ https://x.org/a#frag\n--only-binary a,b\n\n";
-        let lines: Vec<_> =
-            scan(text, &BTreeMap::new()).into_iter().map(|line| (line.number, line.statement.unwrap())).collect();
+        let lines: Vec<_> = scan(text, &BTreeMap::new())
+            .into_iter()
+            .map(|line| (line.number, line.statement.unwrap()))
+            .collect();
         let requirement = |text: &str, hashes: &[&str]| Statement::Requirement {
             text: text.to_owned(),
             hashes: hashes.iter().map(|hash| (*hash).to_owned()).collect(),
@@ -255,7 +277,9 @@ mod tests {
         let lines = scan("emoji==${VERSION}\nx==${TOKEN}\ny==${lower}\n", &declared);
         assert!(matches!(&lines[0].statement, Ok(Statement::Requirement { text, .. }) if text == "emoji==2"));
         assert_eq!(lines[1].statement.as_ref().unwrap_err().kind, "variable");
-        assert!(matches!(&lines[2].statement, Ok(Statement::Requirement { text, .. }) if text == "y==${lower}"));
+        assert!(
+            matches!(&lines[2].statement, Ok(Statement::Requirement { text, .. }) if text == "y==${lower}")
+        );
     }
 
     #[test]

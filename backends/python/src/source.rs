@@ -29,8 +29,15 @@ impl Source {
     /// # Errors
     /// The host did not read it.
     pub fn new(path: &str, place: String, inputs: &Inputs) -> Result<Self, Problem> {
-        let digest = inputs.get(&request(path)).and_then(Input::digest).ok_or_else(|| unread(path))?;
-        Ok(Self { path: path.to_owned(), place, digest })
+        let digest = inputs
+            .get(&request(path))
+            .and_then(Input::digest)
+            .ok_or_else(|| unread(path))?;
+        Ok(Self {
+            path: path.to_owned(),
+            place,
+            digest,
+        })
     }
 
     /// As part of a lock.
@@ -44,7 +51,11 @@ impl Source {
     #[must_use]
     pub fn from_json(value: &Value) -> Option<Self> {
         let text = |key: &str| value.get(key)?.as_str().map(str::to_owned);
-        Some(Self { path: text("path")?, place: text("place")?, digest: text("digest")?.parse().ok()? })
+        Some(Self {
+            path: text("path")?,
+            place: text("place")?,
+            digest: text("digest")?.parse().ok()?,
+        })
     }
 
     fn origin(&self) -> Word {
@@ -59,7 +70,10 @@ impl Source {
 /// What the host has to read of a source.
 #[must_use]
 pub fn request(path: &str) -> InputRequest {
-    InputRequest { path: path.to_owned(), kind: InputKind::Digest }
+    InputRequest {
+        path: path.to_owned(),
+        kind: InputKind::Digest,
+    }
 }
 
 /// The host has not read something that was asked for.
@@ -73,7 +87,8 @@ pub fn unread(path: &str) -> Problem {
 /// # Errors
 /// One of them changed or is gone.
 pub fn check_unchanged(sources: &[Source], inputs: &Inputs) -> Result<(), Problem> {
-    let changed = |source: &&Source| inputs.get(&request(&source.path)).and_then(Input::digest) != Some(source.digest);
+    let changed =
+        |source: &&Source| inputs.get(&request(&source.path)).and_then(Input::digest) != Some(source.digest);
     sources.iter().find(changed).map_or(Ok(()), |source| {
         Err(Problem::Failed {
             code: "python.lock.changed".to_owned(),
@@ -115,7 +130,15 @@ pub fn with_copies(run: Run, sources: &[Source]) -> Run {
     if sources.is_empty() {
         return run;
     }
-    let Run { program, args, env, secrets, cwd, network, timeout } = run;
+    let Run {
+        program,
+        args,
+        env,
+        secrets,
+        cwd,
+        network,
+        timeout,
+    } = run;
     let program: Word = match program {
         Program::Tool(id) => Word(vec![Piece::Tool(id)]),
         Program::Place(place) => place.into(),
@@ -131,7 +154,15 @@ pub fn with_copies(run: Run, sources: &[Source]) -> Run {
     words.extend(args);
     // The working folder may be one of the copies, and is not there before.
     let cwd = Place::scratch("");
-    Run { program: Program::Tool(PYTHON.to_owned()), args: words, env, secrets, cwd, network, timeout }
+    Run {
+        program: Program::Tool(PYTHON.to_owned()),
+        args: words,
+        env,
+        secrets,
+        cwd,
+        network,
+        timeout,
+    }
 }
 
 #[cfg(test)]
@@ -140,8 +171,11 @@ mod tests {
 
     #[test]
     fn a_source_survives_a_lock() {
-        let source =
-            Source { path: "./x".to_owned(), place: "sources/0".to_owned(), digest: Digest::of(b"x") };
+        let source = Source {
+            path: "./x".to_owned(),
+            place: "sources/0".to_owned(),
+            digest: Digest::of(b"x"),
+        };
         assert_eq!(Source::from_json(&source.to_json()).as_ref(), Some(&source));
         assert_eq!(Source::from_json(&json!({"path": "x"})), None);
     }

@@ -26,9 +26,11 @@ impl Files {
     pub fn entries(&self, at: &str) -> Vec<(String, &str)> {
         match self {
             Self::One(file) => vec![(at.to_owned(), file.as_str())],
-            Self::Many(files) => {
-                files.iter().enumerate().map(|(index, file)| (format!("{at}/{index}"), file.as_str())).collect()
-            }
+            Self::Many(files) => files
+                .iter()
+                .enumerate()
+                .map(|(index, file)| (format!("{at}/{index}"), file.as_str()))
+                .collect(),
         }
     }
 }
@@ -144,11 +146,17 @@ pub fn read<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<T, Prob
         let at = format!("/{}", pointer_token(key));
         if !known.contains(&key.as_str()) {
             let finding = Finding::error("python.spec.unknown-key", at, format!("unknown key `{key}`"));
-            let help = suggestion(key, known.iter().copied())
-                .map_or_else(|| format!("known keys: {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+            let help = suggestion(key, known.iter().copied()).map_or_else(
+                || format!("known keys: {}", known.join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
             findings.push(finding.with_help(help));
         } else if let Err(error) = serde_json::from_value::<T>(serde_json::json!({ key: value })) {
-            findings.push(Finding::error("python.spec.type", at, format!("`{key}`: {error}")));
+            findings.push(Finding::error(
+                "python.spec.type",
+                at,
+                format!("`{key}`: {error}"),
+            ));
         }
     }
     if !findings.is_empty() {
@@ -179,25 +187,48 @@ pub fn verdict(findings: Vec<Finding>) -> Result<Vec<Finding>, Problem> {
 /// the package manager.
 #[must_use]
 pub fn check_variables(variables: &BTreeMap<String, String>) -> Vec<Finding> {
-    const HOSTS: &[&str] = &["PATH", "HOME", "TMPDIR", "VIRTUAL_ENV", "LD_PRELOAD", "LD_LIBRARY_PATH"];
+    const HOSTS: &[&str] = &[
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "VIRTUAL_ENV",
+        "LD_PRELOAD",
+        "LD_LIBRARY_PATH",
+    ];
     const PREFIXES: &[&str] = &["UV_", "PIP_", "PYTHON", "WRUN_"];
     let mut findings = Vec::new();
     for (name, value) in variables {
         let at = format!("/variables/{}", pointer_token(name));
         let mut letters = name.chars();
-        let starts_well = letters.next().is_some_and(|letter| letter.is_ascii_alphabetic() || letter == '_');
+        let starts_well = letters
+            .next()
+            .is_some_and(|letter| letter.is_ascii_alphabetic() || letter == '_');
         if !starts_well || !letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
             findings.push(
-                Finding::error("python.variable.name", at, format!("`{name}` is not the name of a variable"))
-                    .with_help("use letters, digits and `_`, and start with no digit"),
+                Finding::error(
+                    "python.variable.name",
+                    at,
+                    format!("`{name}` is not the name of a variable"),
+                )
+                .with_help("use letters, digits and `_`, and start with no digit"),
             );
         } else if HOSTS.contains(&name.as_str()) || PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
             findings.push(
-                Finding::error("python.variable.reserved", at, format!("`{name}` is set by wrun itself"))
-                    .with_help("use the keys of the environment's table in its place, such as `indexes` or `python`"),
+                Finding::error(
+                    "python.variable.reserved",
+                    at,
+                    format!("`{name}` is set by wrun itself"),
+                )
+                .with_help(
+                    "use the keys of the environment's table in its place, such as `indexes` or `python`",
+                ),
             );
         } else if value.contains('\0') {
-            findings.push(Finding::error("python.variable.value", at, format!("the value of `{name}` holds a NUL")));
+            findings.push(Finding::error(
+                "python.variable.value",
+                at,
+                format!("the value of `{name}` holds a NUL"),
+            ));
         }
     }
     findings
@@ -228,7 +259,10 @@ mod tests {
         let Err(Problem::Invalid(findings)) = read::<Example>(&spec, &["packages", "requirements"]) else {
             panic!("it was read");
         };
-        let told: Vec<_> = findings.iter().map(|finding| (finding.at.as_str(), finding.message.as_str())).collect();
+        let told: Vec<_> = findings
+            .iter()
+            .map(|finding| (finding.at.as_str(), finding.message.as_str()))
+            .collect();
         insta::assert_debug_snapshot!(told, @r#"
         [
             (
@@ -250,7 +284,14 @@ mod tests {
 
     #[test]
     fn names_are_normalised_as_pep_503_says() {
-        for name in ["friendly-bard", "Friendly-Bard", "FRIENDLY-BARD", "friendly.bard", "friendly--bard", "FrIeNdLy-._.-bArD"] {
+        for name in [
+            "friendly-bard",
+            "Friendly-Bard",
+            "FRIENDLY-BARD",
+            "friendly.bard",
+            "friendly--bard",
+            "FrIeNdLy-._.-bArD",
+        ] {
             assert_eq!(normalised_name(name), "friendly-bard");
         }
     }
@@ -258,16 +299,23 @@ mod tests {
     #[test]
     fn build_policies_add_up() {
         let some = NoBuild::Packages(vec!["A_b".to_owned()]);
-        assert_eq!(BuildPolicy::new(Some(&some)).canon(), Some(Canon::list([Canon::text("a-b")])));
+        assert_eq!(
+            BuildPolicy::new(Some(&some)).canon(),
+            Some(Canon::list([Canon::text("a-b")]))
+        );
         assert_eq!(BuildPolicy::new(Some(&some)).and([":all:"]), BuildPolicy::Nothing);
         assert_eq!(BuildPolicy::new(Some(&NoBuild::All(false))).canon(), None);
     }
 
     #[test]
     fn reserved_and_broken_variables_are_refused() {
-        let variables = ["CFLAGS", "UV_INDEX", "9A", "", "PATH"].map(|name| (name.to_owned(), "x".to_owned()));
+        let variables =
+            ["CFLAGS", "UV_INDEX", "9A", "", "PATH"].map(|name| (name.to_owned(), "x".to_owned()));
         let findings = check_variables(&BTreeMap::from(variables));
-        let codes: Vec<_> = findings.iter().map(|finding| (finding.at.as_str(), finding.code.as_str())).collect();
+        let codes: Vec<_> = findings
+            .iter()
+            .map(|finding| (finding.at.as_str(), finding.code.as_str()))
+            .collect();
         assert_eq!(
             codes,
             [

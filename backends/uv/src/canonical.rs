@@ -22,7 +22,13 @@ pub(crate) fn canonicalize(request: &Request) -> Result<Canonical, Problem> {
     let understood = Understood::of(request)?;
     let python = understood.python();
     let prerelease = understood.prerelease();
-    let Understood { spec, family, gathered, exclude_newer, warnings } = understood;
+    let Understood {
+        spec,
+        family,
+        gathered,
+        exclude_newer,
+        warnings,
+    } = understood;
     let UvSpec {
         packages: _,
         requirements: _,
@@ -50,7 +56,10 @@ pub(crate) fn canonicalize(request: &Request) -> Result<Canonical, Problem> {
         ("extras", Some(names(extras))),
         ("groups", Some(names(groups))),
         ("interpreter", Some(markers::canon(request)?)),
-        ("prerelease", prerelease.map(|prerelease| Canon::text(prerelease.word()))),
+        (
+            "prerelease",
+            prerelease.map(|prerelease| Canon::text(prerelease.word())),
+        ),
         ("python", python.map(Canon::text)),
         ("revision", Some(Canon::integer(i64::from(REVISION)))),
         ("variables", Some(variables_canon(variables))),
@@ -60,22 +69,47 @@ pub(crate) fn canonicalize(request: &Request) -> Result<Canonical, Problem> {
         Family::Project(project) => fields.push(("project", Some(project_canon(project, &request.inputs)?))),
         Family::Script(script) => fields.push(("script", Some(script_canon(script, &request.inputs)?))),
     }
-    Ok(Canonical { form: Canon::fields(fields), warnings })
+    Ok(Canonical {
+        form: Canon::fields(fields),
+        warnings,
+    })
 }
 
 /// A project is its files and the folders that it is built from, by digest.
 fn project_canon(project: &Project, inputs: &Inputs) -> Result<Canon, Problem> {
-    let Project { folder, files: _, locked: _, sources: _, requires_python: _, needs } = project;
-    Ok(Canon::map([("files", digests(needs.iter(), inputs)?), ("folder", Canon::text(folder))]))
+    let Project {
+        folder,
+        files: _,
+        locked: _,
+        sources: _,
+        requires_python: _,
+        needs,
+    } = project;
+    Ok(Canon::map([
+        ("files", digests(needs.iter(), inputs)?),
+        ("folder", Canon::text(folder)),
+    ]))
 }
 
 /// A script is its metadata and the folders that this refers to; what the script does is not part of a key.
 fn script_canon(script: &Script, inputs: &Inputs) -> Result<Canon, Problem> {
-    let Script { path, block: _, metadata, lock, sources, needs: _ } = script;
-    let metadata = serde_json::to_value(metadata).ok().and_then(|value| Canon::from_json(&value).ok()).ok_or_else(|| {
-        let message = format!("the block `# /// script` of `{path}` holds a number with a fraction");
-        Problem::invalid(Finding::error("uv.script.number", "/script", message).with_help("write it as text"))
-    })?;
+    let Script {
+        path,
+        block: _,
+        metadata,
+        lock,
+        sources,
+        needs: _,
+    } = script;
+    let metadata = serde_json::to_value(metadata)
+        .ok()
+        .and_then(|value| Canon::from_json(&value).ok())
+        .ok_or_else(|| {
+            let message = format!("the block `# /// script` of `{path}` holds a number with a fraction");
+            Problem::invalid(
+                Finding::error("uv.script.number", "/script", message).with_help("write it as text"),
+            )
+        })?;
     let sources: Vec<InputRequest> = sources.iter().map(|path| source::request(path)).collect();
     Ok(Canon::fields([
         ("lock", lock.as_ref().map(Canon::text)),
@@ -84,12 +118,18 @@ fn script_canon(script: &Script, inputs: &Inputs) -> Result<Canon, Problem> {
     ]))
 }
 
-fn digests<'needs>(needs: impl Iterator<Item = &'needs InputRequest>, inputs: &Inputs) -> Result<Canon, Problem> {
+fn digests<'needs>(
+    needs: impl Iterator<Item = &'needs InputRequest>,
+    inputs: &Inputs,
+) -> Result<Canon, Problem> {
     let mut known = Vec::new();
     for request in needs {
         match inputs.get(request) {
             Some(Input::Absent) => {}
-            Some(input) => known.push((&request.path, input.digest().map(|digest| Canon::text(digest.to_string())))),
+            Some(input) => known.push((
+                &request.path,
+                input.digest().map(|digest| Canon::text(digest.to_string())),
+            )),
             None => return Err(source::unread(&request.path)),
         }
     }

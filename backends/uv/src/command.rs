@@ -26,7 +26,13 @@ pub(crate) enum Flavour {
 }
 
 /// A run of uv in a folder below the scratch folder.
-pub(crate) fn run(understood: &Understood, args: Vec<Word>, folder: &str, network: bool, timeout: Duration) -> Run {
+pub(crate) fn run(
+    understood: &Understood,
+    args: Vec<Word>,
+    folder: &str,
+    network: bool,
+    timeout: Duration,
+) -> Run {
     let mut env: Vec<(String, Word)> = [
         ("NO_COLOR", "1"),
         ("UV_NO_PROGRESS", "1"),
@@ -44,7 +50,13 @@ pub(crate) fn run(understood: &Understood, args: Vec<Word>, folder: &str, networ
     if !matches!(understood.family, Family::Project(_)) {
         env.push(("UV_NO_CONFIG".to_owned(), "1".into()));
     }
-    env.extend(understood.spec.variables.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+    env.extend(
+        understood
+            .spec
+            .variables
+            .iter()
+            .map(|(name, value)| (name.clone(), value.as_str().into())),
+    );
     Run {
         program: Program::Tool(UV.to_owned()),
         args,
@@ -58,11 +70,16 @@ pub(crate) fn run(understood: &Understood, args: Vec<Word>, folder: &str, networ
 
 /// uv takes the credential of an index from variables that carry the index's name.
 fn secrets(indexes: &[Index]) -> Vec<SecretVariable> {
-    let with_credentials =
-        indexes.iter().filter_map(|index| Some((variable_part(index.name.as_ref()?), index.credentials.clone()?)));
+    let with_credentials = indexes
+        .iter()
+        .filter_map(|index| Some((variable_part(index.name.as_ref()?), index.credentials.clone()?)));
     with_credentials
         .flat_map(|(name, credential)| {
-            [("USERNAME", SecretPart::Username), ("PASSWORD", SecretPart::Password)].map(|(word, part)| SecretVariable {
+            [
+                ("USERNAME", SecretPart::Username),
+                ("PASSWORD", SecretPart::Password),
+            ]
+            .map(|(word, part)| SecretVariable {
                 name: format!("UV_INDEX_{name}_{word}"),
                 credential: credential.clone(),
                 part,
@@ -80,9 +97,18 @@ pub(crate) fn python() -> [Word; 2] {
 pub(crate) fn sources_of_packages(understood: &Understood, flavour: Flavour) -> Vec<Word> {
     let mut args: Vec<Word> = Vec::new();
     for index in &understood.gathered.indexes {
-        args.push(if index.default { "--default-index".into() } else { "--index".into() });
+        args.push(if index.default {
+            "--default-index".into()
+        } else {
+            "--index".into()
+        });
         let url = index.url.as_str();
-        args.push(index.name.as_ref().map_or_else(|| url.into(), |name| format!("{name}={url}").into()));
+        args.push(
+            index
+                .name
+                .as_ref()
+                .map_or_else(|| url.into(), |name| format!("{name}={url}").into()),
+        );
     }
     for page in &understood.gathered.link_pages {
         args.extend(["--find-links".into(), page.as_str().into()]);
@@ -101,7 +127,11 @@ pub(crate) fn sources_of_packages(understood: &Understood, flavour: Flavour) -> 
                 Flavour::Pip => "--only-binary",
                 Flavour::Export => "--no-build-package",
             };
-            args.extend(names.iter().flat_map(|name| [option.into(), name.as_str().into()]));
+            args.extend(
+                names
+                    .iter()
+                    .flat_map(|name| [option.into(), name.as_str().into()]),
+            );
         }
     }
     args

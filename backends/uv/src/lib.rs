@@ -51,7 +51,12 @@ impl PlanBackend for Uv {
         canonical::canonicalize(request)
     }
 
-    fn solve(&self, request: &Request, _previous: Option<&Lock>, transcript: &[Exchange]) -> Result<Solve, Problem> {
+    fn solve(
+        &self,
+        request: &Request,
+        _previous: Option<&Lock>,
+        transcript: &[Exchange],
+    ) -> Result<Solve, Problem> {
         solve::solve(request, transcript)
     }
 

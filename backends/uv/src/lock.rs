@@ -24,13 +24,19 @@ pub(crate) const EMPTY: &str = "lock-version = \"1.0\"\ncreated-by = \"wrun\"\np
 
 /// Where the lock is, below the scratch folder: relative paths in it start there.
 pub(crate) fn pylock_place(folder: &str) -> String {
-    if folder.is_empty() { PYLOCK.to_owned() } else { format!("{folder}/{PYLOCK}") }
+    if folder.is_empty() {
+        PYLOCK.to_owned()
+    } else {
+        format!("{folder}/{PYLOCK}")
+    }
 }
 
 /// The lock from what uv wrote.
 pub(crate) fn from_pylock(request: &Request, understood: &Understood, text: &str) -> Result<Lock, Problem> {
     let text = redact::strip(text);
-    let mut document: Table = text.parse().map_err(|error: toml::de::Error| unreadable(error.message()))?;
+    let mut document: Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| unreadable(error.message()))?;
     let links = moved_links(&mut document, &understood.folder());
     let checked = allowed_hashes(&mut document, understood)?;
     let text = if links || checked {
@@ -53,7 +59,10 @@ pub(crate) fn from_pylock(request: &Request, understood: &Understood, text: &str
 }
 
 fn unreadable(why: &str) -> Problem {
-    Problem::failed("uv.lock.syntax", format!("the lock that uv wrote cannot be read: {why}"))
+    Problem::failed(
+        "uv.lock.syntax",
+        format!("the lock that uv wrote cannot be read: {why}"),
+    )
 }
 
 /// What a build reads back from a lock.
@@ -80,15 +89,25 @@ impl Content {
             help: Some("make a new one with `wrun lock`".to_owned()),
         };
         if lock.backend != UV || lock.revision != REVISION {
-            return Err(foreign(&format!("it is of `{}`, revision {}", lock.backend, lock.revision)));
+            return Err(foreign(&format!(
+                "it is of `{}`, revision {}",
+                lock.backend, lock.revision
+            )));
         }
-        let text = |key: &str| lock.content.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
+        let text = |key: &str| {
+            lock.content
+                .get(key)
+                .and_then(serde_json::Value::as_str)
+                .map(str::to_owned)
+        };
         let (Some(folder), Some(pylock)) = (text("folder"), text("pylock")) else {
             return Err(foreign("it has no `folder` or `pylock`"));
         };
         let listed = lock.content.get("sources").and_then(serde_json::Value::as_array);
         let sources: Option<Vec<Source>> = listed.into_iter().flatten().map(Source::from_json).collect();
-        let document: Table = pylock.parse().map_err(|error: toml::de::Error| foreign(error.message()))?;
+        let document: Table = pylock
+            .parse()
+            .map_err(|error: toml::de::Error| foreign(error.message()))?;
         let packages = packages(&document);
         Ok(Self {
             folder,
@@ -102,18 +121,31 @@ impl Content {
 
 fn packages(document: &Table) -> Vec<Table> {
     let listed = document.get("packages").and_then(Value::as_array);
-    listed.into_iter().flatten().filter_map(Value::as_table).cloned().collect()
+    listed
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_table)
+        .cloned()
+        .collect()
 }
 
 /// The files of a package: wheels, then the source distribution, then an archive.
 fn files(package: &Table) -> impl Iterator<Item = &Table> {
-    let wheels = package.get("wheels").and_then(Value::as_array).into_iter().flatten();
-    let others = ["sdist", "archive"].into_iter().filter_map(|key| package.get(key));
+    let wheels = package
+        .get("wheels")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let others = ["sdist", "archive"]
+        .into_iter()
+        .filter_map(|key| package.get(key));
     wheels.chain(others).filter_map(Value::as_table)
 }
 
 fn smallest_file(package: &Table) -> Option<u64> {
-    files(package).filter_map(|file| u64::try_from(file.get("size")?.as_integer()?).ok()).min()
+    files(package)
+        .filter_map(|file| u64::try_from(file.get("size")?.as_integer()?).ok())
+        .min()
 }
 
 fn sha256(file: &Table) -> Option<Digest> {
@@ -134,9 +166,18 @@ fn package_ref(package: &Table) -> Option<PackageRef> {
             let vcs = package.get("vcs")?;
             let commit = text(vcs.get("commit-id")).unwrap_or_default();
             let from = text(vcs.get("url")).or_else(|| text(vcs.get("path")))?;
-            Some(format!("{}+{from}@{commit}", text(vcs.get("type")).unwrap_or_default()))
+            Some(format!(
+                "{}+{from}@{commit}",
+                text(vcs.get("type")).unwrap_or_default()
+            ))
         })
-        .or_else(|| text(package.get("directory").and_then(|directory| directory.get("path"))))
+        .or_else(|| {
+            text(
+                package
+                    .get("directory")
+                    .and_then(|directory| directory.get("path")),
+            )
+        })
         .unwrap_or_default();
     Some(PackageRef {
         name: text(package.get("name"))?,
@@ -149,7 +190,11 @@ fn package_ref(package: &Table) -> Option<PackageRef> {
 /// Loose files were found in a copy in a scratch folder that is gone by the time of a build: their addresses become
 /// paths to the copy that the build makes. Says whether there was one.
 fn moved_links(document: &mut Table, folder: &str) -> bool {
-    let up = if folder.is_empty() { String::new() } else { "../".repeat(folder.split('/').count()) };
+    let up = if folder.is_empty() {
+        String::new()
+    } else {
+        "../".repeat(folder.split('/').count())
+    };
     let marker = format!("/{LINKS}/");
     let mut moved = false;
     for file in files_mut(document) {
@@ -170,13 +215,22 @@ fn moved_links(document: &mut Table, folder: &str) -> bool {
 
 fn files_mut(document: &mut Table) -> impl Iterator<Item = &mut Table> {
     let listed = document.get_mut("packages").and_then(Value::as_array_mut);
-    listed.into_iter().flatten().filter_map(Value::as_table_mut).flat_map(|package| {
-        package.iter_mut().flat_map(|(key, value)| match (key.as_str(), value) {
-            ("wheels", Value::Array(wheels)) => wheels.iter_mut().filter_map(Value::as_table_mut).collect::<Vec<_>>(),
-            ("sdist" | "archive", Value::Table(file)) => vec![file],
-            _ => Vec::new(),
+    listed
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_table_mut)
+        .flat_map(|package| {
+            package
+                .iter_mut()
+                .flat_map(|(key, value)| match (key.as_str(), value) {
+                    ("wheels", Value::Array(wheels)) => wheels
+                        .iter_mut()
+                        .filter_map(Value::as_table_mut)
+                        .collect::<Vec<_>>(),
+                    ("sdist" | "archive", Value::Table(file)) => vec![file],
+                    _ => Vec::new(),
+                })
         })
-    })
 }
 
 /// uv does not look at the digests of requirements when it resolves: files that they do not allow are taken out here.
@@ -188,7 +242,11 @@ fn allowed_hashes(document: &mut Table, understood: &Understood) -> Result<bool,
     }
     let listed = document.get_mut("packages").and_then(Value::as_array_mut);
     for package in listed.into_iter().flatten().filter_map(Value::as_table_mut) {
-        let name = package.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let name = package
+            .get("name")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
         let allowed: Vec<&str> = gathered
             .requirements
             .iter()
@@ -206,7 +264,9 @@ fn allowed_hashes(document: &mut Table, understood: &Understood) -> Result<bool,
         let fits = |file: &Value| {
             let hashes = file.get("hashes").and_then(Value::as_table);
             hashes.into_iter().flatten().any(|(algorithm, digits)| {
-                digits.as_str().is_some_and(|digits| allowed.contains(&format!("{algorithm}:{digits}").as_str()))
+                digits
+                    .as_str()
+                    .is_some_and(|digits| allowed.contains(&format!("{algorithm}:{digits}").as_str()))
             })
         };
         if let Some(Value::Array(wheels)) = package.get_mut("wheels") {
@@ -231,7 +291,9 @@ fn allowed_hashes(document: &mut Table, understood: &Understood) -> Result<bool,
 fn no_digest(name: &str) -> Problem {
     Problem::Unsatisfiable {
         code: "uv.hash.missing".to_owned(),
-        message: format!("`{name}` is needed too, no requirement gives its digests, and digests are required"),
+        message: format!(
+            "`{name}` is needed too, no requirement gives its digests, and digests are required"
+        ),
         help: Some(format!("add `{name}==… --hash=sha256:…` to the requirements")),
     }
 }

@@ -26,7 +26,13 @@ pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Proble
         label: "make the environment".to_owned(),
         weight: 1,
         after: Vec::new(),
-        action: Action::Run(command::run(&understood, make, "", false, command::INSTALL_TIMEOUT)),
+        action: Action::Run(command::run(
+            &understood,
+            make,
+            "",
+            false,
+            command::INSTALL_TIMEOUT,
+        )),
     }];
     if content.count > 0 {
         steps.push(Step {
@@ -39,12 +45,18 @@ pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Proble
                 executable: false,
             },
         });
-        let mut sync: Vec<Word> = ["pip", "sync", PYLOCK, "--compile-bytecode", "--python"].map(Word::from).into();
+        let mut sync: Vec<Word> = ["pip", "sync", PYLOCK, "--compile-bytecode", "--python"]
+            .map(Word::from)
+            .into();
         sync.push(Place::prefix("bin/python").into());
         sync.extend(command::sources_of_packages(&understood, Flavour::Pip));
         let run = command::run(&understood, sync, &content.folder, true, command::INSTALL_TIMEOUT);
         steps.push(Step {
-            label: format!("install {} package{}", content.count, if content.count == 1 { "" } else { "s" }),
+            label: format!(
+                "install {} package{}",
+                content.count,
+                if content.count == 1 { "" } else { "s" }
+            ),
             weight: 20,
             after: vec![0, 1],
             action: Action::Run(with_copies(run, &content.sources)),

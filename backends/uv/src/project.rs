@@ -42,8 +42,12 @@ impl Project {
             Ok(folder) if !folder.starts_with('/') => folder,
             Ok(_) => {
                 findings.push(
-                    Finding::error("uv.project.path", "/project", format!("`{folder}` is an absolute path"))
-                        .with_help("write a path relative to the task's folder"),
+                    Finding::error(
+                        "uv.project.path",
+                        "/project",
+                        format!("`{folder}` is an absolute path"),
+                    )
+                    .with_help("write a path relative to the task's folder"),
                 );
                 return Self::default();
             }
@@ -53,23 +57,34 @@ impl Project {
                 return Self::default();
             }
         };
-        let mut project = Self { folder: folder.clone(), ..Self::default() };
+        let mut project = Self {
+            folder: folder.clone(),
+            ..Self::default()
+        };
         for name in OPTIONAL_FILES {
-            let request = InputRequest { path: beside(&folder, name), kind: InputKind::OptionalText };
+            let request = InputRequest {
+                path: beside(&folder, name),
+                kind: InputKind::OptionalText,
+            };
             if let Some(text) = known.get(&request).and_then(Input::text) {
                 project.locked |= *name == "uv.lock";
                 project.files.push((request.path.clone(), text.to_owned()));
             }
             project.needs.insert(request);
         }
-        let request = InputRequest { path: beside(&folder, "pyproject.toml"), kind: InputKind::Text };
+        let request = InputRequest {
+            path: beside(&folder, "pyproject.toml"),
+            kind: InputKind::Text,
+        };
         let text = known.get(&request).and_then(Input::text);
         project.needs.insert(request.clone());
         if let Some(text) = text {
             project.files.insert(0, (request.path.clone(), text.to_owned()));
             project.understand(text, &request.path, extras, groups, findings);
         }
-        project.needs.extend(project.sources.iter().map(|path| source::request(path)));
+        project
+            .needs
+            .extend(project.sources.iter().map(|path| source::request(path)));
         project
     }
 
@@ -91,24 +106,52 @@ impl Project {
         };
         let Some(metadata) = document.get("project").and_then(Value::as_table) else {
             findings.push(
-                Finding::error("uv.project.metadata", "/project", format!("`{file}` has no table `[project]`"))
-                    .with_help("write `[project]` with `name`, `version` and `dependencies` (PEP 621)"),
+                Finding::error(
+                    "uv.project.metadata",
+                    "/project",
+                    format!("`{file}` has no table `[project]`"),
+                )
+                .with_help("write `[project]` with `name`, `version` and `dependencies` (PEP 621)"),
             );
             return;
         };
-        self.requires_python = metadata.get("requires-python").and_then(Value::as_str).map(str::to_owned);
-        defined(extras, metadata.get("optional-dependencies"), "extra", "/extras", file, findings);
-        defined(groups, document.get("dependency-groups"), "dependency group", "/groups", file, findings);
+        self.requires_python = metadata
+            .get("requires-python")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        defined(
+            extras,
+            metadata.get("optional-dependencies"),
+            "extra",
+            "/extras",
+            file,
+            findings,
+        );
+        defined(
+            groups,
+            document.get("dependency-groups"),
+            "dependency group",
+            "/groups",
+            file,
+            findings,
+        );
         let uv = document.get("tool").and_then(|tool| tool.get("uv"));
         let is_package = uv
             .and_then(|uv| uv.get("package"))
             .and_then(Value::as_bool)
             .unwrap_or_else(|| document.contains_key("build-system"));
-        let is_dynamic = metadata.get("dynamic").and_then(Value::as_array).is_some_and(|fields| !fields.is_empty());
+        let is_dynamic = metadata
+            .get("dynamic")
+            .and_then(Value::as_array)
+            .is_some_and(|fields| !fields.is_empty());
         let is_workspace = uv.is_some_and(|uv| uv.get("workspace").is_some());
         let sources = local_sources(uv, &self.folder, file, "/project", findings);
         if is_package || is_dynamic || is_workspace {
-            let prefix = if self.folder == "." { String::new() } else { format!("{}/", self.folder) };
+            let prefix = if self.folder == "." {
+                String::new()
+            } else {
+                format!("{}/", self.folder)
+            };
             self.sources = sources
                 .into_iter()
                 .filter(|path| path.starts_with('/') || !path.starts_with(&prefix))
@@ -128,14 +171,28 @@ impl Project {
 
 /// The path of a file in a folder.
 fn beside(folder: &str, name: &str) -> String {
-    if folder == "." { name.to_owned() } else { format!("{folder}/{name}") }
+    if folder == "." {
+        name.to_owned()
+    } else {
+        format!("{folder}/{name}")
+    }
 }
 
 /// The words of a TOML error without the drawing around them.
 pub(crate) fn first_lines(error: &toml::de::Error) -> String {
     let text = error.to_string();
-    let place = text.lines().next().unwrap_or_default().strip_prefix("TOML parse error ").unwrap_or_default().to_owned();
-    let place = if place.is_empty() { place } else { format!(" ({place})") };
+    let place = text
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .strip_prefix("TOML parse error ")
+        .unwrap_or_default()
+        .to_owned();
+    let place = if place.is_empty() {
+        place
+    } else {
+        format!(" ({place})")
+    };
     format!("{}{place}", error.message())
 }
 
@@ -147,18 +204,28 @@ fn defined(
     file: &str,
     findings: &mut Vec<Finding>,
 ) {
-    let known: Vec<String> =
-        table.and_then(Value::as_table).map(|table| table.keys().map(|key| normalised_name(key)).collect()).unwrap_or_default();
+    let known: Vec<String> = table
+        .and_then(Value::as_table)
+        .map(|table| table.keys().map(|key| normalised_name(key)).collect())
+        .unwrap_or_default();
     for (position, name) in asked.iter().enumerate() {
         if known.contains(&normalised_name(name)) {
             continue;
         }
         let message = format!("`{file}` has no {what} `{name}`");
         let help = suggestion(name, known.iter().map(String::as_str)).map_or_else(
-            || if known.is_empty() { "it has none at all".to_owned() } else { format!("it has: {}", known.join(", ")) },
+            || {
+                if known.is_empty() {
+                    "it has none at all".to_owned()
+                } else {
+                    format!("it has: {}", known.join(", "))
+                }
+            },
             |near| format!("did you mean `{near}`?"),
         );
-        findings.push(Finding::error("uv.project.undefined", format!("{at}/{position}"), message).with_help(help));
+        findings.push(
+            Finding::error("uv.project.undefined", format!("{at}/{position}"), message).with_help(help),
+        );
     }
 }
 
@@ -174,7 +241,11 @@ pub(crate) fn local_sources(
     let written = sources
         .into_iter()
         .flat_map(|sources| sources.iter().map(|(_, entry)| entry))
-        .flat_map(|entry| entry.as_array().map_or_else(|| std::slice::from_ref(entry), Vec::as_slice))
+        .flat_map(|entry| {
+            entry
+                .as_array()
+                .map_or_else(|| std::slice::from_ref(entry), Vec::as_slice)
+        })
         .filter_map(|entry| entry.get("path")?.as_str());
     let mut paths = BTreeSet::new();
     for path in written {
@@ -183,7 +254,8 @@ pub(crate) fn local_sources(
                 paths.insert(path);
             }
             Err(fault) => findings.push(
-                Finding::error("uv.project.path", at, format!("{file}: {}", fault.message(path))).with_help(fault.help()),
+                Finding::error("uv.project.path", at, format!("{file}: {}", fault.message(path)))
+                    .with_help(fault.help()),
             ),
         }
     }

@@ -35,18 +35,31 @@ impl Script {
             Ok(path) if !path.starts_with('/') => path,
             Ok(path) => {
                 findings.push(
-                    Finding::error("uv.script.path", "/script", format!("`{path}` is an absolute path"))
-                        .with_help("write a path relative to the task's folder"),
+                    Finding::error(
+                        "uv.script.path",
+                        "/script",
+                        format!("`{path}` is an absolute path"),
+                    )
+                    .with_help("write a path relative to the task's folder"),
                 );
                 return Self::default();
             }
             Err(fault) => {
-                findings.push(Finding::error("uv.script.path", "/script", fault.message(written)).with_help(fault.help()));
+                findings.push(
+                    Finding::error("uv.script.path", "/script", fault.message(written))
+                        .with_help(fault.help()),
+                );
                 return Self::default();
             }
         };
-        let file = InputRequest { path: path.clone(), kind: InputKind::Text };
-        let lock = InputRequest { path: format!("{path}.lock"), kind: InputKind::OptionalText };
+        let file = InputRequest {
+            path: path.clone(),
+            kind: InputKind::Text,
+        };
+        let lock = InputRequest {
+            path: format!("{path}.lock"),
+            kind: InputKind::OptionalText,
+        };
         let mut script = Self {
             path,
             lock: known.get(&lock).and_then(Input::text).map(str::to_owned),
@@ -56,7 +69,9 @@ impl Script {
         if let Some(text) = known.get(&file).and_then(Input::text) {
             script.understand(text, findings);
         }
-        script.needs.extend(script.sources.iter().map(|path| source::request(path)));
+        script
+            .needs
+            .extend(script.sources.iter().map(|path| source::request(path)));
         script
     }
 
@@ -71,21 +86,38 @@ impl Script {
         };
         let mut blocks = metadata_blocks(text);
         let Some(block) = blocks.pop() else {
-            let help = "start it with `# /// script`, `# dependencies = [\"emoji\"]`, `# ///`; or use `packages`";
-            return wrong("uv.script.metadata", format!("`{file}` does not say what it needs (PEP 723)"), Some(help));
+            let help =
+                "start it with `# /// script`, `# dependencies = [\"emoji\"]`, `# ///`; or use `packages`";
+            return wrong(
+                "uv.script.metadata",
+                format!("`{file}` does not say what it needs (PEP 723)"),
+                Some(help),
+            );
         };
         if !blocks.is_empty() {
-            return wrong("uv.script.metadata", format!("`{file}` has several blocks `# /// script`"), Some("keep one of them"));
+            return wrong(
+                "uv.script.metadata",
+                format!("`{file}` has several blocks `# /// script`"),
+                Some("keep one of them"),
+            );
         }
         let metadata: Table = match uncommented(&block).parse() {
             Ok(metadata) => metadata,
             Err(error) => {
-                let message = format!("the block `# /// script` of `{file}` is not TOML: {}", project::first_lines(&error));
+                let message = format!(
+                    "the block `# /// script` of `{file}` is not TOML: {}",
+                    project::first_lines(&error)
+                );
                 return wrong("uv.script.syntax", message, None);
             }
         };
         let base = path::parent(&self.path).to_owned();
-        for entry in metadata.get("dependencies").and_then(Value::as_array).into_iter().flatten() {
+        for entry in metadata
+            .get("dependencies")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             match requirement::parse(entry.as_str().unwrap_or_default(), &base) {
                 Ok(Requirement::Local(local)) => {
                     self.sources.insert(local.path);
@@ -98,20 +130,27 @@ impl Script {
             }
         }
         let uv = metadata.get("tool").and_then(|tool| tool.get("uv"));
-        self.sources.extend(project::local_sources(uv, &base, &file, "/script", findings));
+        self.sources
+            .extend(project::local_sources(uv, &base, &file, "/script", findings));
         self.block = block;
         self.metadata = metadata;
     }
 
     /// What it says of interpreters.
     pub(crate) fn requires_python(&self) -> Option<String> {
-        self.metadata.get("requires-python").and_then(Value::as_str).map(str::to_owned)
+        self.metadata
+            .get("requires-python")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
     }
 }
 
 /// The blocks of type `script`: from `# /// script` to the last `# ///` of the comment lines that follow.
 fn metadata_blocks(text: &str) -> Vec<String> {
-    let lines: Vec<&str> = text.lines().map(|line| line.strip_suffix('\r').unwrap_or(line)).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(|line| line.strip_suffix('\r').unwrap_or(line))
+        .collect();
     let mut blocks = Vec::new();
     let mut index = 0;
     while let Some(line) = lines.get(index) {
@@ -120,7 +159,10 @@ fn metadata_blocks(text: &str) -> Vec<String> {
             continue;
         }
         let rest = lines.get(index..).unwrap_or_default();
-        let comments = rest.iter().take_while(|line| **line == "#" || line.starts_with("# ")).count();
+        let comments = rest
+            .iter()
+            .take_while(|line| **line == "#" || line.starts_with("# "))
+            .count();
         let end = rest.iter().take(comments).rposition(|line| *line == "# ///");
         if let Some(body) = end.and_then(|end| rest.get(..=end)) {
             blocks.push(format!("{line}\n{}\n", body.join("\n")));
@@ -134,7 +176,10 @@ fn metadata_blocks(text: &str) -> Vec<String> {
 fn uncommented(block: &str) -> String {
     let lines: Vec<&str> = block.lines().collect();
     let inner = lines.get(1..lines.len().saturating_sub(1)).unwrap_or_default();
-    inner.iter().map(|line| line.strip_prefix("# ").unwrap_or_default().to_owned() + "\n").collect()
+    inner
+        .iter()
+        .map(|line| line.strip_prefix("# ").unwrap_or_default().to_owned() + "\n")
+        .collect()
 }
 
 #[cfg(test)]
@@ -144,8 +189,17 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> (Script, Vec<Finding>) {
-        let request = InputRequest { path: "app/main.py".to_owned(), kind: InputKind::Text };
-        let known = Inputs::from([(request, Input::Text { text: text.to_owned(), digest: Digest::of(b"") })]);
+        let request = InputRequest {
+            path: "app/main.py".to_owned(),
+            kind: InputKind::Text,
+        };
+        let known = Inputs::from([(
+            request,
+            Input::Text {
+                text: text.to_owned(),
+                digest: Digest::of(b""),
+            },
+        )]);
         let mut findings = Vec::new();
         (Script::read("app/main.py", &known, &mut findings), findings)
     }
@@ -165,13 +219,26 @@ mod tests {
     fn mistakes_are_told() {
         for (text, code) in [
             ("print(1)", "uv.script.metadata"),
-            ("# /// script\n# ///\nx\n# /// script\n# ///\n", "uv.script.metadata"),
+            (
+                "# /// script\n# ///\nx\n# /// script\n# ///\n",
+                "uv.script.metadata",
+            ),
             ("# /// script\n# dependencies = [\n# ///\n", "uv.script.syntax"),
-            ("# /// script\n# dependencies = ['a>>1']\n# ///\n", "python.requirement.syntax"),
-            ("# /// script\n# [tool.uv.sources]\n# x = { path = '../../x' }\n# ///\n", "uv.project.path"),
+            (
+                "# /// script\n# dependencies = ['a>>1']\n# ///\n",
+                "python.requirement.syntax",
+            ),
+            (
+                "# /// script\n# [tool.uv.sources]\n# x = { path = '../../x' }\n# ///\n",
+                "uv.project.path",
+            ),
         ] {
             let (_, findings) = read(text);
-            assert_eq!(findings.first().map(|finding| finding.code.as_str()), Some(code), "{text}");
+            assert_eq!(
+                findings.first().map(|finding| finding.code.as_str()),
+                Some(code),
+                "{text}"
+            );
         }
     }
 }

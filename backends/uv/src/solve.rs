@@ -8,10 +8,10 @@ use wrun_core::plan::{Place, Word};
 use wrun_core::problem::Problem;
 use wrun_core::question::{Answer, Exchange, Question};
 
+use crate::UV;
 use crate::command::{self, Flavour};
 use crate::lock;
 use crate::understand::{Family, Understood, work_place};
-use crate::UV;
 
 /// The name of the lock that uv writes. It must start with `pylock.` (PEP 751), and a project may have one of its own.
 pub(crate) const PYLOCK: &str = "pylock.wrun.toml";
@@ -34,14 +34,28 @@ fn question(request: &Request, understood: &Understood) -> Result<Question, Prob
         Family::Project(project) => {
             let mut args = export();
             args.push("--no-default-groups".into());
-            for (option, names) in [("--extra", &understood.spec.extras), ("--group", &understood.spec.groups)] {
-                args.extend(names.iter().flat_map(|name| [option.into(), name.as_str().into()]));
+            for (option, names) in [
+                ("--extra", &understood.spec.extras),
+                ("--group", &understood.spec.groups),
+            ] {
+                args.extend(
+                    names
+                        .iter()
+                        .flat_map(|name| [option.into(), name.as_str().into()]),
+                );
             }
             if project.locked {
                 args.push("--locked".into());
             }
-            let written = if project.is_copied() { &[] } else { project.files.as_slice() };
-            let files = written.iter().map(|(path, text)| (work_place(path), text.clone())).collect();
+            let written = if project.is_copied() {
+                &[]
+            } else {
+                project.files.as_slice()
+            };
+            let files = written
+                .iter()
+                .map(|(path, text)| (work_place(path), text.clone()))
+                .collect();
             ("resolve the project".to_owned(), args, Flavour::Export, files)
         }
         Family::Script(script) => {
@@ -55,7 +69,17 @@ fn question(request: &Request, understood: &Understood) -> Result<Question, Prob
             (format!("resolve `{}`", script.path), args, Flavour::Export, files)
         }
     };
-    args.extend(["--format", "pylock.toml", "--output-file", PYLOCK, "--no-header", "--quiet"].map(Word::from));
+    args.extend(
+        [
+            "--format",
+            "pylock.toml",
+            "--output-file",
+            PYLOCK,
+            "--no-header",
+            "--quiet",
+        ]
+        .map(Word::from),
+    );
     args.extend(command::python());
     args.extend(command::sources_of_packages(understood, flavour));
     if let Some(prerelease) = understood.prerelease() {
@@ -95,15 +119,27 @@ fn packages(understood: &Understood) -> (String, Vec<Word>, Flavour, Vec<(String
 
 fn answer(request: &Request, understood: &Understood, answer: &Answer) -> Result<Solve, Problem> {
     match answer {
-        Answer::Tool { exit: Some(0), outputs, .. } => {
+        Answer::Tool {
+            exit: Some(0),
+            outputs,
+            ..
+        } => {
             let text = outputs.first().map(|(_, text)| text).ok_or_else(|| {
-                Problem::failed("uv.lock.missing", "uv said that it resolved everything, and wrote no lock")
+                Problem::failed(
+                    "uv.lock.missing",
+                    "uv said that it resolved everything, and wrote no lock",
+                )
             })?;
             Ok(Solve::Done(lock::from_pylock(request, understood, text)?))
         }
-        Answer::Tool { exit, stdout, stderr, .. } => Err(explain(understood, *exit, &format!("{stderr}\n{stdout}"))),
+        Answer::Tool {
+            exit, stdout, stderr, ..
+        } => Err(explain(understood, *exit, &format!("{stderr}\n{stdout}"))),
         Answer::Refused { refusal, message } => Err(failure::refused(UV, *refusal, message)),
-        Answer::Http { .. } => Err(Problem::failed("uv.answer.unasked", "the host answered what was not asked")),
+        Answer::Http { .. } => Err(Problem::failed(
+            "uv.answer.unasked",
+            "the host answered what was not asked",
+        )),
     }
 }
 
@@ -115,14 +151,20 @@ pub(crate) fn explain(understood: &Understood, exit: Option<i32>, output: &str) 
             Family::Script(script) => ("/script", format!("{}.lock", script.path), "uv lock --script"),
             _ => ("/project", "uv.lock".to_owned(), "uv lock"),
         };
-        let finding = Finding::error("uv.lock.stale", at, format!("`{lock}` does not fit what it locks any more"));
+        let finding = Finding::error(
+            "uv.lock.stale",
+            at,
+            format!("`{lock}` does not fit what it locks any more"),
+        );
         return Problem::invalid(finding.with_help(format!("bring it up to date with `{command}`")));
     }
     if words.contains("incompatible with") && words.contains("Python requirement") {
         return Problem::Unsatisfiable {
             code: "uv.python.incompatible".to_owned(),
             message: words,
-            help: Some("ask for an interpreter that fits with `python`, or widen `requires-python`".to_owned()),
+            help: Some(
+                "ask for an interpreter that fits with `python`, or widen `requires-python`".to_owned(),
+            ),
         };
     }
     match failure::classify(output) {
@@ -144,30 +186,46 @@ fn with_python(problem: Problem, known: &Failure, output: &str) -> Problem {
         Problem::Unsatisfiable { code, message, .. }
             if known.cause == Cause::Unsatisfiable && output.contains("does not satisfy Python") =>
         {
-            let help = "the version of Python does not fit: ask for another one, for instance `python = \"3.12\"`";
-            Problem::Unsatisfiable { code, message, help: Some(help.to_owned()) }
+            let help =
+                "the version of Python does not fit: ask for another one, for instance `python = \"3.12\"`";
+            Problem::Unsatisfiable {
+                code,
+                message,
+                help: Some(help.to_owned()),
+            }
         }
         other => other,
     }
 }
 
-/// uv's words without the drawing around them: one line per sentence, no headline, no hints about its own options.
+/// uv's words without the drawing around them: no headline, no hints about its own options, and one line for each
+/// sentence of an explanation, which older versions break at the width of a terminal.
 fn clean(output: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     for line in output.lines() {
-        let bare = line.trim().trim_start_matches(['×', '╰', '├', '─', '▶', '│', ' ']);
-        let bare = ["error:", "cause:", "Caused by:"].iter().fold(bare, |bare, word| {
-            bare.strip_prefix(word).map_or(bare, str::trim_start)
-        });
-        if bare.is_empty() || bare.starts_with("No solution found when resolving") || bare.starts_with("warning:") {
+        let bare = line
+            .trim()
+            .trim_start_matches(['×', '╰', '├', '─', '▶', '│', ' ']);
+        let bare = ["error:", "cause:", "Caused by:"]
+            .iter()
+            .fold(bare, |bare, word| {
+                bare.strip_prefix(word).map_or(bare, str::trim_start)
+            });
+        if bare.is_empty()
+            || bare.starts_with("No solution found when resolving")
+            || bare.starts_with("warning:")
+        {
             continue;
         }
         if bare.starts_with("hint:") {
             break;
         }
-        let starts = line.trim_start() != bare || bare.starts_with("And because") || lines.is_empty();
         match lines.last_mut() {
-            Some(last) if !starts && line.starts_with("      ") => {
+            Some(last)
+                if last.contains("ecause ")
+                    && line.starts_with("      ")
+                    && !bare.starts_with("And because") =>
+            {
                 last.push(' ');
                 last.push_str(bare);
             }
@@ -176,6 +234,3 @@ fn clean(output: &str) -> String {
     }
     lines.join("\n")
 }
-
-#[cfg(test)]
-mod tests;

@@ -72,19 +72,30 @@ impl Understood {
         let family = family(&spec, known, &mut findings);
         findings.extend(parts::check_variables(&spec.variables));
         if let Some(Err(message)) = spec.python.as_deref().map(python_request::check) {
-            findings
-                .push(Finding::error("python.request.syntax", "/python", message).with_help(python_request::HELP));
+            findings.push(
+                Finding::error("python.request.syntax", "/python", message).with_help(python_request::HELP),
+            );
         }
-        let exclude_newer = spec.exclude_newer.as_deref().map(instant::cut_off).and_then(|instant| {
-            instant
-                .map_err(|message| {
-                    let finding = Finding::error("python.date.syntax", "/exclude-newer", message);
-                    findings.push(finding.with_help(instant::HELP));
-                })
-                .ok()
-        });
+        let exclude_newer = spec
+            .exclude_newer
+            .as_deref()
+            .map(instant::cut_off)
+            .and_then(|instant| {
+                instant
+                    .map_err(|message| {
+                        let finding = Finding::error("python.date.syntax", "/exclude-newer", message);
+                        findings.push(finding.with_help(instant::HELP));
+                    })
+                    .ok()
+            });
         let warnings = parts::verdict(findings)?;
-        Ok(Self { spec, family, gathered, exclude_newer, warnings })
+        Ok(Self {
+            spec,
+            family,
+            gathered,
+            exclude_newer,
+            warnings,
+        })
     }
 
     /// Reads a request, all of whose files are known.
@@ -94,16 +105,22 @@ impl Understood {
 
     /// The interpreter that is asked for: by the spec, else by the project or script.
     pub(crate) fn python(&self) -> Option<String> {
-        self.spec.python.clone().map(|text| text.trim().to_owned()).or_else(|| match &self.family {
-            Family::Packages => None,
-            Family::Project(project) => project.requires_python.clone(),
-            Family::Script(script) => script.requires_python(),
-        })
+        self.spec
+            .python
+            .clone()
+            .map(|text| text.trim().to_owned())
+            .or_else(|| match &self.family {
+                Family::Packages => None,
+                Family::Project(project) => project.requires_python.clone(),
+                Family::Script(script) => script.requires_python(),
+            })
     }
 
     /// Whether versions before a release are taken.
     pub(crate) fn prerelease(&self) -> Option<Prerelease> {
-        self.spec.prerelease.or_else(|| self.gathered.pre.then_some(Prerelease::Allow))
+        self.spec
+            .prerelease
+            .or_else(|| self.gathered.pre.then_some(Prerelease::Allow))
     }
 
     /// Everything local that has to be copied.
@@ -132,7 +149,11 @@ impl Understood {
 
 /// Where something of the task's folder is below the scratch folder.
 pub(crate) fn work_place(path: &str) -> String {
-    if path == "." { WORK.to_owned() } else { format!("{WORK}/{path}") }
+    if path == "." {
+        WORK.to_owned()
+    } else {
+        format!("{WORK}/{path}")
+    }
 }
 
 fn family(spec: &UvSpec, known: &Inputs, findings: &mut Vec<Finding>) -> Family {
@@ -209,8 +230,12 @@ pub(crate) fn needs(spec: &Value, known: &Inputs) -> Result<Needs, Problem> {
         Family::Project(project) => inputs.extend(project.needs.clone()),
         Family::Script(script) => inputs.extend(script.needs.clone()),
     }
-    let python =
-        ToolRequest { id: PYTHON.to_owned(), kind: ToolKind::Python { request: understood.python() } };
+    let python = ToolRequest {
+        id: PYTHON.to_owned(),
+        kind: ToolKind::Python {
+            request: understood.python(),
+        },
+    };
     let uv = ToolRequest {
         id: UV.to_owned(),
         kind: ToolKind::Program {
@@ -220,5 +245,8 @@ pub(crate) fn needs(spec: &Value, known: &Inputs) -> Result<Needs, Problem> {
             wheel: Some(UV.to_owned()),
         },
     };
-    Ok(Needs { inputs: inputs.into_iter().collect(), tools: vec![python, uv] })
+    Ok(Needs {
+        inputs: inputs.into_iter().collect(),
+        tools: vec![python, uv],
+    })
 }

@@ -18,7 +18,10 @@ impl Backend for Script {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a backend of one's own writes into the slot as it likes")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a backend of one's own writes into the slot as it likes"
+)]
 fn write_program(slot: &Slot, text: &str) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
 

@@ -48,7 +48,11 @@ fn text(report: &PlanReport) -> String {
     let mut out = String::new();
     let mut row = |name: &str, value: &str| {
         // Writing to a string cannot fail.
-        let _ = writeln!(out, "{:<13}{value}", name.green().bold().to_string() + ":");
+        let _ = writeln!(
+            out,
+            "{}{value}",
+            format!("{:<13}", format!("{name}:")).green().bold()
+        );
     };
     row("task", &report.task);
     row("run", &report.run.join(" "));

@@ -130,7 +130,10 @@ impl Request {
     /// It was not asked for.
     pub fn tool(&self, id: &str) -> Result<&ToolFound, Problem> {
         self.tools.iter().find(|tool| tool.id == id).ok_or_else(|| {
-            Problem::failed("backend.tool.unasked", format!("the backend uses the tool `{id}` that it did not ask for"))
+            Problem::failed(
+                "backend.tool.unasked",
+                format!("the backend uses the tool `{id}` that it did not ask for"),
+            )
         })
     }
 }
@@ -175,7 +178,12 @@ pub trait PlanBackend: Send + Sync {
     ///
     /// # Errors
     /// There is no solution, or a question failed.
-    fn solve(&self, request: &Request, previous: Option<&Lock>, transcript: &[Exchange]) -> Result<Solve, Problem>;
+    fn solve(
+        &self,
+        request: &Request,
+        previous: Option<&Lock>,
+        transcript: &[Exchange],
+    ) -> Result<Solve, Problem>;
 
     /// The steps that build a lock.
     ///
@@ -249,14 +257,24 @@ pub trait Backend: Send + Sync {
             tools: Vec::new(),
             platform: host.platform().clone(),
         };
-        Ok(Assessed { request, form, materialiser: Canon::map::<&str>([]), warnings: Vec::new() })
+        Ok(Assessed {
+            request,
+            form,
+            materialiser: Canon::map::<&str>([]),
+            warnings: Vec::new(),
+        })
     }
 
     /// Finds the lock; by default the canonical spec is the lock.
     ///
     /// # Errors
     /// There is no solution, or something outside failed.
-    async fn solve(&self, _host: &dyn Host, assessed: &Assessed, _previous: Option<&Lock>) -> Result<Lock, Problem> {
+    async fn solve(
+        &self,
+        _host: &dyn Host,
+        assessed: &Assessed,
+        _previous: Option<&Lock>,
+    ) -> Result<Lock, Problem> {
         Ok(Lock {
             backend: self.id().to_owned(),
             revision: 1,
@@ -277,7 +295,13 @@ pub trait Backend: Send + Sync {
     ///
     /// # Errors
     /// Something outside failed.
-    async fn build(&self, host: &dyn Host, assessed: &Assessed, lock: &Lock, slot: &Slot) -> Result<(), Problem>;
+    async fn build(
+        &self,
+        host: &dyn Host,
+        assessed: &Assessed,
+        lock: &Lock,
+        slot: &Slot,
+    ) -> Result<(), Problem>;
 
     /// How a task is started in the environment; by default with its `bin` first on the search path.
     ///
@@ -285,7 +309,10 @@ pub trait Backend: Send + Sync {
     /// This kind of task cannot be started in one.
     fn enter(&self, _lock: &Lock, kind: TaskKind) -> Result<Launch, Problem> {
         Ok(match kind {
-            TaskKind::Command => Launch::Native { env: Vec::new(), search_path: vec![Place::prefix("bin")] },
+            TaskKind::Command => Launch::Native {
+                env: Vec::new(),
+                search_path: vec![Place::prefix("bin")],
+            },
             TaskKind::Module => Launch::Wasi { env: Vec::new() },
         })
     }

@@ -61,7 +61,12 @@ impl Canon {
 
     /// A map of the fields given.
     pub fn map<K: AsRef<str>>(fields: impl IntoIterator<Item = (K, Self)>) -> Self {
-        Self::Map(fields.into_iter().map(|(key, value)| (key.as_ref().nfc().collect(), value)).collect())
+        Self::Map(
+            fields
+                .into_iter()
+                .map(|(key, value)| (key.as_ref().nfc().collect(), value))
+                .collect(),
+        )
     }
 
     /// A map of those fields that are present: `None`, an empty list and an empty map are left out, so that a
@@ -83,9 +88,11 @@ impl Canon {
         Ok(match value {
             Value::Null => Self::Map(BTreeMap::new()),
             Value::Bool(flag) => Self::Bool(*flag),
-            Value::Number(number) => {
-                Self::Integer(number.as_i64().ok_or_else(|| CanonError::Number(number.to_string()))?)
-            }
+            Value::Number(number) => Self::Integer(
+                number
+                    .as_i64()
+                    .ok_or_else(|| CanonError::Number(number.to_string()))?,
+            ),
             Value::String(text) => Self::text(text),
             Value::Array(items) => Self::List(items.iter().map(Self::from_json).collect::<Result<_, _>>()?),
             Value::Object(members) => Self::Map(
@@ -106,9 +113,12 @@ impl Canon {
             Self::Integer(number) => Value::from(*number),
             Self::Text(text) => Value::String(text.clone()),
             Self::List(items) => Value::Array(items.iter().map(Self::to_json).collect()),
-            Self::Map(members) => {
-                Value::Object(members.iter().map(|(key, member)| (key.clone(), member.to_json())).collect())
-            }
+            Self::Map(members) => Value::Object(
+                members
+                    .iter()
+                    .map(|(key, member)| (key.clone(), member.to_json()))
+                    .collect(),
+            ),
         }
     }
 
@@ -233,7 +243,10 @@ mod tests {
         let three: Value = serde_json::from_str(r#"{"a": true, "b": [2, 1]}"#).unwrap();
         assert_eq!(Canon::from_json(&one), Canon::from_json(&two));
         assert_ne!(Canon::from_json(&one), Canon::from_json(&three));
-        assert_eq!(Canon::from_json(&one).unwrap().to_string(), r#"{"a":true,"b":[1,2]}"#);
+        assert_eq!(
+            Canon::from_json(&one).unwrap().to_string(),
+            r#"{"a":true,"b":[1,2]}"#
+        );
     }
 
     #[test]

@@ -41,7 +41,10 @@ impl Finding {
 
     /// A warning at a place of the spec.
     pub fn warning(code: impl Into<String>, at: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(code, at, message) }
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(code, at, message)
+        }
     }
 
     /// The same with a word on what to do.

@@ -26,7 +26,11 @@ pub struct Record {
 impl Record {
     /// An event of a task, at the current version.
     pub fn new(task: impl Into<String>, event: Event) -> Self {
-        Self { v: VERSION, task: task.into(), event }
+        Self {
+            v: VERSION,
+            task: task.into(),
+            event,
+        }
     }
 }
 

@@ -25,11 +25,35 @@ pub const OUTPUT_LIMIT: u8 = 153;
 /// Each code that is not the task's own, its name, and when it is returned; the source of the reference page.
 pub const TABLE: &[(u8, &str, &str)] = &[
     (TIMED_OUT, "timed out", "the task ran longer than `limits.time`"),
-    (FAILED, "failed", "wrun failed before the task started: a bad task file, an environment that could not be built"),
-    (REFUSED, "refused", "something the task asks for cannot be granted, or its command cannot be executed"),
-    (NOT_FOUND, "not found", "the command is not on the environment's search path"),
-    (CANCELLED, "cancelled", "the run was ended by Ctrl-C before or while the task ran"),
+    (
+        FAILED,
+        "failed",
+        "wrun failed before the task started: a bad task file, an environment that could not be built",
+    ),
+    (
+        REFUSED,
+        "refused",
+        "something the task asks for cannot be granted, or its command cannot be executed",
+    ),
+    (
+        NOT_FOUND,
+        "not found",
+        "the command is not on the environment's search path",
+    ),
+    (
+        CANCELLED,
+        "cancelled",
+        "the run was ended by Ctrl-C before or while the task ran",
+    ),
     (TRAPPED, "trapped", "the WebAssembly guest trapped"),
-    (OUT_OF_MEMORY, "out of memory", "the task asked for more than `limits.memory`"),
-    (OUTPUT_LIMIT, "output limit", "the task wrote more than `limits.output`"),
+    (
+        OUT_OF_MEMORY,
+        "out of memory",
+        "the task asked for more than `limits.memory`",
+    ),
+    (
+        OUTPUT_LIMIT,
+        "output limit",
+        "the task wrote more than `limits.output`",
+    ),
 ];

@@ -191,7 +191,10 @@ impl EnvId {
     /// The id of the tree that a lock is built into with a materialiser (how and with what it is built).
     #[must_use]
     pub fn of(lock: &LockId, materialiser: &Canon) -> Self {
-        Self::from_hash(&hash(b"wrun/env/1\0", &[lock.as_str().as_bytes(), &materialiser.to_bytes()]))
+        Self::from_hash(&hash(
+            b"wrun/env/1\0",
+            &[lock.as_str().as_bytes(), &materialiser.to_bytes()],
+        ))
     }
 }
 
@@ -219,7 +222,12 @@ mod tests {
     fn an_id_parses_back_and_a_path_does_not() {
         let id = SpecId::of(&Canon::text("x"));
         assert_eq!(id.as_str().parse::<SpecId>().as_ref(), Ok(&id));
-        for bad in ["", "..", "../../../../../../../../../../etc", "ABCDEFGHABCDEFGHABCDEFGHABCDEFGH"] {
+        for bad in [
+            "",
+            "..",
+            "../../../../../../../../../../etc",
+            "ABCDEFGHABCDEFGHABCDEFGHABCDEFGH",
+        ] {
             assert!(bad.parse::<SpecId>().is_err(), "{bad}");
         }
     }

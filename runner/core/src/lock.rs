@@ -38,7 +38,12 @@ impl Lock {
     /// # Errors
     /// The content holds a number with a fraction.
     pub fn id(&self) -> Result<LockId, CanonError> {
-        let Self { backend, revision, content, packages: _ } = self;
+        let Self {
+            backend,
+            revision,
+            content,
+            packages: _,
+        } = self;
         Ok(LockId::of(&Canon::map([
             ("backend", Canon::text(backend)),
             ("content", Canon::from_json(content)?),

@@ -83,8 +83,12 @@ impl NetRule {
         let host = host.trim_end_matches('.').to_ascii_lowercase();
         match &self.host {
             Host::Name(name) => *name == host,
-            Host::Below(suffix) => host.strip_suffix(suffix).is_some_and(|head| head.ends_with('.') && head.len() > 1),
-            Host::Address(address) => host.parse::<IpAddr>().is_ok_and(|other| canonical(other) == *address),
+            Host::Below(suffix) => host
+                .strip_suffix(suffix)
+                .is_some_and(|head| head.ends_with('.') && head.len() > 1),
+            Host::Address(address) => host
+                .parse::<IpAddr>()
+                .is_ok_and(|other| canonical(other) == *address),
         }
     }
 
@@ -166,7 +170,9 @@ impl FromStr for NetRule {
         if text.parse::<Ipv6Addr>().is_ok() {
             return Err(ParseNetRuleError::NoPort(format!("[{text}]")));
         }
-        let (host, port) = text.rsplit_once(':').ok_or_else(|| ParseNetRuleError::NoPort(text.to_owned()))?;
+        let (host, port) = text
+            .rsplit_once(':')
+            .ok_or_else(|| ParseNetRuleError::NoPort(text.to_owned()))?;
         if port.ends_with(']') {
             return Err(ParseNetRuleError::NoPort(text.to_owned()));
         }
@@ -177,28 +183,42 @@ impl FromStr for NetRule {
                 _ => return Err(ParseNetRuleError::Port(port.to_owned())),
             },
         };
-        Ok(Self { host: parse_host(host)?, port })
+        Ok(Self {
+            host: parse_host(host)?,
+            port,
+        })
     }
 }
 
 fn parse_host(text: &str) -> Result<Host, ParseNetRuleError> {
     let bad = || ParseNetRuleError::Host(text.to_owned());
     if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return inner.parse::<Ipv6Addr>().map(|address| Host::Address(canonical(address.into()))).map_err(|_| bad());
+        return inner
+            .parse::<Ipv6Addr>()
+            .map(|address| Host::Address(canonical(address.into())))
+            .map_err(|_| bad());
     }
     if let Ok(address) = text.parse::<Ipv4Addr>() {
         return Ok(Host::Address(address.into()));
     }
     let lower = text.trim_end_matches('.').to_ascii_lowercase();
-    let (name, below) = lower.strip_prefix("*.").map_or((lower.as_str(), false), |rest| (rest, true));
+    let (name, below) = lower
+        .strip_prefix("*.")
+        .map_or((lower.as_str(), false), |rest| (rest, true));
     let label_ok = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     if name.len() > 253 || !name.split('.').all(label_ok) {
         return Err(bad());
     }
-    Ok(if below { Host::Below(name.to_owned()) } else { Host::Name(name.to_owned()) })
+    Ok(if below {
+        Host::Below(name.to_owned())
+    } else {
+        Host::Name(name.to_owned())
+    })
 }
 
 impl fmt::Display for NetRule {
@@ -248,9 +268,20 @@ mod tests {
         assert!(net.allows("EXAMPLE.org.", public, 443));
         assert!(!net.allows("example.org", public, 80));
         assert!(!net.allows("example.com", public, 443));
-        for inner in ["127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "100.64.0.1", "0.0.0.0", "::1",
-            "::ffff:10.0.0.1", "fe80::1", "fd00::1", "64:ff9b::a00:1", "2002:a00:1::"]
-        {
+        for inner in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "169.254.169.254",
+            "192.168.0.1",
+            "100.64.0.1",
+            "0.0.0.0",
+            "::1",
+            "::ffff:10.0.0.1",
+            "fe80::1",
+            "fd00::1",
+            "64:ff9b::a00:1",
+            "2002:a00:1::",
+        ] {
             assert!(!net.allows("example.org", inner.parse().unwrap(), 443), "{inner}");
         }
     }
@@ -275,12 +306,30 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        assert!(matches!("example.org".parse::<NetRule>(), Err(ParseNetRuleError::NoPort(_))));
-        assert!(matches!("https://example.org".parse::<NetRule>(), Err(ParseNetRuleError::Url(_))));
-        assert!(matches!("example.org:0".parse::<NetRule>(), Err(ParseNetRuleError::Port(_))));
-        assert!(matches!("exa mple:1".parse::<NetRule>(), Err(ParseNetRuleError::Host(_))));
-        assert!(matches!("::1".parse::<NetRule>(), Err(ParseNetRuleError::NoPort(_))));
-        assert!(matches!("[::1]".parse::<NetRule>(), Err(ParseNetRuleError::NoPort(_))));
+        assert!(matches!(
+            "example.org".parse::<NetRule>(),
+            Err(ParseNetRuleError::NoPort(_))
+        ));
+        assert!(matches!(
+            "https://example.org".parse::<NetRule>(),
+            Err(ParseNetRuleError::Url(_))
+        ));
+        assert!(matches!(
+            "example.org:0".parse::<NetRule>(),
+            Err(ParseNetRuleError::Port(_))
+        ));
+        assert!(matches!(
+            "exa mple:1".parse::<NetRule>(),
+            Err(ParseNetRuleError::Host(_))
+        ));
+        assert!(matches!(
+            "::1".parse::<NetRule>(),
+            Err(ParseNetRuleError::NoPort(_))
+        ));
+        assert!(matches!(
+            "[::1]".parse::<NetRule>(),
+            Err(ParseNetRuleError::NoPort(_))
+        ));
     }
 
     proptest! {

@@ -145,10 +145,18 @@ impl fmt::Display for Outcome {
             Self::Exited { code } => write!(formatter, "exited with code {code}"),
             Self::Signalled { signal, name } => write!(formatter, "ended by signal {signal} ({name})"),
             Self::TimedOut { limit } => {
-                write!(formatter, "timed out after {}", humantime::format_duration(*limit))
+                write!(
+                    formatter,
+                    "timed out after {}",
+                    humantime::format_duration(*limit)
+                )
             }
             Self::OutOfMemory { limit } => {
-                write!(formatter, "out of memory: the limit is {}", bytesize::ByteSize(*limit).display().iec())
+                write!(
+                    formatter,
+                    "out of memory: the limit is {}",
+                    bytesize::ByteSize(*limit).display().iec()
+                )
             }
             Self::OutputLimit { limit } => write!(
                 formatter,
@@ -189,7 +197,14 @@ mod tests {
             assert_ne!(Outcome::Exited { code }.exit_code(), 0, "{code}");
         }
         assert_eq!(Outcome::Exited { code: 0 }.exit_code(), 0);
-        assert_eq!(Outcome::Signalled { signal: 11, name: "SIGSEGV".into() }.exit_code(), 139);
+        assert_eq!(
+            Outcome::Signalled {
+                signal: 11,
+                name: "SIGSEGV".into()
+            }
+            .exit_code(),
+            139
+        );
     }
 
     #[test]

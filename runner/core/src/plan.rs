@@ -39,7 +39,10 @@ pub struct Place {
 impl Place {
     /// A path below a root.
     pub fn new(root: Root, rel: impl Into<String>) -> Self {
-        Self { root, rel: rel.into() }
+        Self {
+            root,
+            rel: rel.into(),
+        }
     }
 
     /// A path in the environment.
@@ -66,7 +69,10 @@ impl Place {
     #[must_use]
     pub fn is_plain(&self) -> bool {
         self.rel.is_empty()
-            || self.rel.split('/').all(|part| !part.is_empty() && part != "." && part != ".." && !part.contains('\0'))
+            || self
+                .rel
+                .split('/')
+                .all(|part| !part.is_empty() && part != "." && part != ".." && !part.contains('\0'))
     }
 }
 

@@ -17,7 +17,10 @@ impl Platform {
     /// The platform that this program was compiled for.
     #[must_use]
     pub fn current() -> Self {
-        Self { os: std::env::consts::OS.to_owned(), arch: std::env::consts::ARCH.to_owned() }
+        Self {
+            os: std::env::consts::OS.to_owned(),
+            arch: std::env::consts::ARCH.to_owned(),
+        }
     }
 
     /// The platform as part of a key.

@@ -55,15 +55,23 @@ impl Problem {
 
     /// Something outside failed.
     pub fn failed(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Failed { code: code.into(), message: message.into(), help: None }
+        Self::Failed {
+            code: code.into(),
+            message: message.into(),
+            help: None,
+        }
     }
 
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
-            Self::Invalid(findings) => findings.first().map_or("env.spec.invalid", |finding| &finding.code),
-            Self::Unsupported { code, .. } | Self::Unsatisfiable { code, .. } | Self::Failed { code, .. } => code,
+            Self::Invalid(findings) => findings
+                .first()
+                .map_or("env.spec.invalid", |finding| &finding.code),
+            Self::Unsupported { code, .. } | Self::Unsatisfiable { code, .. } | Self::Failed { code, .. } => {
+                code
+            }
             Self::Cancelled => "cancelled",
         }
     }
@@ -82,7 +90,11 @@ impl Problem {
 }
 
 fn join(findings: &[Finding]) -> String {
-    findings.iter().map(|finding| finding.message.as_str()).collect::<Vec<_>>().join("; ")
+    findings
+        .iter()
+        .map(|finding| finding.message.as_str())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// What a backend says of a step or question that failed.

@@ -41,13 +41,22 @@ impl<P: PlanBackend> PlanAdapter<P> {
         let mut inputs = Inputs::new();
         for _ in 0..MAXIMUM_READS {
             let needs = self.backend.needs(spec, &inputs)?;
-            let new: Vec<_> = needs.inputs.into_iter().filter(|input| !inputs.contains_key(input)).collect();
+            let new: Vec<_> = needs
+                .inputs
+                .into_iter()
+                .filter(|input| !inputs.contains_key(input))
+                .collect();
             if new.is_empty() {
                 let mut tools: Vec<ToolFound> = Vec::new();
                 for tool in &needs.tools {
                     tools.push(host.find_tool(tool, &tools).await?);
                 }
-                return Ok(Request { spec: spec.clone(), inputs, tools, platform: host.platform().clone() });
+                return Ok(Request {
+                    spec: spec.clone(),
+                    inputs,
+                    tools,
+                    platform: host.platform().clone(),
+                });
             }
             for input in new {
                 let read = host.read(&input).await?;
@@ -70,7 +79,10 @@ impl<P: PlanBackend> PlanAdapter<P> {
         let interpreters = Canon::map(interpreters);
         Canon::fields([
             ("interpreters", Some(interpreters)),
-            ("plan_revision", Some(Canon::integer(i64::from(self.manifest.plan_revision)))),
+            (
+                "plan_revision",
+                Some(Canon::integer(i64::from(self.manifest.plan_revision))),
+            ),
         ])
     }
 }
@@ -89,10 +101,20 @@ impl<P: PlanBackend> Backend for PlanAdapter<P> {
         let request = self.request(host, spec).await?;
         let Canonical { form, warnings } = self.backend.canonicalize(&request)?;
         let materialiser = self.materialiser(&request.tools);
-        Ok(Assessed { request, form, materialiser, warnings })
+        Ok(Assessed {
+            request,
+            form,
+            materialiser,
+            warnings,
+        })
     }
 
-    async fn solve(&self, host: &dyn Host, assessed: &Assessed, previous: Option<&Lock>) -> Result<Lock, Problem> {
+    async fn solve(
+        &self,
+        host: &dyn Host,
+        assessed: &Assessed,
+        previous: Option<&Lock>,
+    ) -> Result<Lock, Problem> {
         let request = &assessed.request;
         let mut transcript: Vec<Exchange> = Vec::new();
         for _ in 0..MAXIMUM_ROUNDS {
@@ -121,9 +143,18 @@ impl<P: PlanBackend> Backend for PlanAdapter<P> {
         self.backend.plan(&assessed.request, lock).map(Some)
     }
 
-    async fn build(&self, host: &dyn Host, assessed: &Assessed, lock: &Lock, slot: &Slot) -> Result<(), Problem> {
+    async fn build(
+        &self,
+        host: &dyn Host,
+        assessed: &Assessed,
+        lock: &Lock,
+        slot: &Slot,
+    ) -> Result<(), Problem> {
         let plan = self.backend.plan(&assessed.request, lock)?;
-        host.execute(&assessed.request, &plan, slot, &|failure| self.backend.explain(failure)).await
+        host.execute(&assessed.request, &plan, slot, &|failure| {
+            self.backend.explain(failure)
+        })
+        .await
     }
 
     fn enter(&self, lock: &Lock, kind: TaskKind) -> Result<Launch, Problem> {

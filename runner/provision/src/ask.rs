@@ -25,20 +25,35 @@ impl TaskHost {
     ) -> Result<Vec<Answer>, ProvisionError> {
         let answers = questions.iter().map(|question| self.answer(request, question));
         let answers: Vec<_> = answers.collect();
-        stream::iter(answers).buffered(self.settings.concurrency.max(1)).try_collect().await
+        stream::iter(answers)
+            .buffered(self.settings.concurrency.max(1))
+            .try_collect()
+            .await
     }
 
     async fn answer(&self, request: &Request, question: &Question) -> Result<Answer, ProvisionError> {
         let answer = match question {
-            Question::Http { url, headers, credential, maximum_bytes } => {
-                self.answer_http(url, headers, credential.as_ref(), *maximum_bytes).await
+            Question::Http {
+                url,
+                headers,
+                credential,
+                maximum_bytes,
+            } => {
+                self.answer_http(url, headers, credential.as_ref(), *maximum_bytes)
+                    .await
             }
-            Question::Tool { label, run, files, outputs } => {
-                self.answer_tool(request, label, run, files, outputs).await
-            }
+            Question::Tool {
+                label,
+                run,
+                files,
+                outputs,
+            } => self.answer_tool(request, label, run, files, outputs).await,
         };
         answer.or_else(|error| match error.refusal() {
-            Some(refusal) => Ok(Answer::Refused { refusal, message: error.to_string() }),
+            Some(refusal) => Ok(Answer::Refused {
+                refusal,
+                message: error.to_string(),
+            }),
             None => Err(error),
         })
     }
@@ -52,9 +67,19 @@ impl TaskHost {
     ) -> Result<Answer, ProvisionError> {
         let url = http::parse(url)?;
         let credential = look_up(self.credentials.as_ref(), credential, Some(&url))?;
-        let response =
-            self.http.get(&Get { url: &url, headers, credential: credential.as_ref(), maximum }).await?;
-        Ok(Answer::Http { status: response.status, body: response.body })
+        let response = self
+            .http
+            .get(&Get {
+                url: &url,
+                headers,
+                credential: credential.as_ref(),
+                maximum,
+            })
+            .await?;
+        Ok(Answer::Http {
+            status: response.status,
+            body: response.body,
+        })
     }
 
     async fn answer_tool(
@@ -69,12 +94,17 @@ impl TaskHost {
         let places = Places::new(&self.store, label, None, &self.project, &request.tools)?;
         for (rel, content) in files {
             plain(&Place::scratch(rel.as_str()))?;
-            places.scratch_tree().write(&below(WORK, rel), content.as_bytes(), false)?;
+            places
+                .scratch_tree()
+                .write(&below(WORK, rel), content.as_bytes(), false)?;
         }
         let ran = self.run(label, run, &places, &self.cancel).await?;
         if ran.timed_out {
             let message = format!("{label}: not done after {} seconds", run.timeout.as_secs_f64());
-            return Ok(Answer::Refused { refusal: Refusal::TimedOut, message });
+            return Ok(Answer::Refused {
+                refusal: Refusal::TimedOut,
+                message,
+            });
         }
         let mut brought = Vec::new();
         for rel in outputs {
@@ -86,13 +116,24 @@ impl TaskHost {
             let content = match places.scratch_tree().read(&inside, OUTPUT_MAXIMUM) {
                 Ok(content) => content,
                 Err(error @ StoreError::TooLarge { .. }) => {
-                    return Ok(Answer::Refused { refusal: Refusal::TooLarge, message: error.to_string() });
+                    return Ok(Answer::Refused {
+                        refusal: Refusal::TooLarge,
+                        message: error.to_string(),
+                    });
                 }
                 Err(error) => return Err(error.into()),
             };
-            brought.push((rel.clone(), ran.redactor.clean(&String::from_utf8_lossy(&content))));
+            brought.push((
+                rel.clone(),
+                ran.redactor.clean(&String::from_utf8_lossy(&content)),
+            ));
         }
         step.finish();
-        Ok(Answer::Tool { exit: ran.exit, stdout: ran.stdout, stderr: ran.stderr, outputs: brought })
+        Ok(Answer::Tool {
+            exit: ran.exit,
+            stdout: ran.stdout,
+            stderr: ran.stderr,
+            outputs: brought,
+        })
     }
 }

@@ -40,7 +40,10 @@ pub(crate) fn look_up(
         None => Ok(by_host()),
         Some(id) => match credentials.get(id).or_else(by_host) {
             Some(credential) => Ok(Some(credential)),
-            None => Err(ProvisionError::CredentialMissing { id: id.clone(), variable: variable_name(id) }),
+            None => Err(ProvisionError::CredentialMissing {
+                id: id.clone(),
+                variable: variable_name(id),
+            }),
         },
     }
 }
@@ -59,7 +62,9 @@ pub struct EnvironmentCredentials {
 
 impl EnvironmentCredentials {
     /// The credentials that a process's variables stand for.
-    pub fn from_environment<K: Into<OsString>, V: Into<OsString>>(vars: impl IntoIterator<Item = (K, V)>) -> Self {
+    pub fn from_environment<K: Into<OsString>, V: Into<OsString>>(
+        vars: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
         let (mut variables, mut netrc, mut home) = (BTreeMap::new(), None, None);
         for (name, value) in vars {
             let (name, value): (OsString, OsString) = (name.into(), value.into());
@@ -74,7 +79,11 @@ impl EnvironmentCredentials {
                 _ => {}
             }
         }
-        Self { variables, netrc_path: netrc.or(home), ..Self::default() }
+        Self {
+            variables,
+            netrc_path: netrc.or(home),
+            ..Self::default()
+        }
     }
 
     /// The same with one more credential, which comes before all others of that name.
@@ -91,7 +100,10 @@ impl Credentials for EnvironmentCredentials {
             return Some(named.clone());
         }
         ["WRUN", "UV"].into_iter().find_map(|prefix| {
-            let part = |part: &str| self.variables.get(&format!("{prefix}_INDEX_{}_{part}", variable_name(id)));
+            let part = |part: &str| {
+                self.variables
+                    .get(&format!("{prefix}_INDEX_{}_{part}", variable_name(id)))
+            };
             let (username, password) = (part("USERNAME"), part("PASSWORD"));
             if username.is_none() && password.is_none() {
                 return None;
@@ -115,7 +127,13 @@ impl Credentials for EnvironmentCredentials {
 /// The middle part of the variables of a credential: upper case, anything but letters and digits as `_`.
 fn variable_name(id: &str) -> String {
     id.chars()
-        .map(|character| if character.is_ascii_alphanumeric() { character.to_ascii_uppercase() } else { '_' })
+        .map(|character| {
+            if character.is_ascii_alphanumeric() {
+                character.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
         .collect()
 }
 
@@ -136,8 +154,14 @@ mod tests {
             ("UV_INDEX_OTHER_USERNAME", "bob"),
             ("UV_INDEX_OTHER_PASSWORD", "pw"),
         ]);
-        assert_eq!(shown(credentials.get(&"my-corp".into())), Some(("__token__".into(), "token".into())));
-        assert_eq!(shown(credentials.get(&"other".into())), Some(("bob".into(), "pw".into())));
+        assert_eq!(
+            shown(credentials.get(&"my-corp".into())),
+            Some(("__token__".into(), "token".into()))
+        );
+        assert_eq!(
+            shown(credentials.get(&"other".into())),
+            Some(("bob".into(), "pw".into()))
+        );
         assert_eq!(shown(credentials.get(&"none".into())), None);
     }
 

@@ -24,7 +24,10 @@ pub enum ProvisionError {
     Process(Box<ProcessError>),
     /// A program wrote more than is kept.
     #[error("`{}` wrote more than {maximum} bytes to its standard output", program.display())]
-    #[diagnostic(code("provision.process.output"), help("this is an error in the backend or in the program"))]
+    #[diagnostic(
+        code("provision.process.output"),
+        help("this is an error in the backend or in the program")
+    )]
     OutputTooLarge {
         /// The program.
         program: PathBuf,
@@ -57,7 +60,10 @@ pub enum ProvisionError {
     },
     /// An input cannot be read.
     #[error("cannot read `{}`: {reason}", path.display())]
-    #[diagnostic(code("provision.input.unreadable"), help("make it readable for this user, or correct the path"))]
+    #[diagnostic(
+        code("provision.input.unreadable"),
+        help("make it readable for this user, or correct the path")
+    )]
     InputUnreadable {
         /// The path.
         path: PathBuf,
@@ -75,7 +81,10 @@ pub enum ProvisionError {
     },
     /// An input is larger than what is taken as text.
     #[error("`{}` is larger than {maximum} bytes", path.display())]
-    #[diagnostic(code("provision.input.too-large"), help("refer to the right file; texts of this size are not taken"))]
+    #[diagnostic(
+        code("provision.input.too-large"),
+        help("refer to the right file; texts of this size are not taken")
+    )]
     InputTooLarge {
         /// The path.
         path: PathBuf,
@@ -85,14 +94,20 @@ pub enum ProvisionError {
 
     /// Something needs the network, and the run is offline.
     #[error("{what} needs the network, and this run is offline")]
-    #[diagnostic(code("provision.offline"), help("run once without `--offline`; what was fetched is kept"))]
+    #[diagnostic(
+        code("provision.offline"),
+        help("run once without `--offline`; what was fetched is kept")
+    )]
     Offline {
         /// What.
         what: String,
     },
     /// An address that cannot be fetched.
     #[error("`{url}` cannot be fetched: {reason}")]
-    #[diagnostic(code("provision.http.address"), help("use an `https://` or `http://` address"))]
+    #[diagnostic(
+        code("provision.http.address"),
+        help("use an `https://` or `http://` address")
+    )]
     Address {
         /// The address, without credentials.
         url: String,
@@ -176,7 +191,9 @@ pub enum ProvisionError {
     #[error("there is no credential `{id}`")]
     #[diagnostic(
         code("provision.credential.missing"),
-        help("set `WRUN_INDEX_{variable}_USERNAME` and `WRUN_INDEX_{variable}_PASSWORD`, or add the host to `~/.netrc`")
+        help(
+            "set `WRUN_INDEX_{variable}_USERNAME` and `WRUN_INDEX_{variable}_PASSWORD`, or add the host to `~/.netrc`"
+        )
     )]
     CredentialMissing {
         /// Its name.
@@ -189,7 +206,9 @@ pub enum ProvisionError {
     #[error("`{request}` is not a request for Python: {reason}")]
     #[diagnostic(
         code("python.request.invalid"),
-        help("write a version (`3.12`), a range (`>=3.10,<3.13`), an implementation (`pypy@3.10`) or a path")
+        help(
+            "write a version (`3.12`), a range (`>=3.10,<3.13`), an implementation (`pypy@3.10`) or a path"
+        )
     )]
     PythonRequest {
         /// What was asked for.
@@ -201,7 +220,9 @@ pub enum ProvisionError {
     #[error("no Python was found for {request}{looked_at}")]
     #[diagnostic(
         code("python.not-found"),
-        help("install one, for instance with `{install}` or `uv python install {version}`, or set `WRUN_PYTHON` to its path")
+        help(
+            "install one, for instance with `{install}` or `uv python install {version}`, or set `WRUN_PYTHON` to its path"
+        )
     )]
     PythonNotFound {
         /// What was asked for, in words.
@@ -227,7 +248,10 @@ pub enum ProvisionError {
     },
     /// A tool that is set does not work.
     #[error("`{}` cannot be used as the tool `{tool}`: {reason}", path.display())]
-    #[diagnostic(code("tool.unusable"), help("correct the setting that names it, or remove the setting"))]
+    #[diagnostic(
+        code("tool.unusable"),
+        help("correct the setting that names it, or remove the setting")
+    )]
     ToolUnusable {
         /// The tool.
         tool: String,
@@ -253,7 +277,9 @@ pub enum ProvisionError {
     #[error("`{what}` cannot be understood: {reason}")]
     #[diagnostic(
         code("tool.index.invalid"),
-        help("`WRUN_TOOL_INDEX` must be the address of a simple package index (PEP 503), such as `https://pypi.org/simple`")
+        help(
+            "`WRUN_TOOL_INDEX` must be the address of a simple package index (PEP 503), such as `https://pypi.org/simple`"
+        )
     )]
     IndexInvalid {
         /// The page or the file.
@@ -264,14 +290,20 @@ pub enum ProvisionError {
 
     /// A plan that must not be carried out.
     #[error("the backend's install plan is not valid: {reason}")]
-    #[diagnostic(code("provision.plan.invalid"), help("this is an error in the backend, not in the task"))]
+    #[diagnostic(
+        code("provision.plan.invalid"),
+        help("this is an error in the backend, not in the task")
+    )]
     PlanInvalid {
         /// Why.
         reason: String,
     },
     /// A step took too long.
     #[error("{label}: not done after {} seconds, which is its limit{output}", limit.as_secs_f64())]
-    #[diagnostic(code("provision.step.timed-out"), help("try again; if it always takes so long, build less at once"))]
+    #[diagnostic(
+        code("provision.step.timed-out"),
+        help("try again; if it always takes so long, build less at once")
+    )]
     StepTimedOut {
         /// The step.
         label: String,
@@ -296,7 +328,10 @@ pub enum ProvisionError {
     },
     /// What was built does not hold.
     #[error("the environment was built, but does not work: {label}{output}")]
-    #[diagnostic(code("provision.check.failed"), help("the output says why; a package may be broken on this machine"))]
+    #[diagnostic(
+        code("provision.check.failed"),
+        help("the output says why; a package may be broken on this machine")
+    )]
     CheckFailed {
         /// The check.
         label: String,
@@ -311,7 +346,9 @@ impl ProvisionError {
         match self {
             Self::Offline { .. } => Some(Refusal::Offline),
             Self::Unreachable { timed_out: true, .. } | Self::StepTimedOut { .. } => Some(Refusal::TimedOut),
-            Self::Unreachable { .. } | Self::Certificate { .. } | Self::Address { .. } => Some(Refusal::Unreachable),
+            Self::Unreachable { .. } | Self::Certificate { .. } | Self::Address { .. } => {
+                Some(Refusal::Unreachable)
+            }
             Self::TooLarge { .. } | Self::OutputTooLarge { .. } => Some(Refusal::TooLarge),
             _ => None,
         }
@@ -336,9 +373,14 @@ impl From<ProvisionError> for Problem {
             return Self::Cancelled;
         }
         Self::Failed {
-            code: error.code().map_or_else(|| "provision.failed".to_owned(), |code| code.to_string()),
+            code: error
+                .code()
+                .map_or_else(|| "provision.failed".to_owned(), |code| code.to_string()),
             message: error.to_string(),
-            help: error.help().map(|help| help.to_string()).filter(|help| !help.is_empty()),
+            help: error
+                .help()
+                .map(|help| help.to_string())
+                .filter(|help| !help.is_empty()),
         }
     }
 }

@@ -37,16 +37,29 @@ pub(crate) async fn execute(
     check_space(host, plan, slot)?;
     let tree = host.store.tree(&slot.id).map_err(ProvisionError::from)?;
     let prefix = Some((slot.prefix.as_path(), tree));
-    let places =
-        Places::new(&host.store, &format!("build of {}", slot.id), prefix, &host.project, &request.tools)?;
-    let building = Building { host, plan, places: &places, explain, cancel: host.cancel.child_token() };
+    let places = Places::new(
+        &host.store,
+        &format!("build of {}", slot.id),
+        prefix,
+        &host.project,
+        &request.tools,
+    )?;
+    let building = Building {
+        host,
+        plan,
+        places: &places,
+        explain,
+        cancel: host.cancel.child_token(),
+    };
     building.steps().await?;
     building.checks().await
 }
 
 /// A full disk is told before the first step, where the plan knows how much it needs.
 fn check_space(host: &TaskHost, plan: &InstallPlan, slot: &Slot) -> Result<(), ProvisionError> {
-    let Some(needed) = plan.estimated_bytes else { return Ok(()) };
+    let Some(needed) = plan.estimated_bytes else {
+        return Ok(());
+    };
     let free = host.store.free_bytes()?;
     if free >= needed {
         return Ok(());
@@ -93,7 +106,11 @@ impl Building<'_> {
         loop {
             for (index, step) in self.plan.steps.iter().enumerate() {
                 let is_fetch = matches!(step.action, Action::Fetch(_));
-                let free = if is_fetch { fetching < self.host.settings.concurrency.max(1) } else { !working };
+                let free = if is_fetch {
+                    fetching < self.host.settings.concurrency.max(1)
+                } else {
+                    !working
+                };
                 if first_problem.is_none() && free && is_ready(&states, index, step) {
                     if let Some(state) = states.get_mut(index) {
                         *state = State::Running;
@@ -103,7 +120,13 @@ impl Building<'_> {
                     } else {
                         working = true;
                     }
-                    running.push(Box::pin(async move { Ended { index, is_fetch, result: self.step(index, step).await } }));
+                    running.push(Box::pin(async move {
+                        Ended {
+                            index,
+                            is_fetch,
+                            result: self.step(index, step).await,
+                        }
+                    }));
                 }
             }
             // Every step waits only for earlier ones, so that nothing runs means that nothing is left.
@@ -142,7 +165,11 @@ impl Building<'_> {
             // Programs end by themselves when cancelled, with their trees; the rest is dropped here.
             let done = match &step.action {
                 Action::Run(_) => working.await?,
-                _ => self.cancel.run_until_cancelled(working).await.ok_or(Problem::Cancelled)??,
+                _ => self
+                    .cancel
+                    .run_until_cancelled(working)
+                    .await
+                    .ok_or(Problem::Cancelled)??,
             };
             let Done::Failed(failure) = done else {
                 progress.finish();
@@ -154,8 +181,16 @@ impl Building<'_> {
             }
             attempt += 1;
             progress.retried(attempt, &advice.message);
-            let pause = self.host.settings.timing.backoff.saturating_mul(1 << (attempt - 2));
-            self.cancel.run_until_cancelled(tokio::time::sleep(pause)).await.ok_or(Problem::Cancelled)?;
+            let pause = self
+                .host
+                .settings
+                .timing
+                .backoff
+                .saturating_mul(1 << (attempt - 2));
+            self.cancel
+                .run_until_cancelled(tokio::time::sleep(pause))
+                .await
+                .ok_or(Problem::Cancelled)?;
         }
     }
 
@@ -185,7 +220,11 @@ impl Building<'_> {
                     }
                     if ran.exit != Some(0) {
                         let output = shown_output(&ran.output);
-                        return Err(ProvisionError::CheckFailed { label: label.clone(), output }.into());
+                        return Err(ProvisionError::CheckFailed {
+                            label: label.clone(),
+                            output,
+                        }
+                        .into());
                     }
                 }
             }
@@ -196,12 +235,20 @@ impl Building<'_> {
 
 fn is_ready(states: &[State], index: usize, step: &Step) -> bool {
     states.get(index) == Some(&State::Waiting)
-        && step.after.iter().all(|after| states.get(*after) == Some(&State::Done))
+        && step
+            .after
+            .iter()
+            .all(|after| states.get(*after) == Some(&State::Done))
 }
 
 /// A failed step in its backend's words, with the end of what the program wrote.
 fn problem(advice: Advice, failure: &StepFailure) -> Problem {
-    let Advice { code, mut message, help, retry: _ } = advice;
+    let Advice {
+        code,
+        mut message,
+        help,
+        retry: _,
+    } = advice;
     let output = tail(&failure.output, TAIL_LINES);
     if !output.is_empty() && !message.contains(&output) {
         message.push_str(&shown_output(&output));

@@ -1,7 +1,10 @@
 //! Files of the machine outside of the store: interpreters, tools, inputs, configuration.
 //!
 //! All reading from outside goes through here; nothing here writes.
-#![expect(clippy::disallowed_types, reason = "the one place of this crate that reads files outside of the store")]
+#![expect(
+    clippy::disallowed_types,
+    reason = "the one place of this crate that reads files outside of the store"
+)]
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -36,7 +39,10 @@ impl FileIdentity {
         let metadata = canonical.metadata()?;
         Ok(Self {
             size: metadata.size(),
-            modified_ns: metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()),
+            modified_ns: metadata
+                .mtime()
+                .saturating_mul(1_000_000_000)
+                .saturating_add(metadata.mtime_nsec()),
             inode: metadata.ino(),
             canonical,
         })
@@ -44,7 +50,12 @@ impl FileIdentity {
 
     /// The name under which a fact of this file is stored; `about` tells facts of one file apart.
     pub(crate) fn key(&self, about: &str) -> String {
-        let Self { canonical, size, modified_ns, inode } = self;
+        let Self {
+            canonical,
+            size,
+            modified_ns,
+            inode,
+        } = self;
         let mut bytes = canonical.as_os_str().as_bytes().to_vec();
         bytes.extend_from_slice(format!("\0{size}\0{modified_ns}\0{inode}\0{about}").as_bytes());
         Digest::of(&bytes).hex()
@@ -53,14 +64,19 @@ impl FileIdentity {
 
 /// Whether a path leads to a regular file that someone may execute.
 pub(crate) fn is_executable(path: &Path) -> bool {
-    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o111 != 0)
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o111 != 0)
 }
 
 /// The names in a folder in byte order; none if it cannot be listed.
 pub(crate) fn names(folder: &Path) -> Vec<OsString> {
     let mut names: Vec<OsString> = folder
         .read_dir()
-        .map(|entries| entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect())
+        .map(|entries| {
+            entries
+                .filter_map(|entry| Some(entry.ok()?.file_name()))
+                .collect()
+        })
         .unwrap_or_default();
     names.sort();
     names
@@ -69,7 +85,10 @@ pub(crate) fn names(folder: &Path) -> Vec<OsString> {
 /// Whether a file begins with `#!`.
 pub(crate) fn is_script(path: &Path) -> bool {
     let mut start = [0; 2];
-    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && &start == b"#!"
+    File::open(path)
+        .and_then(|mut file| file.read_exact(&mut start))
+        .is_ok()
+        && &start == b"#!"
 }
 
 /// What reading a bounded file came to.
@@ -86,7 +105,11 @@ pub(crate) fn read(path: &Path, maximum: u64) -> io::Result<Bounded> {
     let mut bytes = Vec::new();
     file.take(maximum.saturating_add(1)).read_to_end(&mut bytes)?;
     let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-    Ok(if length > maximum { Bounded::TooLarge } else { Bounded::Whole(bytes) })
+    Ok(if length > maximum {
+        Bounded::TooLarge
+    } else {
+        Bounded::Whole(bytes)
+    })
 }
 
 /// Reads a small text file; `None` if it is not there, too large or not UTF-8.

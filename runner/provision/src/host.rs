@@ -89,9 +89,14 @@ impl TaskHost {
 
     /// Fresh descriptors of what is held, for one process.
     pub(crate) fn held(&self) -> Result<Vec<OwnedFd>, ProvisionError> {
-        self.held.iter().map(OwnedFd::try_clone).collect::<Result<_, _>>().map_err(|error| {
-            ProvisionError::Host { what: "descriptors for a process", reason: error.to_string() }
-        })
+        self.held
+            .iter()
+            .map(OwnedFd::try_clone)
+            .collect::<Result<_, _>>()
+            .map_err(|error| ProvisionError::Host {
+                what: "descriptors for a process",
+                reason: error.to_string(),
+            })
     }
 
     /// The search path as a variable's value.
@@ -107,18 +112,35 @@ impl TaskHost {
     ) -> Result<T, ProvisionError> {
         tokio::task::spawn_blocking(work)
             .await
-            .map_err(|error| ProvisionError::Host { what, reason: error.to_string() })
+            .map_err(|error| ProvisionError::Host {
+                what,
+                reason: error.to_string(),
+            })
     }
 
     /// What is remembered under a name. What cannot be read any more counts as nothing.
-    pub(crate) fn fact<T: DeserializeOwned>(&self, kind: &str, key: &str) -> Result<Option<T>, ProvisionError> {
-        Ok(self.store.fact(kind, key)?.and_then(|value| serde_json::from_value(value).ok()))
+    pub(crate) fn fact<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        key: &str,
+    ) -> Result<Option<T>, ProvisionError> {
+        Ok(self
+            .store
+            .fact(kind, key)?
+            .and_then(|value| serde_json::from_value(value).ok()))
     }
 
     /// Remembers something under a name.
-    pub(crate) fn remember<T: Serialize>(&self, kind: &str, key: &str, fact: &T) -> Result<(), ProvisionError> {
-        let value = serde_json::to_value(fact)
-            .map_err(|error| ProvisionError::Host { what: "remembering a fact", reason: error.to_string() })?;
+    pub(crate) fn remember<T: Serialize>(
+        &self,
+        kind: &str,
+        key: &str,
+        fact: &T,
+    ) -> Result<(), ProvisionError> {
+        let value = serde_json::to_value(fact).map_err(|error| ProvisionError::Host {
+            what: "remembering a fact",
+            reason: error.to_string(),
+        })?;
         Ok(self.store.put_fact(kind, key, &value)?)
     }
 
@@ -147,7 +169,9 @@ impl Host for TaskHost {
 
     async fn read(&self, request: &InputRequest) -> Result<Input, Problem> {
         let (project, request) = (self.project.clone(), request.clone());
-        Ok(self.blocking("reading an input", move || inputs::read(&project, &request)).await??)
+        Ok(self
+            .blocking("reading an input", move || inputs::read(&project, &request))
+            .await??)
     }
 
     async fn find_tool(&self, request: &ToolRequest, found: &[ToolFound]) -> Result<ToolFound, Problem> {

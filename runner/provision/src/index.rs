@@ -21,7 +21,10 @@ impl Index {
     /// The public index.
     #[must_use]
     pub fn python_package_index() -> Self {
-        Self { url: "https://pypi.org/simple".to_owned(), credential: None }
+        Self {
+            url: "https://pypi.org/simple".to_owned(),
+            credential: None,
+        }
     }
 
     /// Reads an address, which may carry user information (RFC 3986, 3.2.1) and, as in uv's variables, a name:
@@ -35,7 +38,10 @@ impl Index {
         };
         let mut url = Url::parse(address).ok()?;
         let credential = take_credential(&mut url);
-        Some(Self { url: url.as_str().trim_end_matches('/').to_owned(), credential })
+        Some(Self {
+            url: url.as_str().trim_end_matches('/').to_owned(),
+            credential,
+        })
     }
 
     /// The address of a project's page. `project` is normalised (PEP 503).
@@ -72,7 +78,10 @@ pub(crate) fn take_credential(url: &mut Url) -> Option<Credential> {
     // Both fail only for addresses that have no host, and those have no user information either.
     let _ = url.set_username("");
     let _ = url.set_password(None);
-    Some(Credential { username, password: Secret::new(password.unwrap_or_default()) })
+    Some(Credential {
+        username,
+        password: Secret::new(password.unwrap_or_default()),
+    })
 }
 
 /// The files that pip reads on a Unix system, the strongest first. `PIP_CONFIG_FILE=/dev/null` means none at all.
@@ -84,12 +93,20 @@ pub(crate) fn pip_configuration_files(
     if named.as_deref() == Some(Path::new("/dev/null")) {
         return Vec::new();
     }
-    let user = config_home.or_else(|| Some(home?.join(".config"))).map(|folder| folder.join("pip/pip.conf"));
+    let user = config_home
+        .or_else(|| Some(home?.join(".config")))
+        .map(|folder| folder.join("pip/pip.conf"));
     let legacy = home.map(|home| home.join(".pip/pip.conf"));
-    [named, user, legacy, Some(PathBuf::from("/etc/xdg/pip/pip.conf")), Some(PathBuf::from("/etc/pip.conf"))]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        named,
+        user,
+        legacy,
+        Some(PathBuf::from("/etc/xdg/pip/pip.conf")),
+        Some(PathBuf::from("/etc/pip.conf")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The `index-url` of the first of these files that has one.
@@ -129,20 +146,29 @@ mod tests {
         let index = Index::parse("https://ada:p%40ss@index.example:8443/simple/").unwrap();
         assert_eq!(index.url, "https://index.example:8443/simple");
         assert_eq!(index.credential.clone().unwrap().password.expose(), "p@ss");
-        assert_eq!(index.project_url("Foo._Bar"), "https://index.example:8443/simple/foo-bar/");
+        assert_eq!(
+            index.project_url("Foo._Bar"),
+            "https://index.example:8443/simple/foo-bar/"
+        );
         assert!(index.serves(&Url::parse("https://index.example:8443/files/x.whl").unwrap()));
         assert!(!index.serves(&Url::parse("https://files.example/x.whl").unwrap()));
     }
 
     #[test]
     fn a_query_is_not_a_name() {
-        assert_eq!(Index::parse("https://h/simple?a=b").unwrap().url, "https://h/simple?a=b");
+        assert_eq!(
+            Index::parse("https://h/simple?a=b").unwrap().url,
+            "https://h/simple?a=b"
+        );
         assert_eq!(Index::parse("not an address"), None);
     }
 
     #[test]
     fn pips_install_section_wins() {
-        assert_eq!(index_url("[global]\nindex-url = https://g\n[install]\nindex_url=https://i").unwrap(), "https://i");
+        assert_eq!(
+            index_url("[global]\nindex-url = https://g\n[install]\nindex_url=https://i").unwrap(),
+            "https://i"
+        );
         assert_eq!(index_url("[list]\nindex-url = https://g"), None);
     }
 }

@@ -48,7 +48,9 @@ pub(crate) fn read(project: &Path, request: &InputRequest) -> Result<Input, Prov
             Err(ProvisionError::InputMissing { .. }) => Ok(Input::Absent),
             other => other,
         },
-        InputKind::Digest => digest(&path).map(Input::Digest).map_err(|error| unreadable(&path, &error)),
+        InputKind::Digest => digest(&path)
+            .map(Input::Digest)
+            .map_err(|error| unreadable(&path, &error)),
     };
     tracing::debug!(path = %path.display(), kind = ?request.kind, failed = result.is_err(), "read an input");
     result
@@ -60,7 +62,10 @@ fn text(path: &Path) -> Result<Input, ProvisionError> {
     let bytes = match files::read(path, TEXT_MAXIMUM).map_err(failed)? {
         Bounded::Whole(bytes) => bytes,
         Bounded::TooLarge => {
-            return Err(ProvisionError::InputTooLarge { path: path.to_path_buf(), maximum: TEXT_MAXIMUM });
+            return Err(ProvisionError::InputTooLarge {
+                path: path.to_path_buf(),
+                maximum: TEXT_MAXIMUM,
+            });
         }
     };
     let mut hasher = file_hasher(executable);
@@ -69,7 +74,10 @@ fn text(path: &Path) -> Result<Input, ProvisionError> {
         path: path.to_path_buf(),
         at: error.utf8_error().valid_up_to(),
     })?;
-    Ok(Input::Text { text, digest: Digest::from_bytes(hasher.finalize().into()) })
+    Ok(Input::Text {
+        text,
+        digest: Digest::from_bytes(hasher.finalize().into()),
+    })
 }
 
 /// The digest of a file or a folder.
@@ -155,15 +163,22 @@ fn unreadable(path: &Path, error: &io::Error) -> ProvisionError {
     let path = path.to_path_buf();
     match error.kind() {
         io::ErrorKind::NotFound => ProvisionError::InputMissing { path },
-        io::ErrorKind::IsADirectory => {
-            ProvisionError::InputUnreadable { path, reason: "it is a folder".to_owned() }
-        }
-        _ => ProvisionError::InputUnreadable { path, reason: error.to_string() },
+        io::ErrorKind::IsADirectory => ProvisionError::InputUnreadable {
+            path,
+            reason: "it is a folder".to_owned(),
+        },
+        _ => ProvisionError::InputUnreadable {
+            path,
+            reason: error.to_string(),
+        },
     }
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the tests prepare the files that they read")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests prepare the files that they read"
+)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -171,7 +186,10 @@ mod tests {
     use super::*;
 
     fn digest_of(folder: &Path, path: &str) -> Digest {
-        let request = InputRequest { path: path.to_owned(), kind: InputKind::Digest };
+        let request = InputRequest {
+            path: path.to_owned(),
+            kind: InputKind::Digest,
+        };
         read(folder, &request).unwrap().digest().unwrap()
     }
 
@@ -219,7 +237,10 @@ mod tests {
     fn a_text_has_the_digest_of_its_file() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a"), "text").unwrap();
-        let request = InputRequest { path: "a".to_owned(), kind: InputKind::Text };
+        let request = InputRequest {
+            path: "a".to_owned(),
+            kind: InputKind::Text,
+        };
         let read = read(folder.path(), &request).unwrap();
         assert_eq!(read.text(), Some("text"));
         assert_eq!(read.digest(), Some(digest_of(folder.path(), "a")));
@@ -229,11 +250,31 @@ mod tests {
     fn what_cannot_be_read_is_told() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("binary"), [b'a', 0xff]).unwrap();
-        let read = |path: &str, kind| read(folder.path(), &InputRequest { path: path.to_owned(), kind });
-        assert!(matches!(read("none", InputKind::Text), Err(ProvisionError::InputMissing { .. })));
-        assert!(matches!(read("none", InputKind::Digest), Err(ProvisionError::InputMissing { .. })));
+        let read = |path: &str, kind| {
+            read(
+                folder.path(),
+                &InputRequest {
+                    path: path.to_owned(),
+                    kind,
+                },
+            )
+        };
+        assert!(matches!(
+            read("none", InputKind::Text),
+            Err(ProvisionError::InputMissing { .. })
+        ));
+        assert!(matches!(
+            read("none", InputKind::Digest),
+            Err(ProvisionError::InputMissing { .. })
+        ));
         assert_eq!(read("none", InputKind::OptionalText).unwrap(), Input::Absent);
-        assert!(matches!(read("binary", InputKind::Text), Err(ProvisionError::InputNotText { at: 1, .. })));
-        assert!(matches!(read(".", InputKind::Text), Err(ProvisionError::InputUnreadable { .. })));
+        assert!(matches!(
+            read("binary", InputKind::Text),
+            Err(ProvisionError::InputNotText { at: 1, .. })
+        ));
+        assert!(matches!(
+            read(".", InputKind::Text),
+            Err(ProvisionError::InputUnreadable { .. })
+        ));
     }
 }

@@ -53,8 +53,10 @@ impl Netrc {
 
     /// Ends an entry. The first entry of a host counts.
     fn keep(&mut self, machine: Machine, login: &mut String, password: &mut String) {
-        let credential =
-            Credential { username: std::mem::take(login), password: Secret::new(std::mem::take(password)) };
+        let credential = Credential {
+            username: std::mem::take(login),
+            password: Secret::new(std::mem::take(password)),
+        };
         match machine {
             Machine::Host(host) => {
                 self.machines.entry(host).or_insert(credential);
@@ -124,10 +126,19 @@ mod tests {
             "# note\nmachine a.example login ada password \"p \\\"w\" # more\nmacdef init\nmachine evil login x\n\n\
              machine b.example\n  login b\n  account c\n  password #hash\ndefault login any password x",
         );
-        let get = |host: &str| netrc.get(host).map(|found| (found.username.clone(), found.password.expose().to_owned()));
+        let get = |host: &str| {
+            netrc
+                .get(host)
+                .map(|found| (found.username.clone(), found.password.expose().to_owned()))
+        };
         assert_eq!(get("a.example"), Some(("ada".into(), "p \"w".into())));
         assert_eq!(get("b.example"), Some(("b".into(), "#hash".into())));
         assert_eq!(get("evil"), Some(("any".into(), "x".into())));
-        assert_eq!(Netrc::parse("machine").get("x").map(|found| found.username.clone()), Some(String::new()));
+        assert_eq!(
+            Netrc::parse("machine")
+                .get("x")
+                .map(|found| found.username.clone()),
+            Some(String::new())
+        );
     }
 }

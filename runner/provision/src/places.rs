@@ -41,12 +41,21 @@ impl<'a> Places<'a> {
         for part in [WORK, ARTIFACTS, HOME, TEMPORARY] {
             scratch.tree().make_dir(part)?;
         }
-        Ok(Self { store: store.clone(), prefix, scratch, project, tools })
+        Ok(Self {
+            store: store.clone(),
+            prefix,
+            scratch,
+            project,
+            tools,
+        })
     }
 
     /// `HOME` and `TMPDIR`.
     pub(crate) fn home_and_temporary(&self) -> (PathBuf, PathBuf) {
-        (self.scratch.path().join(HOME), self.scratch.path().join(TEMPORARY))
+        (
+            self.scratch.path().join(HOME),
+            self.scratch.path().join(TEMPORARY),
+        )
     }
 
     /// The whole scratch folder as a capability; [`WORK`] and [`ARTIFACTS`] are in it.
@@ -60,14 +69,22 @@ impl<'a> Places<'a> {
         let root = match place.root {
             Root::Prefix => match &self.prefix {
                 Some((path, _)) => path.to_path_buf(),
-                None => return Err(invalid("a question speaks of the environment, which is not there yet")),
+                None => {
+                    return Err(invalid(
+                        "a question speaks of the environment, which is not there yet",
+                    ));
+                }
             },
             Root::Scratch => self.scratch.path().join(WORK),
             Root::Project => self.project.to_path_buf(),
             Root::Artifact => self.scratch.path().join(ARTIFACTS),
             Root::Downloads => return self.downloads(&place.rel),
         };
-        Ok(if place.rel.is_empty() { root } else { root.join(&place.rel) })
+        Ok(if place.rel.is_empty() {
+            root
+        } else {
+            root.join(&place.rel)
+        })
     }
 
     /// A path in a download cache: the first part is the cache's name, and the cache is made if it is not there.
@@ -83,7 +100,10 @@ impl<'a> Places<'a> {
         match (place.root, &self.prefix) {
             (Root::Prefix, Some((_, tree))) => Ok((tree.clone(), place.rel.clone())),
             (Root::Scratch, _) => Ok((self.scratch.tree().clone(), below(WORK, &place.rel))),
-            _ => Err(invalid(&format!("`{}` is not in a folder that a plan may write", place.rel))),
+            _ => Err(invalid(&format!(
+                "`{}` is not in a folder that a plan may write",
+                place.rel
+            ))),
         }
     }
 
@@ -118,15 +138,25 @@ impl<'a> Places<'a> {
 
 /// A path below a folder.
 pub(crate) fn below(folder: &str, rel: &str) -> String {
-    if rel.is_empty() { folder.to_owned() } else { format!("{folder}/{rel}") }
+    if rel.is_empty() {
+        folder.to_owned()
+    } else {
+        format!("{folder}/{rel}")
+    }
 }
 
 /// Checks that a place is a plain path.
 pub(crate) fn plain(place: &Place) -> Result<(), ProvisionError> {
-    if place.is_plain() { Ok(()) } else { Err(invalid(&format!("`{}` is not a plain relative path", place.rel))) }
+    if place.is_plain() {
+        Ok(())
+    } else {
+        Err(invalid(&format!("`{}` is not a plain relative path", place.rel)))
+    }
 }
 
 /// A plan or a question that must not be carried out.
 pub(crate) fn invalid(reason: &str) -> ProvisionError {
-    ProvisionError::PlanInvalid { reason: reason.to_owned() }
+    ProvisionError::PlanInvalid {
+        reason: reason.to_owned(),
+    }
 }

@@ -9,7 +9,11 @@ use wrun_core::credential::Credential;
 const BLOT: &str = "***";
 
 /// Everything but the unreserved characters of RFC 3986 (2.3), which is what Python's `quote` encodes.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Replaces known secret values in text, also where they are percent-encoded or in a header of basic
 /// authentication.
@@ -43,7 +47,9 @@ impl Redactor {
     /// The text without the secrets.
     #[must_use]
     pub fn clean(&self, text: &str) -> String {
-        self.needles.iter().fold(text.to_owned(), |text, needle| text.replace(needle.as_str(), BLOT))
+        self.needles.iter().fold(text.to_owned(), |text, needle| {
+            text.replace(needle.as_str(), BLOT)
+        })
     }
 }
 
@@ -62,7 +68,10 @@ mod tests {
 
     #[test]
     fn every_form_of_a_secret_is_blotted_out() {
-        let credential = Credential { username: "ada".into(), password: Secret::new("p@ss/w rd") };
+        let credential = Credential {
+            username: "ada".into(),
+            password: Secret::new("p@ss/w rd"),
+        };
         let redactor = Redactor::new([&credential]);
         let text = "p@ss/w rd https://ada:p%40ss%2Fw%20rd@h p%40ss%2Fw+rd YWRhOnBAc3MvdyByZA== end";
         assert_eq!(redactor.clean(text), "*** https://ada:***@h *** *** end");
@@ -70,14 +79,23 @@ mod tests {
 
     #[test]
     fn a_secret_within_another_leaves_nothing() {
-        let short = Credential { username: "u".into(), password: Secret::new("abc") };
-        let long = Credential { username: "u".into(), password: Secret::new("abcdef") };
+        let short = Credential {
+            username: "u".into(),
+            password: Secret::new("abc"),
+        };
+        let long = Credential {
+            username: "u".into(),
+            password: Secret::new("abcdef"),
+        };
         assert_eq!(Redactor::new([&short, &long]).clean("abcdef abc"), "*** ***");
     }
 
     #[test]
     fn nothing_is_done_for_an_empty_password() {
-        let empty = Credential { username: "u".into(), password: Secret::new("") };
+        let empty = Credential {
+            username: "u".into(),
+            password: Secret::new(""),
+        };
         assert_eq!(Redactor::new([&empty]).clean("text"), "text");
     }
 }

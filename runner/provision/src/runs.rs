@@ -49,26 +49,40 @@ impl TaskHost {
         places: &Places<'_>,
         cancel: &CancellationToken,
     ) -> Result<Ran, ProvisionError> {
-        let mut env = Vec::new();
+        let mut env: Vec<(OsString, OsString)> = Vec::new();
+        let mut told_offline = None;
         if run.network && self.settings.offline {
             let (tool, variable) = WORKS_OFFLINE;
             if run.program != Program::Tool(tool.to_owned()) {
-                return Err(ProvisionError::Offline { what: label.to_owned() });
+                return Err(ProvisionError::Offline {
+                    what: label.to_owned(),
+                });
             }
-            env.push((variable.into(), "1".into()));
+            told_offline = Some(variable);
         }
         let mut used = self.proxy_credentials();
         for variable in &run.secrets {
-            env.push((variable.name.as_str().into(), self.secret(variable, &mut used)?.into()));
+            env.push((
+                variable.name.as_str().into(),
+                self.secret(variable, &mut used)?.into(),
+            ));
         }
         for (name, value) in &run.env {
             env.push((name.into(), places.word(value)?));
+        }
+        if let Some(variable) = told_offline {
+            env.retain(|(name, _)| name != variable);
+            env.push((variable.into(), "1".into()));
         }
         let (home, temporary) = places.home_and_temporary();
         self.add_surroundings(&mut env, [("HOME", home.into()), ("TMPDIR", temporary.into())]);
         let invocation = Invocation {
             program: places.program(&run.program)?,
-            args: run.args.iter().map(|word| places.word(word)).collect::<Result<_, _>>()?,
+            args: run
+                .args
+                .iter()
+                .map(|word| places.word(word))
+                .collect::<Result<_, _>>()?,
             env,
             cwd: places.path(&run.cwd)?,
             timeout: run.timeout,
@@ -76,7 +90,13 @@ impl TaskHost {
         let captured = self.capture(invocation, cancel).await?;
         let redactor = Redactor::new(&used);
         let clean = |bytes: &[u8]| redactor.clean(&String::from_utf8_lossy(bytes));
-        let Captured { exit, timed_out, stdout, stderr_tail, .. } = &captured;
+        let Captured {
+            exit,
+            timed_out,
+            stdout,
+            stderr_tail,
+            ..
+        } = &captured;
         Ok(Ran {
             exit: *exit,
             timed_out: *timed_out,
@@ -89,7 +109,11 @@ impl TaskHost {
 
     /// Adds what every run gets, unless the run sets it itself.
     fn add_surroundings(&self, env: &mut Vec<(OsString, OsString)>, folders: [(&str, OsString); 2]) {
-        let passed = self.settings.passthrough.iter().map(|(name, value)| (name.as_str(), value.into()));
+        let passed = self
+            .settings
+            .passthrough
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.into()));
         let path = ("PATH", self.path_variable());
         for (name, value) in folders.into_iter().chain([path]).chain(passed) {
             if !env.iter().any(|(known, _)| known == name) {
@@ -99,8 +123,16 @@ impl TaskHost {
     }
 
     /// The value of a variable that is made from credentials. What was used is kept to be blotted out.
-    fn secret(&self, variable: &SecretVariable, used: &mut Vec<Credential>) -> Result<String, ProvisionError> {
-        let SecretVariable { name: _, credential: id, part } = variable;
+    fn secret(
+        &self,
+        variable: &SecretVariable,
+        used: &mut Vec<Credential>,
+    ) -> Result<String, ProvisionError> {
+        let SecretVariable {
+            name: _,
+            credential: id,
+            part,
+        } = variable;
         let mut held = |id, url: Option<&Url>| {
             let credential = look_up(self.credentials.as_ref(), Some(id), url)?;
             used.extend(credential.clone());
@@ -108,9 +140,9 @@ impl TaskHost {
         };
         match part {
             SecretPart::Username => Ok(held(id, None)?.map(|found| found.username).unwrap_or_default()),
-            SecretPart::Password => {
-                Ok(held(id, None)?.map(|found| found.password.expose().to_owned()).unwrap_or_default())
-            }
+            SecretPart::Password => Ok(held(id, None)?
+                .map(|found| found.password.expose().to_owned())
+                .unwrap_or_default()),
             SecretPart::Urls(urls) => {
                 let mut words = Vec::new();
                 for (text, id) in urls {
@@ -118,8 +150,9 @@ impl TaskHost {
                     if let Some(id) = id
                         && let Some(Credential { username, password }) = held(id, Some(&url))?
                     {
-                        let placed =
-                            url.set_username(&username).and_then(|()| url.set_password(Some(password.expose())));
+                        let placed = url
+                            .set_username(&username)
+                            .and_then(|()| url.set_password(Some(password.expose())));
                         placed.map_err(|()| invalid(&format!("`{text}` cannot carry a credential")))?;
                     }
                     words.push(if id.is_some() { url.into() } else { text.clone() });
@@ -131,7 +164,13 @@ impl TaskHost {
 
     /// The credentials in the addresses of the caller's proxies, which tools like to repeat.
     fn proxy_credentials(&self) -> Vec<Credential> {
-        let addresses = self.settings.passthrough.iter().filter_map(|(_, value)| Url::parse(value).ok());
-        addresses.filter_map(|mut url| take_credential(&mut url)).collect()
+        let addresses = self
+            .settings
+            .passthrough
+            .iter()
+            .filter_map(|(_, value)| Url::parse(value).ok());
+        addresses
+            .filter_map(|mut url| take_credential(&mut url))
+            .collect()
     }
 }

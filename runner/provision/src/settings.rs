@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::index::{self, Index};
@@ -22,6 +22,14 @@ const PASSED_THROUGH: &[&str] = &[
     "all_proxy",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
+];
+
+/// Where systems keep the certificates that they trust in one file: Debian and Alpine, Fedora, SUSE, the BSDs.
+const CERTIFICATE_FILES: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
 ];
 
 /// Variables that name a tool's program, and the tool.
@@ -111,7 +119,9 @@ impl Settings {
     ///
     /// `WRUN_OFFLINE`, `WRUN_PYTHON`, `WRUN_UV` and `WRUN_TOOL_INDEX` are `wrun`'s own. The index for packages is
     /// that of `UV_DEFAULT_INDEX`, `UV_INDEX_URL` or `PIP_INDEX_URL`, in this order.
-    pub fn from_environment<K: Into<OsString>, V: Into<OsString>>(vars: impl IntoIterator<Item = (K, V)>) -> Self {
+    pub fn from_environment<K: Into<OsString>, V: Into<OsString>>(
+        vars: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
         let vars: BTreeMap<OsString, OsString> = vars
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
@@ -130,13 +140,16 @@ impl Settings {
             .or_else(|| package_index.clone())
             .unwrap_or_else(Index::python_package_index);
         Self {
-            offline: text("WRUN_OFFLINE").is_some_and(|value| matches!(value.as_str(), "1" | "true" | "yes" | "on")),
+            offline: text("WRUN_OFFLINE")
+                .is_some_and(|value| matches!(value.as_str(), "1" | "true" | "yes" | "on")),
             python: path("WRUN_PYTHON"),
             tools: TOOL_VARIABLES
                 .iter()
                 .filter_map(|(variable, tool)| Some(((*tool).to_owned(), path(variable)?)))
                 .collect(),
-            search_path: raw("PATH").map(|value| std::env::split_paths(value).collect()).unwrap_or_default(),
+            search_path: raw("PATH")
+                .map(|value| std::env::split_paths(value).collect())
+                .unwrap_or_default(),
             passthrough: PASSED_THROUGH
                 .iter()
                 .filter_map(|name| Some(((*name).to_owned(), text(name)?)))
@@ -153,6 +166,23 @@ impl Settings {
             package_index,
             ..Self::default()
         }
+    }
+
+    /// The same with `PIP_CERT` for tools that bring certificates of their own: the caller's `SSL_CERT_FILE`, else the
+    /// file of the system, if there is one.
+    #[must_use]
+    pub fn with_certificates(mut self) -> Self {
+        let of_caller = self.passed("SSL_CERT_FILE").map(str::to_owned);
+        let of_system = || {
+            CERTIFICATE_FILES
+                .iter()
+                .find(|path| Path::new(path).exists())
+                .map(ToString::to_string)
+        };
+        if let Some(path) = of_caller.or_else(of_system) {
+            self.passthrough.push(("PIP_CERT".to_owned(), path));
+        }
+        self
     }
 
     /// The same with the index of pip's configuration files (`index-url` in `[global]` or `[install]`), where no
@@ -199,16 +229,28 @@ mod tests {
             ("https_proxy", "http://proxy:3128"),
             ("SECRET", "not passed"),
             ("WRUN_UV", "/opt/uv"),
-            ("UV_DEFAULT_INDEX", "corporate=https://ada:pw@index.example/simple/"),
+            (
+                "UV_DEFAULT_INDEX",
+                "corporate=https://ada:pw@index.example/simple/",
+            ),
         ]);
         assert_eq!(settings.search_path, [PathBuf::from("/a"), PathBuf::from("/b")]);
-        assert_eq!(settings.passthrough, [("https_proxy".to_owned(), "http://proxy:3128".to_owned())]);
+        assert_eq!(
+            settings.passthrough,
+            [("https_proxy".to_owned(), "http://proxy:3128".to_owned())]
+        );
         assert_eq!(settings.tools.get("uv"), Some(&PathBuf::from("/opt/uv")));
-        assert_eq!(settings.default_index().as_deref(), Some("https://index.example/simple"));
+        assert_eq!(
+            settings.default_index().as_deref(),
+            Some("https://index.example/simple")
+        );
         assert_eq!(settings.tool_index, settings.package_index.clone().unwrap());
         assert_eq!(settings.pyenv_root, Some(PathBuf::from("/home/ada/.pyenv")));
         let credential = settings.package_index.unwrap().credential.unwrap();
-        assert_eq!((credential.username.as_str(), credential.password.expose()), ("ada", "pw"));
+        assert_eq!(
+            (credential.username.as_str(), credential.password.expose()),
+            ("ada", "pw")
+        );
     }
 
     #[test]
@@ -222,8 +264,11 @@ mod tests {
     fn the_index_of_pips_configuration_is_used_where_no_variable_names_one() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pip.conf");
-        std::fs::write(&file, "[install]\nquiet = 1\n[global]\n; note\nindex-url: https://mirror.example/simple/\n")
-            .unwrap();
+        std::fs::write(
+            &file,
+            "[install]\nquiet = 1\n[global]\n; note\nindex-url: https://mirror.example/simple/\n",
+        )
+        .unwrap();
         let from_file =
             Settings::from_environment([("PIP_CONFIG_FILE", file.as_os_str())]).with_pip_configuration();
         assert_eq!(from_file.tool_index.url, "https://mirror.example/simple");
@@ -232,6 +277,9 @@ mod tests {
             ("PIP_INDEX_URL", "https://other.example/simple"),
         ])
         .with_pip_configuration();
-        assert_eq!(from_variable.default_index().as_deref(), Some("https://other.example/simple"));
+        assert_eq!(
+            from_variable.default_index().as_deref(),
+            Some("https://other.example/simple")
+        );
     }
 }

@@ -43,7 +43,13 @@ impl TaskHost {
         invocation: Invocation,
         cancel: &CancellationToken,
     ) -> Result<Captured, ProvisionError> {
-        let Invocation { program, args, env, cwd, timeout } = invocation;
+        let Invocation {
+            program,
+            args,
+            env,
+            cwd,
+            timeout,
+        } = invocation;
         tracing::debug!(program = %program.display(), "running");
         let command = Command {
             program: program.clone(),
@@ -54,13 +60,20 @@ impl TaskHost {
             die_with_parent: true,
             ..Command::default()
         };
-        let limits = CaptureLimits { stdout_max: STDOUT_MAXIMUM, stderr_tail_max: STDERR_TAIL, timeout };
+        let limits = CaptureLimits {
+            stdout_max: STDOUT_MAXIMUM,
+            stderr_tail_max: STDERR_TAIL,
+            timeout,
+        };
         let captured = run_captured(command, limits, cancel, &mut |_, _| {}).await?;
         if captured.cancelled {
             return Err(ProvisionError::Cancelled);
         }
         if captured.too_large {
-            return Err(ProvisionError::OutputTooLarge { program, maximum: STDOUT_MAXIMUM });
+            return Err(ProvisionError::OutputTooLarge {
+                program,
+                maximum: STDOUT_MAXIMUM,
+            });
         }
         Ok(captured)
     }
@@ -77,7 +90,10 @@ impl TaskHost {
         let invocation = Invocation {
             program,
             args: args.into_iter().map(Into::into).collect(),
-            env: vec![("PATH".into(), self.path_variable()), ("LC_ALL".into(), "C.UTF-8".into())],
+            env: vec![
+                ("PATH".into(), self.path_variable()),
+                ("LC_ALL".into(), "C.UTF-8".into()),
+            ],
             cwd: PathBuf::from("/"),
             timeout: PROBE_LIMIT,
         };
@@ -94,5 +110,9 @@ pub(crate) fn tail(text: &str, lines: usize) -> String {
 /// What a program wrote: its standard error, and its standard output where that is all there is.
 pub(crate) fn written(captured: &Captured) -> String {
     let stderr = captured.stderr_text();
-    if stderr.trim().is_empty() { captured.stdout_text() } else { stderr }
+    if stderr.trim().is_empty() {
+        captured.stdout_text()
+    } else {
+        stderr
+    }
 }

@@ -36,12 +36,21 @@ impl TaskHost {
     ) -> Result<Done, ProvisionError> {
         match &step.action {
             Action::Fetch(fetch) => self.fetch(fetch, places, progress).await?,
-            Action::Unpack { artifact, format: Archive::Zip, to } => {
+            Action::Unpack {
+                artifact,
+                format: Archive::Zip,
+                to,
+            } => {
                 let archive = places.scratch_tree().path().join(ARTIFACTS).join(artifact);
                 let (tree, rel) = places.writable(to)?;
-                self.blocking("unpacking a file", move || tree.unpack_zip(&archive, &rel)).await??;
+                self.blocking("unpacking a file", move || tree.unpack_zip(&archive, &rel))
+                    .await??;
             }
-            Action::Write { to, content, executable } => {
+            Action::Write {
+                to,
+                content,
+                executable,
+            } => {
                 let (tree, rel) = places.writable(to)?;
                 tree.write(&rel, content.as_bytes(), *executable)?;
             }
@@ -55,7 +64,8 @@ impl TaskHost {
             }
             Action::Remove(place) => {
                 let (tree, rel) = places.writable(place)?;
-                self.blocking("removing files", move || tree.remove(&rel)).await??;
+                self.blocking("removing files", move || tree.remove(&rel))
+                    .await??;
             }
             Action::Run(run) => {
                 let ran = self.run(&step.label, run, places, cancel).await?;
@@ -71,7 +81,13 @@ impl TaskHost {
         places: &Places<'_>,
         progress: &StepProgress,
     ) -> Result<(), ProvisionError> {
-        let Fetch { url, digest, size, credential, save_as } = fetch;
+        let Fetch {
+            url,
+            digest,
+            size,
+            credential,
+            save_as,
+        } = fetch;
         let url = http::parse(url)?;
         let credential = look_up(self.credentials.as_ref(), credential.as_ref(), Some(&url))?;
         let file = Download {
@@ -89,10 +105,19 @@ impl TaskHost {
 
     /// What the end of a program means.
     fn judge(&self, step: &Step, limit: std::time::Duration, ran: Ran) -> Result<Done, ProvisionError> {
-        let Ran { exit, timed_out, output, .. } = ran;
+        let Ran {
+            exit,
+            timed_out,
+            output,
+            ..
+        } = ran;
         if timed_out {
             let label = step.label.clone();
-            return Err(ProvisionError::StepTimedOut { label, limit, output: shown_output(&output) });
+            return Err(ProvisionError::StepTimedOut {
+                label,
+                limit,
+                output: shown_output(&output),
+            });
         }
         if exit == Some(0) {
             return Ok(Done::Well);
@@ -104,12 +129,21 @@ impl TaskHost {
                 detail: shown_output(&output),
             });
         }
-        Ok(Done::Failed(StepFailure { label: step.label.clone(), exit, refusal: None, output }))
+        Ok(Done::Failed(StepFailure {
+            label: step.label.clone(),
+            exit,
+            refusal: None,
+            output,
+        }))
     }
 }
 
 /// The end of a program's output on lines of its own, for the end of a message; nothing if it wrote nothing.
 pub(crate) fn shown_output(output: &str) -> String {
     let output = tail(output, TAIL_LINES);
-    if output.is_empty() { output } else { format!("\n{output}") }
+    if output.is_empty() {
+        output
+    } else {
+        format!("\n{output}")
+    }
 }

@@ -38,7 +38,9 @@ fn check_step<'plan>(
     saved: &mut BTreeSet<&'plan str>,
 ) -> Result<(), ProvisionError> {
     if let Some(later) = step.after.iter().find(|after| **after >= index) {
-        return Err(invalid(&format!("it waits for step {later}, which does not come before it")));
+        return Err(invalid(&format!(
+            "it waits for step {later}, which does not come before it"
+        )));
     }
     match &step.action {
         Action::Fetch(fetch) => {
@@ -48,17 +50,29 @@ fn check_step<'plan>(
                 return Err(invalid(&format!("`{name}` is not the name of a file")));
             }
             plain(&Place::new(Root::Artifact, name))?;
-            if saved.insert(name) { Ok(()) } else { Err(invalid(&format!("`{name}` is fetched twice"))) }
+            if saved.insert(name) {
+                Ok(())
+            } else {
+                Err(invalid(&format!("`{name}` is fetched twice")))
+            }
         }
-        Action::Unpack { artifact, format: _, to } => {
+        Action::Unpack {
+            artifact,
+            format: _,
+            to,
+        } => {
             writable(to)?;
-            let fetched = step.after.iter().filter_map(|after| plan.steps.get(*after)).any(|step| {
-                matches!(&step.action, Action::Fetch(fetch) if fetch.save_as == *artifact)
-            });
+            let fetched = step
+                .after
+                .iter()
+                .filter_map(|after| plan.steps.get(*after))
+                .any(|step| matches!(&step.action, Action::Fetch(fetch) if fetch.save_as == *artifact));
             if fetched {
                 Ok(())
             } else {
-                Err(invalid(&format!("`{artifact}` is unpacked, and no step that it waits for fetches it")))
+                Err(invalid(&format!(
+                    "`{artifact}` is unpacked, and no step that it waits for fetches it"
+                )))
             }
         }
         Action::Write { to, .. } => below_root(to),
@@ -75,7 +89,10 @@ fn check_run(request: &Request, run: &Run) -> Result<(), ProvisionError> {
         Program::Place(place) => plain(place)?,
     }
     plain(&run.cwd)?;
-    run.args.iter().chain(run.env.iter().map(|(_, value)| value)).try_for_each(|word| check_word(request, word))
+    run.args
+        .iter()
+        .chain(run.env.iter().map(|(_, value)| value))
+        .try_for_each(|word| check_word(request, word))
 }
 
 fn check_word(request: &Request, word: &Word) -> Result<(), ProvisionError> {
@@ -99,16 +116,21 @@ fn writable(place: &Place) -> Result<(), ProvisionError> {
     plain(place)?;
     match place.root {
         Root::Prefix | Root::Scratch => Ok(()),
-        Root::Project | Root::Artifact | Root::Downloads => {
-            Err(invalid(&format!("`{}` is in a folder that a plan only reads", place.rel)))
-        }
+        Root::Project | Root::Artifact | Root::Downloads => Err(invalid(&format!(
+            "`{}` is in a folder that a plan only reads",
+            place.rel
+        ))),
     }
 }
 
 /// A place that can be written and is not the root itself.
 fn below_root(place: &Place) -> Result<(), ProvisionError> {
     writable(place)?;
-    if place.rel.is_empty() { Err(invalid("the root of a folder is written or removed")) } else { Ok(()) }
+    if place.rel.is_empty() {
+        Err(invalid("the root of a folder is written or removed"))
+    } else {
+        Ok(())
+    }
 }
 
 /// The reason of an error alone, to be put into a longer one.
@@ -138,22 +160,54 @@ mod tests {
     fn reason_for(steps: Vec<(Vec<usize>, Action)>) -> String {
         let steps = steps
             .into_iter()
-            .map(|(after, action)| Step { label: "label".to_owned(), weight: 1, after, action })
+            .map(|(after, action)| Step {
+                label: "label".to_owned(),
+                weight: 1,
+                after,
+                action,
+            })
             .collect();
-        validate(&request(), &InstallPlan { steps, ..InstallPlan::default() }).unwrap_err().to_string()
+        validate(
+            &request(),
+            &InstallPlan {
+                steps,
+                ..InstallPlan::default()
+            },
+        )
+        .unwrap_err()
+        .to_string()
     }
 
     #[test]
     fn plans_that_must_not_be_carried_out_are_refused() {
-        let write = |to| Action::Write { to, content: String::new(), executable: false };
+        let write = |to| Action::Write {
+            to,
+            content: String::new(),
+            executable: false,
+        };
         for (steps, expected) in [
-            (vec![(vec![], write(Place::prefix("../x")))], "not a plain relative path"),
+            (
+                vec![(vec![], write(Place::prefix("../x")))],
+                "not a plain relative path",
+            ),
             (vec![(vec![], write(Place::project("x")))], "only reads"),
             (vec![(vec![], write(Place::prefix("")))], "the root of a folder"),
-            (vec![(vec![0], write(Place::prefix("x")))], "does not come before it"),
-            (vec![(vec![], Action::Remove(Place::scratch("")))], "the root of a folder"),
             (
-                vec![(vec![], Action::Symlink { at: Place::prefix("x"), target: Word(vec![Piece::Tool("uv".into())]) })],
+                vec![(vec![0], write(Place::prefix("x")))],
+                "does not come before it",
+            ),
+            (
+                vec![(vec![], Action::Remove(Place::scratch("")))],
+                "the root of a folder",
+            ),
+            (
+                vec![(
+                    vec![],
+                    Action::Symlink {
+                        at: Place::prefix("x"),
+                        target: Word(vec![Piece::Tool("uv".into())]),
+                    },
+                )],
                 "`uv` is used and was not asked for",
             ),
             (

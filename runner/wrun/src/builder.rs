@@ -10,7 +10,7 @@ use wrun_provision::{EnvironmentCredentials, PlanAdapter, Settings};
 use wrun_store::Store;
 
 use crate::context::Inner;
-use crate::{Error, Runner};
+use crate::{Error, Runner, index};
 
 /// Puts a [`Runner`] together. Everything has a default.
 pub struct RunnerBuilder {
@@ -105,9 +105,18 @@ impl RunnerBuilder {
                 .iter()
                 .map(|(name, value)| (name.clone(), value.clone()))
         };
-        let mut settings = Settings::from_environment(pairs()).with_pip_configuration();
+        let mut settings = Settings::from_environment(pairs())
+            .with_pip_configuration()
+            .with_certificates();
         settings.offline |= offline;
-        let credentials = EnvironmentCredentials::from_environment(pairs());
+        let mut credentials = EnvironmentCredentials::from_environment(pairs());
+        if let Some(credential) = settings
+            .package_index
+            .as_ref()
+            .and_then(|index| index.credential.clone())
+        {
+            credentials = credentials.with(index::NAME, credential);
+        }
         let wasi = WasiRuntime::new(RuntimeOptions { pooling })?;
         Ok(Runner(Arc::new(Inner {
             store,

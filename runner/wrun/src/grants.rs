@@ -13,7 +13,7 @@ use crate::Error;
 /// # Errors
 /// It is not there or is no folder.
 pub(crate) fn task_folder(task: &Task) -> Result<PathBuf, Error> {
-    let path = clean(&task.base.join(&task.dir));
+    let path = task.base.join(&task.dir);
     let missing = |reason: String| Error::Path {
         what: "the task's folder",
         path: path.clone(),

@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 use wrun_core::backend::Manifest;
 use wrun_provision::Settings;
 
+/// What the machine's own index and its credential are called.
+pub(crate) const NAME: &str = "default";
+
 /// The spec with the machine's own default index, if the backend takes indexes, the machine has one configured and
 /// the spec names no default itself. So the index is part of the key like one that is written down.
 pub(crate) fn with_default_index(spec: &Value, manifest: &Manifest, settings: &Settings) -> Value {
@@ -26,7 +29,15 @@ pub(crate) fn with_default_index(spec: &Value, manifest: &Manifest, settings: &S
     if has_default {
         return spec.clone();
     }
-    indexes.push(json!({ "name": "default", "url": url, "default": true, "credentials": "default" }));
+    let mut index = json!({ "name": NAME, "url": url, "default": true });
+    let has_credential = settings
+        .package_index
+        .as_ref()
+        .is_some_and(|index| index.credential.is_some());
+    if let (true, Some(members)) = (has_credential, index.as_object_mut()) {
+        members.insert("credentials".to_owned(), json!(NAME));
+    }
+    indexes.push(index);
     let mut members = members.clone();
     members.insert("indexes".to_owned(), Value::Array(indexes));
     Value::Object(members)

@@ -30,8 +30,11 @@ pub(crate) fn build(settings: &Settings) -> Result<Client, ProvisionError> {
     for (variable, proxy) in kinds {
         if let Some(address) = settings.passed(variable) {
             // The address may hold a password, so the error must not repeat it.
-            let proxy = proxy(address)
-                .map_err(|_| setup(&format!("`{variable}` is not the address of a proxy that can be used")))?;
+            let proxy = proxy(address).map_err(|_| {
+                setup(&format!(
+                    "`{variable}` is not the address of a proxy that can be used"
+                ))
+            })?;
             let direct = settings.passed("NO_PROXY").and_then(NoProxy::from_string);
             builder = builder.proxy(proxy.no_proxy(direct));
         }
@@ -49,7 +52,10 @@ fn tls(settings: &Settings) -> Result<ClientConfig, ProvisionError> {
     let (added, _unusable) = roots.add_parsable_certificates(found.certs);
     if added == 0 {
         let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
-        return Err(setup(&format!("no certificates of authorities were found; {}", reasons.join("; "))));
+        return Err(setup(&format!(
+            "no certificates of authorities were found; {}",
+            reasons.join("; ")
+        )));
     }
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -71,5 +77,7 @@ fn named_certificates(file: Option<&str>, folders: Option<&str>) -> CertificateR
 }
 
 fn setup(reason: &impl ToString) -> ProvisionError {
-    ProvisionError::HttpSetup { reason: reason.to_string() }
+    ProvisionError::HttpSetup {
+        reason: reason.to_string(),
+    }
 }

@@ -64,7 +64,11 @@ impl Part {
     fn new(store: &Store, digest: &Digest) -> Result<Self, StoreError> {
         let mut writer = store.artifact_writer();
         writer.resume(digest)?;
-        Ok(Self { writer, validator: None, joined: false })
+        Ok(Self {
+            writer,
+            validator: None,
+            joined: false,
+        })
     }
 }
 
@@ -74,7 +78,11 @@ impl Http {
     ///
     /// # Errors
     /// Offline, cancelled, unreachable, refused, too large, of another digest, or the store failed.
-    pub(crate) async fn download(&self, store: &Store, file: &Download<'_>) -> Result<PathBuf, ProvisionError> {
+    pub(crate) async fn download(
+        &self,
+        store: &Store,
+        file: &Download<'_>,
+    ) -> Result<PathBuf, ProvisionError> {
         if let Some(path) = store.artifact(&file.digest)? {
             return Ok(path);
         }
@@ -93,7 +101,11 @@ impl Http {
                             Failure::cut_off(0, file.size.unwrap_or_default())
                         }
                         Err(StoreError::WrongDigest { expected, found }) => {
-                            return Err(ProvisionError::WrongDigest { url: shown(file.url), expected, found });
+                            return Err(ProvisionError::WrongDigest {
+                                url: shown(file.url),
+                                expected,
+                                found,
+                            });
                         }
                         Err(error) => return Err(error.into()),
                     }
@@ -112,11 +124,7 @@ impl Http {
 }
 
 /// One request, which adds to the part.
-async fn transfer(
-    client: &Client,
-    file: &Download<'_>,
-    part: &mut Part,
-) -> Result<(), Interrupted> {
+async fn transfer(client: &Client, file: &Download<'_>, part: &mut Part) -> Result<(), Interrupted> {
     let mut request = authenticated(client.get(file.url.clone()), file.credential);
     let start = part.writer.length();
     if start > 0 {
@@ -134,17 +142,25 @@ async fn transfer(
         part.writer.restart()?;
         part.joined = false;
         part.validator = validator(answer.headers());
-    } else if matches!(status, StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PARTIAL_CONTENT) {
+    } else if matches!(
+        status,
+        StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PARTIAL_CONTENT
+    ) {
         // The bytes that are here are not the beginning of what is there.
         part.writer.restart()?;
         return Err(Failure::cut_off(0, file.size.unwrap_or_default()).into());
     } else {
         let pause = retry_after(answer.headers());
         let status = status.as_u16();
-        return Err(Failure::of_status(status, pause).unwrap_or_else(|| Failure::refused(status)).into());
+        return Err(Failure::of_status(status, pause)
+            .unwrap_or_else(|| Failure::refused(status))
+            .into());
     }
 
-    let total = answer.content_length().map(|rest| part.writer.length() + rest).or(file.size);
+    let total = answer
+        .content_length()
+        .map(|rest| part.writer.length() + rest)
+        .or(file.size);
     let mut told = Instant::now();
     while let Some(chunk) = answer.chunk().await.map_err(|error| Failure::of(&error))? {
         part.writer.write(&chunk)?;
@@ -171,12 +187,20 @@ async fn transfer(
 
 /// The first byte of a partial answer (RFC 9110, 14.4): `bytes 100-199/200`.
 fn starts_at(headers: &HeaderMap) -> Option<u64> {
-    let range = headers.get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?;
+    let range = headers
+        .get(CONTENT_RANGE)?
+        .to_str()
+        .ok()?
+        .strip_prefix("bytes ")?;
     range.split_once('-')?.0.trim().parse().ok()
 }
 
 /// The strong entity tag of an answer, else its date.
 fn validator(headers: &HeaderMap) -> Option<HeaderValue> {
     let strong = |tag: &&HeaderValue| !tag.as_bytes().starts_with(b"W/");
-    headers.get(ETAG).filter(strong).or_else(|| headers.get(LAST_MODIFIED)).cloned()
+    headers
+        .get(ETAG)
+        .filter(strong)
+        .or_else(|| headers.get(LAST_MODIFIED))
+        .cloned()
 }

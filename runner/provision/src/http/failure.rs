@@ -39,10 +39,17 @@ impl Failure {
         } else if error.is_builder() || error.is_redirect() {
             Kind::Address
         } else {
-            Kind::Connection { timed_out: error.is_timeout() }
+            Kind::Connection {
+                timed_out: error.is_timeout(),
+            }
         };
         let transient = matches!(kind, Kind::Connection { .. });
-        Self { transient, pause: None, reason: innermost(error), kind }
+        Self {
+            transient,
+            pause: None,
+            reason: innermost(error),
+            kind,
+        }
     }
 
     /// A status that may change when tried again: 408, 429 and above 500 (RFC 9110, 15.5.9 and 15.6; RFC 6585, 4).
@@ -79,13 +86,23 @@ impl Failure {
     }
 
     fn permanent(reason: String, kind: Kind) -> Self {
-        Self { transient: false, pause: None, reason, kind }
+        Self {
+            transient: false,
+            pause: None,
+            reason,
+            kind,
+        }
     }
 
     pub(crate) fn into_error(self, url: &Url, attempts: u32) -> ProvisionError {
         let (url, reason) = (shown(url), self.reason);
         match self.kind {
-            Kind::Connection { timed_out } => ProvisionError::Unreachable { url, attempts, reason, timed_out },
+            Kind::Connection { timed_out } => ProvisionError::Unreachable {
+                url,
+                attempts,
+                reason,
+                timed_out,
+            },
             Kind::Certificate => ProvisionError::Certificate { url, reason },
             Kind::Address => ProvisionError::Address { url, reason },
             Kind::Status(status) => ProvisionError::Status { url, status },
@@ -97,14 +114,23 @@ impl Failure {
 /// The pause of `Retry-After` in seconds. The form with a date is rare and needs a clock that is right; it is left
 /// to the usual pause.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
 }
 
 /// Whether TLS refused the server's certificate.
 fn is_certificate(error: &reqwest::Error) -> bool {
     chain(error).any(|cause| {
         // An `io::Error` does not show what it wraps as its source, only the source of that.
-        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        let wrapped = cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref);
         let tls = cause
             .downcast_ref::<rustls::Error>()
             .or_else(|| wrapped.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
@@ -117,7 +143,9 @@ fn innermost(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "timed out".to_owned();
     }
-    chain(error).last().map_or_else(|| error.to_string(), ToString::to_string)
+    chain(error)
+        .last()
+        .map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

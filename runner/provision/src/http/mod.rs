@@ -58,7 +58,11 @@ pub(crate) struct Response {
 
 impl Http {
     pub(crate) fn new(settings: Settings, cancel: CancellationToken) -> Self {
-        Self { settings, cancel, client: OnceCell::new() }
+        Self {
+            settings,
+            cancel,
+            client: OnceCell::new(),
+        }
     }
 
     /// Gets an answer, whatever its status. What may work when tried again is tried three times in all.
@@ -93,12 +97,18 @@ impl Http {
         let mut headers = HeaderMap::new();
         for (name, value) in request.headers {
             let name = HeaderName::try_from(name.as_str()).map_err(|error| Failure::address(&error))?;
-            headers.append(name, HeaderValue::try_from(value.as_str()).map_err(|error| Failure::address(&error))?);
+            headers.append(
+                name,
+                HeaderValue::try_from(value.as_str()).map_err(|error| Failure::address(&error))?,
+            );
         }
-        let mut answer = authenticated(client.get(request.url.clone()).headers(headers), request.credential)
-            .send()
-            .await
-            .map_err(|error| Failure::of(&error))?;
+        let mut answer = authenticated(
+            client.get(request.url.clone()).headers(headers),
+            request.credential,
+        )
+        .send()
+        .await
+        .map_err(|error| Failure::of(&error))?;
         let status = answer.status().as_u16();
         let pause = failure::retry_after(answer.headers());
         let media_type = media_type(answer.headers());
@@ -110,13 +120,23 @@ impl Http {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok((Response { status, media_type, url, body }, pause))
+        Ok((
+            Response {
+                status,
+                media_type,
+                url,
+                body,
+            },
+            pause,
+        ))
     }
 
     /// The client; refused before any socket is opened if the run is offline.
     async fn client(&self, url: &Url) -> Result<&Client, ProvisionError> {
         if self.settings.offline {
-            return Err(ProvisionError::Offline { what: format!("fetching `{}`", shown(url)) });
+            return Err(ProvisionError::Offline {
+                what: format!("fetching `{}`", shown(url)),
+            });
         }
         if !matches!(url.scheme(), "http" | "https") {
             return Err(ProvisionError::Address {
@@ -124,19 +144,28 @@ impl Http {
                 reason: format!("`{}` is not a scheme of the web", url.scheme()),
             });
         }
-        self.client.get_or_try_init(|| async { client::build(&self.settings) }).await
+        self.client
+            .get_or_try_init(|| async { client::build(&self.settings) })
+            .await
     }
 
     /// Waits before the next attempt.
     async fn pause(&self, attempt: u32, failure: &Failure) -> Result<(), ProvisionError> {
-        let backoff = self.settings.timing.backoff.saturating_mul(1 << (attempt - 1).min(8));
+        let backoff = self
+            .settings
+            .timing
+            .backoff
+            .saturating_mul(1 << (attempt - 1).min(8));
         let pause = failure.pause.unwrap_or(backoff).min(LONGEST_PAUSE);
         tracing::debug!(attempt, reason = failure.reason, ?pause, "trying again");
         self.unless_cancelled(tokio::time::sleep(pause)).await
     }
 
     async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, ProvisionError> {
-        self.cancel.run_until_cancelled(work).await.ok_or(ProvisionError::Cancelled)
+        self.cancel
+            .run_until_cancelled(work)
+            .await
+            .ok_or(ProvisionError::Cancelled)
     }
 }
 
@@ -151,8 +180,16 @@ fn authenticated(
 }
 
 fn media_type(headers: &HeaderMap) -> String {
-    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    value
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
 }
 
 /// An address for people: without user information and without a fragment.
@@ -168,5 +205,8 @@ pub(crate) fn shown(url: &Url) -> String {
 /// # Errors
 /// It is none.
 pub(crate) fn parse(url: &str) -> Result<Url, ProvisionError> {
-    Url::parse(url).map_err(|error| ProvisionError::Address { url: url.to_owned(), reason: error.to_string() })
+    Url::parse(url).map_err(|error| ProvisionError::Address {
+        url: url.to_owned(),
+        reason: error.to_string(),
+    })
 }

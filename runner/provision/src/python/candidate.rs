@@ -26,12 +26,23 @@ impl Candidate {
         }
         let behind = path.canonicalize().ok().and_then(|behind| said_by(&behind));
         let (implementation, release) = behind.or_else(|| said_by(&path)).unwrap_or_default();
-        Some(Self { path, implementation, release })
+        Some(Self {
+            path,
+            implementation,
+            release,
+        })
     }
 
     /// The interpreter of an installation whose folder's name says more than the file's.
-    pub(crate) fn installed(folder: &Path, implementation: Option<String>, release: Vec<u64>) -> Option<Self> {
-        let path = ["bin/python3", "bin/python"].map(|rel| folder.join(rel)).into_iter().find(|path| path.exists())?;
+    pub(crate) fn installed(
+        folder: &Path,
+        implementation: Option<String>,
+        release: Vec<u64>,
+    ) -> Option<Self> {
+        let path = ["bin/python3", "bin/python"]
+            .map(|rel| folder.join(rel))
+            .into_iter()
+            .find(|path| path.exists())?;
         let candidate = Self::file(path)?;
         let known_better = candidate.release.len() >= release.len();
         Some(Self {
@@ -43,7 +54,11 @@ impl Candidate {
 
     /// What the names say of it, for messages.
     pub(crate) fn said(&self) -> String {
-        format!("{} {}", self.implementation.as_deref().unwrap_or("Python"), dotted(&self.release))
+        format!(
+            "{} {}",
+            self.implementation.as_deref().unwrap_or("Python"),
+            dotted(&self.release)
+        )
     }
 }
 
@@ -87,7 +102,11 @@ fn versioned(folder: &Path) -> Vec<PathBuf> {
             (release.len() >= 2).then_some((release, path))
         })
         .collect();
-    found.sort_by(|left, right| Reverse(&left.0).cmp(&Reverse(&right.0)).then_with(|| left.1.cmp(&right.1)));
+    found.sort_by(|left, right| {
+        Reverse(&left.0)
+            .cmp(&Reverse(&right.0))
+            .then_with(|| left.1.cmp(&right.1))
+    });
     found.into_iter().map(|(_, path)| path).collect()
 }
 
@@ -95,7 +114,9 @@ fn versioned(folder: &Path) -> Vec<PathBuf> {
 /// `python3-config` is not.
 fn said_by(path: &Path) -> Option<(Option<String>, Vec<u64>)> {
     let name = path.file_name()?.to_str()?;
-    let digits = name.find(|character: char| character.is_ascii_digit()).unwrap_or(name.len());
+    let digits = name
+        .find(|character: char| character.is_ascii_digit())
+        .unwrap_or(name.len());
     let (stem, numbers) = name.split_at(digits);
     let implementation = match stem {
         "python" => "cpython",
@@ -105,7 +126,10 @@ fn said_by(path: &Path) -> Option<(Option<String>, Vec<u64>)> {
     if numbers.is_empty() {
         return Some((None, Vec::new()));
     }
-    let release = numbers.split('.').map(|part| part.parse().ok()).collect::<Option<Vec<u64>>>()?;
+    let release = numbers
+        .split('.')
+        .map(|part| part.parse().ok())
+        .collect::<Option<Vec<u64>>>()?;
     // `python3` says too little to tell what it is: distributions let it lead to anything.
     let implementation = (release.len() > 1).then(|| implementation.to_owned());
     Some((implementation, release))
@@ -113,7 +137,10 @@ fn said_by(path: &Path) -> Option<(Option<String>, Vec<u64>)> {
 
 /// Whether a file is a script of a version manager (pyenv, asdf, mise) that only decides which program to start.
 pub(crate) fn is_shim(path: &Path) -> bool {
-    let in_shims = path.parent().and_then(Path::file_name).is_some_and(|name| name == "shims");
+    let in_shims = path
+        .parent()
+        .and_then(Path::file_name)
+        .is_some_and(|name| name == "shims");
     in_shims && files::is_script(path)
 }
 
@@ -124,7 +151,8 @@ pub(crate) struct Seen(BTreeSet<PathBuf>);
 impl Seen {
     /// Whether this is the first time.
     pub(crate) fn first(&mut self, path: &Path) -> bool {
-        self.0.insert(path.canonicalize().unwrap_or_else(|_| path.to_path_buf()))
+        self.0
+            .insert(path.canonicalize().unwrap_or_else(|_| path.to_path_buf()))
     }
 }
 
@@ -135,11 +163,20 @@ mod tests {
     #[test]
     fn names_say_versions() {
         let said = |name: &str| said_by(Path::new(name));
-        assert_eq!(said("/bin/python3.11"), Some((Some("cpython".into()), vec![3, 11])));
+        assert_eq!(
+            said("/bin/python3.11"),
+            Some((Some("cpython".into()), vec![3, 11]))
+        );
         assert_eq!(said("/bin/pypy3.10"), Some((Some("pypy".into()), vec![3, 10])));
         assert_eq!(said("/bin/python3"), Some((None, vec![3])));
         assert_eq!(said("/bin/python"), Some((None, vec![])));
-        for other in ["python3-config", "python3.11-config", "pythonw", "python3.13t", "ruby3.1"] {
+        for other in [
+            "python3-config",
+            "python3.11-config",
+            "pythonw",
+            "python3.13t",
+            "ruby3.1",
+        ] {
             assert_eq!(said(other), None, "{other}");
         }
     }

@@ -22,7 +22,11 @@ impl TaskHost {
     ///
     /// # Errors
     /// It is no request, or no interpreter fits; the error lists what was looked at.
-    pub(crate) async fn find_python(&self, id: &str, request: Option<&str>) -> Result<ToolFound, ProvisionError> {
+    pub(crate) async fn find_python(
+        &self,
+        id: &str,
+        request: Option<&str>,
+    ) -> Result<ToolFound, ProvisionError> {
         let request = PythonRequest::parse(request)?;
         let mut looked_at = Vec::new();
         let mut seen = Seen::default();
@@ -31,13 +35,19 @@ impl TaskHost {
                 continue;
             }
             if !request.may_accept(candidate.implementation.as_deref(), &candidate.release) {
-                looked_at.push((candidate.path.clone(), format!("{} by its name", candidate.said())));
+                looked_at.push((
+                    candidate.path.clone(),
+                    format!("{} by its name", candidate.said()),
+                ));
                 continue;
             }
             match self.probe_python(&candidate.path).await? {
                 Verdict::Unusable(reason) => looked_at.push((candidate.path, reason)),
                 Verdict::Interpreter(probed) => {
-                    let Probed { interpreter, wheel_folders: _ } = *probed;
+                    let Probed {
+                        interpreter,
+                        wheel_folders: _,
+                    } = *probed;
                     if accepted(&request, &interpreter.implementation, &interpreter.version) {
                         return Ok(ToolFound {
                             id: id.to_owned(),
@@ -47,7 +57,10 @@ impl TaskHost {
                             python: Some(interpreter),
                         });
                     }
-                    looked_at.push((candidate.path, format!("{} {}", interpreter.implementation, interpreter.version)));
+                    looked_at.push((
+                        candidate.path,
+                        format!("{} {}", interpreter.implementation, interpreter.version),
+                    ));
                 }
             }
         }
@@ -88,7 +101,11 @@ fn candidates(
 ) -> Box<dyn Iterator<Item = Candidate> + Send> {
     if let Some(path) = &request.path {
         let path = project.join(path);
-        let path = if path.is_dir() { path.join("bin/python") } else { path };
+        let path = if path.is_dir() {
+            path.join("bin/python")
+        } else {
+            path
+        };
         return Box::new(Candidate::file(path).into_iter());
     }
     let request = request.clone();
@@ -99,22 +116,42 @@ fn candidates(
 
     let (for_path, for_distribution) = (request.clone(), request);
     let (shim_root, shim_chosen) = (pyenv_root.clone(), chosen.clone());
-    let on_path = settings.search_path.clone().into_iter().filter(|folder| folder.is_absolute()).flat_map(
-        move |folder| -> Box<dyn Iterator<Item = Candidate> + Send> {
+    let on_path = settings
+        .search_path
+        .clone()
+        .into_iter()
+        .filter(|folder| folder.is_absolute())
+        .flat_map(move |folder| -> Box<dyn Iterator<Item = Candidate> + Send> {
             if is_shim(&folder.join("python3")) || is_shim(&folder.join("python")) {
-                let own_root = folder.parent().filter(|root| root.join("versions").is_dir()).map(Path::to_path_buf);
+                let own_root = folder
+                    .parent()
+                    .filter(|root| root.join("versions").is_dir())
+                    .map(Path::to_path_buf);
                 let root = own_root.or_else(|| shim_root.clone());
                 let chosen = shim_chosen.clone();
-                return Box::new(root.into_iter().flat_map(move |root| installs::pyenv(&root, chosen.as_deref())));
+                return Box::new(
+                    root.into_iter()
+                        .flat_map(move |root| installs::pyenv(&root, chosen.as_deref())),
+                );
             }
             Box::new(in_folder(folder, &for_path))
-        },
-    );
-    let by_pyenv = pyenv_root.into_iter().flat_map(move |root| installs::pyenv(&root, chosen.as_deref()));
+        });
+    let by_pyenv = pyenv_root
+        .into_iter()
+        .flat_map(move |root| installs::pyenv(&root, chosen.as_deref()));
     let by_uv = home.into_iter().flat_map(|home| installs::uv(&home));
-    let by_distribution =
-        settings.python_folders.clone().into_iter().flat_map(move |folder| in_folder(folder, &for_distribution));
-    Box::new(explicit.chain(on_path).chain(by_pyenv).chain(by_uv).chain(by_distribution))
+    let by_distribution = settings
+        .python_folders
+        .clone()
+        .into_iter()
+        .flat_map(move |folder| in_folder(folder, &for_distribution));
+    Box::new(
+        explicit
+            .chain(on_path)
+            .chain(by_pyenv)
+            .chain(by_uv)
+            .chain(by_distribution),
+    )
 }
 
 fn not_found(request: &PythonRequest, looked_at: &[(std::path::PathBuf, String)]) -> ProvisionError {
@@ -131,7 +168,11 @@ fn not_found(request: &PythonRequest, looked_at: &[(std::path::PathBuf, String)]
     let version = request.example();
     let name = match &request.path {
         Some(path) => {
-            listed = if looked_at.is_empty() { ": there is no file that can be executed".to_owned() } else { listed };
+            listed = if looked_at.is_empty() {
+                ": there is no file that can be executed".to_owned()
+            } else {
+                listed
+            };
             format!("`{}`", path.display())
         }
         None => request.describe(),

@@ -10,18 +10,30 @@ use crate::files;
 /// newest first.
 pub(crate) fn pyenv(root: &Path, chosen: Option<&str>) -> impl Iterator<Item = Candidate> + Send + use<> {
     let folder = root.join("versions");
-    let chosen = chosen.map(str::to_owned).or_else(|| files::read_small_text(&root.join("version")));
-    let chosen: Vec<String> =
-        chosen.unwrap_or_default().split([':', '\n', ' ']).map(|name| name.trim().to_owned()).collect();
+    let chosen = chosen
+        .map(str::to_owned)
+        .or_else(|| files::read_small_text(&root.join("version")));
+    let chosen: Vec<String> = chosen
+        .unwrap_or_default()
+        .split([':', '\n', ' '])
+        .map(|name| name.trim().to_owned())
+        .collect();
     let mut installs = installs(&folder, pyenv_name);
     // A stable sort: the chosen come forward, the others keep their order.
-    installs.sort_by_key(|install| chosen.iter().position(|name| *name == install.name).unwrap_or(usize::MAX));
+    installs.sort_by_key(|install| {
+        chosen
+            .iter()
+            .position(|name| *name == install.name)
+            .unwrap_or(usize::MAX)
+    });
     installs.into_iter().filter_map(Install::candidate)
 }
 
 /// The interpreters that uv installed, newest first.
 pub(crate) fn uv(home: &Path) -> impl Iterator<Item = Candidate> + Send + use<> {
-    installs(&home.join(".local/share/uv/python"), uv_name).into_iter().filter_map(Install::candidate)
+    installs(&home.join(".local/share/uv/python"), uv_name)
+        .into_iter()
+        .filter_map(Install::candidate)
 }
 
 struct Install {
@@ -45,11 +57,18 @@ fn installs(folder: &Path, read: fn(&str) -> Option<Name>) -> Vec<Install> {
         .filter_map(|name| {
             let name = name.into_string().ok()?;
             let (implementation, release) = read(&name)?;
-            Some(Install { folder: folder.join(&name), name, implementation, release })
+            Some(Install {
+                folder: folder.join(&name),
+                name,
+                implementation,
+                release,
+            })
         })
         .collect();
     installs.sort_by(|left, right| {
-        Reverse(&left.release).cmp(&Reverse(&right.release)).then_with(|| left.name.cmp(&right.name))
+        Reverse(&left.release)
+            .cmp(&Reverse(&right.release))
+            .then_with(|| left.name.cmp(&right.name))
     });
     installs
 }
@@ -74,7 +93,10 @@ fn uv_name(name: &str) -> Option<Name> {
 
 /// The numbers of `3.11.7`; nothing if it is no such version.
 fn numbers(text: &str) -> Vec<u64> {
-    text.split('.').map(|part| part.parse().ok()).collect::<Option<_>>().unwrap_or_default()
+    text.split('.')
+        .map(|part| part.parse().ok())
+        .collect::<Option<_>>()
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -83,10 +105,19 @@ mod tests {
 
     #[test]
     fn names_of_installations_are_read() {
-        assert_eq!(pyenv_name("3.11.7"), Some((Some("cpython".into()), vec![3, 11, 7])));
-        assert_eq!(pyenv_name("pypy3.10-7.3.12"), Some((Some("pypy".into()), vec![3, 10])));
+        assert_eq!(
+            pyenv_name("3.11.7"),
+            Some((Some("cpython".into()), vec![3, 11, 7]))
+        );
+        assert_eq!(
+            pyenv_name("pypy3.10-7.3.12"),
+            Some((Some("pypy".into()), vec![3, 10]))
+        );
         assert_eq!(pyenv_name("my-venv"), Some((None, vec![])));
-        assert_eq!(uv_name("cpython-3.12.7-linux-x86_64-gnu"), Some((Some("cpython".into()), vec![3, 12, 7])));
+        assert_eq!(
+            uv_name("cpython-3.12.7-linux-x86_64-gnu"),
+            Some((Some("cpython".into()), vec![3, 12, 7]))
+        );
         assert_eq!(uv_name("cpython-3.13.0+freethreaded-linux-x86_64-gnu"), None);
     }
 }

@@ -82,9 +82,9 @@ impl TaskHost {
         let said = serde_json::from_slice::<Said>(&captured.stdout);
         let remembered = match (captured.exit, said) {
             (Some(0), Ok(said)) => Remembered::Interpreter(Box::new(said)),
-            (Some(USAGE_ERROR), _) => {
-                Remembered::Unusable { unusable: "too old: Python 3.4 or later is needed".to_owned() }
-            }
+            (Some(USAGE_ERROR), _) => Remembered::Unusable {
+                unusable: "too old: Python 3.4 or later is needed".to_owned(),
+            },
             (exit, _) => return Ok(Verdict::Unusable(refusal(exit, &written(&captured)))),
         };
         self.remember("python", &key, &remembered)?;
@@ -93,7 +93,10 @@ impl TaskHost {
 }
 
 fn refusal(exit: Option<i32>, output: &str) -> String {
-    let how = exit.map_or_else(|| "ended by a signal or its time limit".to_owned(), |exit| format!("exit code {exit}"));
+    let how = exit.map_or_else(
+        || "ended by a signal or its time limit".to_owned(),
+        |exit| format!("exit code {exit}"),
+    );
     match tail(output, 1).as_str() {
         "" => format!("does not answer as Python does ({how})"),
         line => format!("does not answer as Python does ({how}): {line}"),
@@ -116,7 +119,12 @@ fn verdict(remembered: Remembered, identity: &FileIdentity) -> Verdict {
                 has_ensurepip,
                 wheel_folders,
             } = *said;
-            let FileIdentity { canonical: _, size, modified_ns, inode } = *identity;
+            let FileIdentity {
+                canonical: _,
+                size,
+                modified_ns,
+                inode,
+            } = *identity;
             Verdict::Interpreter(Box::new(Probed {
                 interpreter: Interpreter {
                     implementation,

@@ -38,12 +38,22 @@ impl PythonRequest {
     /// It is no request.
     pub(crate) fn parse(text: Option<&str>) -> Result<Self, ProvisionError> {
         let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
-            return Ok(Self { implementation: None, versions: Versions::Any, path: None });
+            return Ok(Self {
+                implementation: None,
+                versions: Versions::Any,
+                path: None,
+            });
         };
         if text.contains('/') {
-            return Ok(Self { implementation: None, versions: Versions::Any, path: Some(PathBuf::from(text)) });
+            return Ok(Self {
+                implementation: None,
+                versions: Versions::Any,
+                path: Some(PathBuf::from(text)),
+            });
         }
-        let letters = text.find(|character: char| !character.is_ascii_alphabetic()).unwrap_or(text.len());
+        let letters = text
+            .find(|character: char| !character.is_ascii_alphabetic())
+            .unwrap_or(text.len());
         let (name, rest) = text.split_at(letters);
         let name = name.to_ascii_lowercase();
         let versions = match rest.strip_prefix('@').unwrap_or(rest) {
@@ -54,14 +64,26 @@ impl PythonRequest {
         let implementation = match name.as_str() {
             "" | "python" => None,
             "cpython" | "pypy" | "graalpy" => Some(name),
-            _ => return Err(invalid(text, &format!("`{name}` is not an implementation of Python that is known"))),
+            _ => {
+                return Err(invalid(
+                    text,
+                    &format!("`{name}` is not an implementation of Python that is known"),
+                ));
+            }
         };
-        Ok(Self { implementation, versions, path: None })
+        Ok(Self {
+            implementation,
+            versions,
+            path: None,
+        })
     }
 
     /// Whether an interpreter of this implementation and version will do.
     pub(crate) fn accepts(&self, implementation: &str, version: &Version) -> bool {
-        self.implementation.as_deref().is_none_or(|wanted| wanted == implementation) && self.versions.accept(version)
+        self.implementation
+            .as_deref()
+            .is_none_or(|wanted| wanted == implementation)
+            && self.versions.accept(version)
     }
 
     /// Whether the name of a file that says so much may be that of an interpreter that will do.
@@ -115,7 +137,9 @@ impl Versions {
                 .map(Self::Range)
                 .map_err(|_| format!("`{text}` is not a version (PEP 440)"));
         }
-        text.parse().map(Self::Range).map_err(|_| format!("`{text}` is neither a version nor a range (PEP 440)"))
+        text.parse()
+            .map(Self::Range)
+            .map_err(|_| format!("`{text}` is neither a version nor a range (PEP 440)"))
     }
 
     fn accept(&self, version: &Version) -> bool {
@@ -140,7 +164,11 @@ impl Versions {
                     Operator::NotEqual | Operator::NotEqualStar => true,
                     Operator::Equal | Operator::ExactEqual => {
                         let wanted = specifier.version().release();
-                        wanted.iter().chain(std::iter::repeat(&0)).zip(release).all(|(wanted, named)| wanted == named)
+                        wanted
+                            .iter()
+                            .chain(std::iter::repeat(&0))
+                            .zip(release)
+                            .all(|(wanted, named)| wanted == named)
                     }
                     _ => specifier.contains(&oldest) || specifier.contains(&newest),
                 })
@@ -154,7 +182,10 @@ pub(crate) fn dotted(numbers: &[u64]) -> String {
 }
 
 fn invalid(request: &str, reason: &str) -> ProvisionError {
-    ProvisionError::PythonRequest { request: request.to_owned(), reason: reason.to_owned() }
+    ProvisionError::PythonRequest {
+        request: request.to_owned(),
+        reason: reason.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -182,7 +213,11 @@ mod tests {
         assert!(accepts("cpython3.12", "cpython", "3.12.0"));
         assert!(accepts("python3.12", "cpython", "3.12.0"));
         assert!(accepts("3.14.0rc1", "cpython", "3.14.0rc1"));
-        assert!(!PythonRequest::parse(None).unwrap().accepts("cpython", &"2.7.18".parse().unwrap()));
+        assert!(
+            !PythonRequest::parse(None)
+                .unwrap()
+                .accepts("cpython", &"2.7.18".parse().unwrap())
+        );
     }
 
     #[test]
@@ -216,13 +251,19 @@ mod tests {
         for bad in ["ruby@3", "3.x", ">=three", "@", "v2"] {
             assert!(PythonRequest::parse(Some(bad)).is_err(), "{bad}");
         }
-        assert_eq!(request(".venv/bin/python").path, Some(PathBuf::from(".venv/bin/python")));
+        assert_eq!(
+            request(".venv/bin/python").path,
+            Some(PathBuf::from(".venv/bin/python"))
+        );
     }
 
     #[test]
     fn requests_are_described() {
         assert_eq!(request("pypy@3.10").describe(), "`pypy@3.10`");
-        assert_eq!(PythonRequest::parse(None).unwrap().describe(), "any version of Python 3");
+        assert_eq!(
+            PythonRequest::parse(None).unwrap().describe(),
+            "any version of Python 3"
+        );
         assert_eq!(request(">=3.10,<3.13").example(), "3.12");
     }
 }

@@ -28,11 +28,19 @@ pub(crate) const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, applicatio
 pub(crate) fn read(media_type: &str, body: &[u8], base: &Url) -> Result<Vec<Offer>, String> {
     if media_type == JSON || media_type == "application/json" {
         let page: Page = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        Ok(page.files.into_iter().filter_map(|file| file.offer(base)).collect())
+        Ok(page
+            .files
+            .into_iter()
+            .filter_map(|file| file.offer(base))
+            .collect())
     } else if media_type.contains("html") {
-        Ok(anchors(&String::from_utf8_lossy(body)).filter_map(|anchor| anchor.offer(base)).collect())
+        Ok(anchors(&String::from_utf8_lossy(body))
+            .filter_map(|anchor| anchor.offer(base))
+            .collect())
     } else {
-        Err(format!("`{media_type}` is neither JSON (PEP 691) nor HTML (PEP 503)"))
+        Err(format!(
+            "`{media_type}` is neither JSON (PEP 691) nor HTML (PEP 503)"
+        ))
     }
 }
 
@@ -75,7 +83,14 @@ impl Default for Yanked {
 
 impl File {
     fn offer(self, base: &Url) -> Option<Offer> {
-        let Self { filename, url, hashes, size, requires_python, yanked } = self;
+        let Self {
+            filename,
+            url,
+            hashes,
+            size,
+            requires_python,
+            yanked,
+        } = self;
         let available = matches!(yanked, Yanked::Flag(false));
         available.then_some(())?;
         Some(Offer {
@@ -96,7 +111,10 @@ struct Anchor<'a> {
 
 impl Anchor<'_> {
     fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.attributes
+            .iter()
+            .find(|(found, _)| found.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     fn offer(&self, base: &Url) -> Option<Offer> {
@@ -104,7 +122,12 @@ impl Anchor<'_> {
             return None;
         }
         let mut url = base.join(self.attribute("href")?).ok()?;
-        let digest = url.fragment()?.strip_prefix("sha256=").map(|hex| format!("sha256:{hex}"))?.parse().ok()?;
+        let digest = url
+            .fragment()?
+            .strip_prefix("sha256=")
+            .map(|hex| format!("sha256:{hex}"))?
+            .parse()
+            .ok()?;
         url.set_fragment(None);
         Some(Offer {
             file: self.text.clone(),
@@ -122,7 +145,10 @@ fn anchors(page: &str) -> impl Iterator<Item = Anchor<'_>> {
         rest.starts_with(char::is_whitespace).then_some(())?;
         let (attributes, rest) = attributes(rest)?;
         let (text, _) = rest.split_once("</a")?;
-        Some(Anchor { attributes, text: unescaped(text.trim()) })
+        Some(Anchor {
+            attributes,
+            text: unescaped(text.trim()),
+        })
     })
 }
 
@@ -141,7 +167,8 @@ fn attributes(tag: &str) -> Option<(Vec<(&str, String)>, &str)> {
             None => ("", after),
             Some(value) => match value.chars().next()? {
                 quote @ ('"' | '\'') => value.get(1..)?.split_once(quote)?,
-                _ => value.split_at(value.find(|character: char| character.is_whitespace() || character == '>')?),
+                _ => value
+                    .split_at(value.find(|character: char| character.is_whitespace() || character == '>')?),
             },
         };
         if name.is_empty() && value.is_empty() {
@@ -190,7 +217,10 @@ mod tests {
         let from_json = read(JSON, json.as_bytes(), &base()).unwrap();
         assert_eq!(from_json, read("text/html", html.as_bytes(), &base()).unwrap());
         assert_eq!(from_json.len(), 1);
-        assert_eq!(from_json[0].url.as_str(), "https://index.example/f/x-1-py3-none-any.whl");
+        assert_eq!(
+            from_json[0].url.as_str(),
+            "https://index.example/f/x-1-py3-none-any.whl"
+        );
         assert_eq!(from_json[0].requires_python.as_deref(), Some(">=3.8"));
     }
 
@@ -198,8 +228,20 @@ mod tests {
     fn other_pages_are_refused() {
         assert!(read("image/png", b"", &base()).is_err());
         assert!(read(JSON, b"<html>", &base()).is_err());
-        for broken in ["<a", "<a ", "<a href", "<a href=", "<a href=\"", "<a ==>", "<a href='x'>text"] {
-            assert_eq!(read("text/html", broken.as_bytes(), &base()), Ok(vec![]), "{broken}");
+        for broken in [
+            "<a",
+            "<a ",
+            "<a href",
+            "<a href=",
+            "<a href=\"",
+            "<a ==>",
+            "<a href='x'>text",
+        ] {
+            assert_eq!(
+                read("text/html", broken.as_bytes(), &base()),
+                Ok(vec![]),
+                "{broken}"
+            );
         }
     }
 }

@@ -21,7 +21,12 @@ impl TaskHost {
     ) -> Result<ToolFound, ProvisionError> {
         match &request.kind {
             ToolKind::Python { request: wanted } => self.find_python(&request.id, wanted.as_deref()).await,
-            ToolKind::Program { names, version_args, minimum, wheel } => {
+            ToolKind::Program {
+                names,
+                version_args,
+                minimum,
+                wheel,
+            } => {
                 let wanted = program::Wanted {
                     id: &request.id,
                     names,

@@ -34,12 +34,21 @@ impl TaskHost {
         let not_found = |reason: &str| ProvisionError::ToolNotFound {
             tool: id.to_owned(),
             reason: reason.to_owned(),
-            help: format!("run once without `--offline`, or install the wheel of {project} that comes with your Python"),
+            help: format!(
+                "run once without `--offline`, or install the wheel of {project} that comes with your Python"
+            ),
         };
         let Some(python) = version(&interpreter.version) else {
-            return Err(not_found(&format!("`{}` is not an interpreter", interpreter.path.display())));
+            return Err(not_found(&format!(
+                "`{}` is not an interpreter",
+                interpreter.path.display()
+            )));
         };
-        let wanted = Wanted { id, project: normalised(project), python };
+        let wanted = Wanted {
+            id,
+            project: normalised(project),
+            python,
+        };
 
         let own = match self.probe_python(&interpreter.path).await? {
             Verdict::Interpreter(probed) => probed.wheel_folders,
@@ -52,7 +61,11 @@ impl TaskHost {
         if let Some(found) = self.fetched_before(&wanted)? {
             return Ok(found);
         }
-        let others = self.every_python().await?.into_iter().flat_map(|probed| probed.wheel_folders);
+        let others = self
+            .every_python()
+            .await?
+            .into_iter()
+            .flat_map(|probed| probed.wheel_folders);
         if let Some(found) = self.first_that_fits(&wanted, others).await? {
             return Ok(found);
         }
@@ -73,7 +86,10 @@ impl TaskHost {
     ) -> Result<Option<ToolFound>, ProvisionError> {
         for folder in folders {
             for name in wheels(&folder, &wanted.project) {
-                if let Some(found) = self.unpacked(wanted, &name, folder.join(&name.file), None).await? {
+                if let Some(found) = self
+                    .unpacked(wanted, &name, folder.join(&name.file), None)
+                    .await?
+                {
                     return Ok(Some(found));
                 }
             }
@@ -95,10 +111,17 @@ impl TaskHost {
         if let Some(found) = self.fetched_before(wanted)? {
             return Ok(found);
         }
-        let choice = Choice { project: &wanted.project, minimum: None, interpreter: Some(&wanted.python) };
+        let choice = Choice {
+            project: &wanted.project,
+            minimum: None,
+            interpreter: Some(&wanted.python),
+        };
         let wheel = self.choose_wheel(&choice).await?;
         let archive = self.fetch_wheel(&wheel).await?;
-        let Some(found) = self.unpacked(wanted, &wheel.name, archive, Some(wheel.digest)).await? else {
+        let Some(found) = self
+            .unpacked(wanted, &wheel.name, archive, Some(wheel.digest))
+            .await?
+        else {
             return Err(ProvisionError::IndexInvalid {
                 what: wheel.name.file,
                 reason: "it needs another Python than its index says".to_owned(),
@@ -136,7 +159,13 @@ impl Wanted<'_> {
     }
 
     fn found(&self, folder: PathBuf, version: String, digest: Option<Digest>) -> ToolFound {
-        ToolFound { id: self.id.to_owned(), path: folder, version, digest, python: None }
+        ToolFound {
+            id: self.id.to_owned(),
+            path: folder,
+            version,
+            digest,
+            python: None,
+        }
     }
 }
 
@@ -161,17 +190,28 @@ fn requires_python(metadata: &str) -> Option<&str> {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the test prepares the files that it looks for")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test prepares the files that it looks for"
+)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_newest_wheel_comes_first() {
         let folder = tempfile::tempdir().unwrap();
-        for name in ["pip-9.0-py3-none-any.whl", "pip-23.0.1-py3-none-any.whl", "setuptools-65-py3-none-any.whl", "x"] {
+        for name in [
+            "pip-9.0-py3-none-any.whl",
+            "pip-23.0.1-py3-none-any.whl",
+            "setuptools-65-py3-none-any.whl",
+            "x",
+        ] {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
-        let found: Vec<String> = wheels(folder.path(), "pip").into_iter().map(|name| name.file).collect();
+        let found: Vec<String> = wheels(folder.path(), "pip")
+            .into_iter()
+            .map(|name| name.file)
+            .collect();
         assert_eq!(found, ["pip-23.0.1-py3-none-any.whl", "pip-9.0-py3-none-any.whl"]);
     }
 
@@ -179,7 +219,10 @@ mod tests {
     fn metadata_says_which_python_is_needed() {
         let metadata = "Metadata-Version: 2.1\nName: pip\nRequires-Python: >=3.7\n\nRequires-Python: >=9\n";
         assert_eq!(requires_python(metadata), Some(">=3.7"));
-        assert!(!fits_python(requires_python(metadata), &"3.6.15".parse().unwrap()));
+        assert!(!fits_python(
+            requires_python(metadata),
+            &"3.6.15".parse().unwrap()
+        ));
         assert!(fits_python(Some("nonsense"), &"3.6.15".parse().unwrap()));
     }
 }

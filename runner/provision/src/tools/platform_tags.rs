@@ -25,7 +25,10 @@ pub(crate) struct PlatformTags {
 impl PlatformTags {
     /// A machine that only takes what fits all of them.
     pub(crate) fn none() -> Self {
-        Self { arch: String::new(), libc: None }
+        Self {
+            arch: String::new(),
+            libc: None,
+        }
     }
 
     /// How well a tag fits: `None` not at all, 0 as everywhere, 1 for this platform.
@@ -65,8 +68,15 @@ impl TaskHost {
     /// What fits this machine. On Linux the C library is asked for its version.
     pub(crate) async fn platform_tags(&self) -> Result<PlatformTags, ProvisionError> {
         let Platform { os, arch } = &self.platform;
-        let libc = if os == "linux" { self.libc(arch).await? } else { None };
-        Ok(PlatformTags { arch: arch.clone(), libc })
+        let libc = if os == "linux" {
+            self.libc(arch).await?
+        } else {
+            None
+        };
+        Ok(PlatformTags {
+            arch: arch.clone(),
+            libc,
+        })
     }
 
     async fn libc(&self, arch: &str) -> Result<Option<Libc>, ProvisionError> {
@@ -89,12 +99,16 @@ impl TaskHost {
 
 /// Reads `glibc 2.36`, or the lines `musl libc (x86_64)` and `Version 1.2.5`.
 fn read_libc(text: &str) -> Option<Libc> {
-    let (name, version): (fn(u32, u32) -> Libc, &str) = if let Some(version) = text.trim().strip_prefix("glibc ") {
-        (Libc::Glibc, version)
-    } else {
-        text.trim().strip_prefix("musl libc")?;
-        (Libc::Musl, text.lines().find_map(|line| line.strip_prefix("Version "))?)
-    };
+    let (name, version): (fn(u32, u32) -> Libc, &str) =
+        if let Some(version) = text.trim().strip_prefix("glibc ") {
+            (Libc::Glibc, version)
+        } else {
+            text.trim().strip_prefix("musl libc")?;
+            (
+                Libc::Musl,
+                text.lines().find_map(|line| line.strip_prefix("Version "))?,
+            )
+        };
     let mut numbers = version.trim().split('.').map_while(|part| part.parse().ok());
     Some(name(numbers.next()?, numbers.next()?))
 }
@@ -104,17 +118,32 @@ mod tests {
     use super::*;
 
     fn fit(libc: Libc, tag: &str) -> Option<u8> {
-        PlatformTags { arch: "x86_64".to_owned(), libc: Some(libc) }.fit(tag)
+        PlatformTags {
+            arch: "x86_64".to_owned(),
+            libc: Some(libc),
+        }
+        .fit(tag)
     }
 
     #[test]
     fn tags_fit_by_architecture_and_library() {
         let debian = Libc::Glibc(2, 36);
-        for tag in ["linux_x86_64", "manylinux1_x86_64", "manylinux2014_x86_64", "manylinux_2_36_x86_64"] {
+        for tag in [
+            "linux_x86_64",
+            "manylinux1_x86_64",
+            "manylinux2014_x86_64",
+            "manylinux_2_36_x86_64",
+        ] {
             assert_eq!(fit(debian, tag), Some(1), "{tag}");
         }
         assert_eq!(fit(debian, "any"), Some(0));
-        for tag in ["manylinux_2_37_x86_64", "manylinux_2_17_aarch64", "musllinux_1_1_x86_64", "win_amd64", "x86_64"] {
+        for tag in [
+            "manylinux_2_37_x86_64",
+            "manylinux_2_17_aarch64",
+            "musllinux_1_1_x86_64",
+            "win_amd64",
+            "x86_64",
+        ] {
             assert_eq!(fit(debian, tag), None, "{tag}");
         }
         assert_eq!(fit(Libc::Musl(1, 2), "musllinux_1_1_x86_64"), Some(1));
@@ -125,7 +154,10 @@ mod tests {
     #[test]
     fn libraries_say_their_versions() {
         assert_eq!(read_libc("glibc 2.36\n"), Some(Libc::Glibc(2, 36)));
-        assert_eq!(read_libc("musl libc (x86_64)\nVersion 1.2.5\nUsage"), Some(Libc::Musl(1, 2)));
+        assert_eq!(
+            read_libc("musl libc (x86_64)\nVersion 1.2.5\nUsage"),
+            Some(Libc::Musl(1, 2))
+        );
         assert_eq!(read_libc(""), None);
     }
 }

@@ -34,15 +34,26 @@ struct Fetched {
 
 impl Wanted<'_> {
     fn is_recent_enough(&self, version: &Version) -> bool {
-        self.minimum.and_then(|minimum| minimum.parse::<Version>().ok()).is_none_or(|minimum| *version >= minimum)
+        self.minimum
+            .and_then(|minimum| minimum.parse::<Version>().ok())
+            .is_none_or(|minimum| *version >= minimum)
     }
 
     fn too_old(&self, version: &Version) -> String {
-        format!("it is version {version}, and {} or later is needed", self.minimum.unwrap_or_default())
+        format!(
+            "it is version {version}, and {} or later is needed",
+            self.minimum.unwrap_or_default()
+        )
     }
 
     fn found(&self, path: PathBuf, version: &str, digest: Option<Digest>) -> ToolFound {
-        ToolFound { id: self.id.to_owned(), path, version: version.to_owned(), digest, python: None }
+        ToolFound {
+            id: self.id.to_owned(),
+            path,
+            version: version.to_owned(),
+            digest,
+            python: None,
+        }
     }
 }
 
@@ -50,9 +61,15 @@ impl TaskHost {
     /// Finds a program.
     pub(super) async fn find_program(&self, wanted: &Wanted<'_>) -> Result<ToolFound, ProvisionError> {
         if let Some(path) = self.settings.tools.get(wanted.id) {
-            let unusable =
-                |reason| ProvisionError::ToolUnusable { tool: wanted.id.to_owned(), path: path.clone(), reason };
-            let version = self.version_of(path, wanted.version_args).await?.map_err(unusable)?;
+            let unusable = |reason| ProvisionError::ToolUnusable {
+                tool: wanted.id.to_owned(),
+                path: path.clone(),
+                reason,
+            };
+            let version = self
+                .version_of(path, wanted.version_args)
+                .await?
+                .map_err(unusable)?;
             if !wanted.is_recent_enough(&version) {
                 return Err(unusable(wanted.too_old(&version)));
             }
@@ -64,15 +81,21 @@ impl TaskHost {
                 Ok(version) if wanted.is_recent_enough(&version) => {
                     return Ok(wanted.found(path, &version.to_string(), None));
                 }
-                Ok(version) => passed_over.push(format!("`{}`: {}", path.display(), wanted.too_old(&version))),
+                Ok(version) => {
+                    passed_over.push(format!("`{}`: {}", path.display(), wanted.too_old(&version)));
+                }
                 Err(reason) => passed_over.push(format!("`{}`: {reason}", path.display())),
             }
         }
-        let Some(project) = wanted.wheel else { return Err(not_found(wanted, &passed_over, None)) };
+        let Some(project) = wanted.wheel else {
+            return Err(not_found(wanted, &passed_over, None));
+        };
         match self.fetched_program(wanted, project).await {
-            Err(ProvisionError::Offline { .. }) => {
-                Err(not_found(wanted, &passed_over, Some("it cannot be fetched, since this run is offline")))
-            }
+            Err(ProvisionError::Offline { .. }) => Err(not_found(
+                wanted,
+                &passed_over,
+                Some("it cannot be fetched, since this run is offline"),
+            )),
             other => other,
         }
     }
@@ -87,29 +110,58 @@ impl TaskHost {
         if let Some(known) = self.kept_program(wanted, &key)? {
             return Ok(known);
         }
-        let choice = Choice { project: &key, minimum: wanted.minimum, interpreter: None };
+        let choice = Choice {
+            project: &key,
+            minimum: wanted.minimum,
+            interpreter: None,
+        };
         let wheel = self.choose_wheel(&choice).await?;
         let archive = self.fetch_wheel(&wheel).await?;
-        let scripts: Vec<String> =
-            wanted.names.iter().map(|name| format!("{}.data/scripts/{name}", wheel.name.stem())).collect();
+        let scripts: Vec<String> = wanted
+            .names
+            .iter()
+            .map(|name| format!("{}.data/scripts/{name}", wheel.name.stem()))
+            .collect();
         let folder = self.install_wheel(&wheel.name, archive, scripts.clone()).await?;
-        let program = scripts.into_iter().find(|rel| files::is_executable(&folder.join(rel))).ok_or_else(|| {
-            ProvisionError::IndexInvalid {
+        let program = scripts
+            .into_iter()
+            .find(|rel| files::is_executable(&folder.join(rel)))
+            .ok_or_else(|| ProvisionError::IndexInvalid {
                 what: wheel.name.file.clone(),
                 reason: format!("there is no program `{}` in it", wanted.names.join("` or `")),
-            }
-        })?;
+            })?;
         let Wheel { name, digest, .. } = wheel;
         let path = folder.join(&program);
-        self.remember("tool", &key, &Fetched { version: name.version.to_string(), digest, program })?;
+        self.remember(
+            "tool",
+            &key,
+            &Fetched {
+                version: name.version.to_string(),
+                digest,
+                program,
+            },
+        )?;
         Ok(wanted.found(path, &name.version.to_string(), Some(digest)))
     }
 
     /// The program as it was fetched before, if it is recent enough.
     fn kept_program(&self, wanted: &Wanted<'_>, key: &str) -> Result<Option<ToolFound>, ProvisionError> {
-        let Some(Fetched { version, digest, program }) = self.fact("tool", key)? else { return Ok(None) };
-        let recent = version.parse().is_ok_and(|version| wanted.is_recent_enough(&version));
-        let folder = if recent { self.store.tool(key, &version)? } else { None };
+        let Some(Fetched {
+            version,
+            digest,
+            program,
+        }) = self.fact("tool", key)?
+        else {
+            return Ok(None);
+        };
+        let recent = version
+            .parse()
+            .is_ok_and(|version| wanted.is_recent_enough(&version));
+        let folder = if recent {
+            self.store.tool(key, &version)?
+        } else {
+            None
+        };
         Ok(folder
             .map(|folder| folder.join(program))
             .filter(|path| files::is_executable(path))
@@ -127,7 +179,10 @@ impl TaskHost {
             Err(error) => return Ok(Err(error.to_string())),
         };
         let key = identity.key(&version_args.join("\0"));
-        if let Some(known) = self.fact::<String>("program", &key)?.and_then(|version| version.parse().ok()) {
+        if let Some(known) = self
+            .fact::<String>("program", &key)?
+            .and_then(|version| version.parse().ok())
+        {
             return Ok(Ok(known));
         }
         let captured = match self.probe(path.to_path_buf(), version_args).await {
@@ -135,9 +190,13 @@ impl TaskHost {
             Err(ProvisionError::Cancelled) => return Err(ProvisionError::Cancelled),
             Err(error) => return Ok(Err(error.to_string())),
         };
-        let Some(version) = first_version(&captured.stdout_text()).filter(|_| captured.exit == Some(0)) else {
+        let Some(version) = first_version(&captured.stdout_text()).filter(|_| captured.exit == Some(0))
+        else {
             let output = tail(&written(&captured), 1);
-            return Ok(Err(format!("it does not print its version for `{}`: {output}", version_args.join(" "))));
+            return Ok(Err(format!(
+                "it does not print its version for `{}`: {output}",
+                version_args.join(" ")
+            )));
         };
         self.remember("program", &key, &version.to_string())?;
         Ok(Ok(version))
@@ -165,15 +224,24 @@ fn first_version(text: &str) -> Option<Version> {
 fn not_found(wanted: &Wanted<'_>, passed_over: &[String], last: Option<&str>) -> ProvisionError {
     let mut reasons = passed_over.to_vec();
     if reasons.is_empty() {
-        reasons.push(format!("there is no `{}` on the search path", wanted.names.join("` or `")));
+        reasons.push(format!(
+            "there is no `{}` on the search path",
+            wanted.names.join("` or `")
+        ));
     }
     reasons.extend(last.map(str::to_owned));
-    let version = wanted.minimum.map(|minimum| format!(" {minimum} or later")).unwrap_or_default();
+    let version = wanted
+        .minimum
+        .map(|minimum| format!(" {minimum} or later"))
+        .unwrap_or_default();
     ProvisionError::ToolNotFound {
         tool: wanted.id.to_owned(),
         reason: reasons.join("; "),
         help: match wanted.wheel {
-            Some(_) => format!("run once without `--offline`, or install {}{version} on the search path", wanted.id),
+            Some(_) => format!(
+                "run once without `--offline`, or install {}{version} on the search path",
+                wanted.id
+            ),
             None => format!("install {}{version} on the search path", wanted.id),
         },
     }
@@ -187,7 +255,10 @@ mod tests {
     fn versions_are_found_in_text_and_json() {
         for (text, version) in [
             ("uv 0.9.3 (abc 2026-01-01)", "0.9.3"),
-            ("{\"package_name\":\"uv\",\"version\": \"0.13.9\",\"commit_info\":null}", "0.13.9"),
+            (
+                "{\"package_name\":\"uv\",\"version\": \"0.13.9\",\"commit_info\":null}",
+                "0.13.9",
+            ),
             ("tool v1.2rc1\n", "1.2rc1"),
         ] {
             assert_eq!(first_version(text), Some(version.parse().unwrap()), "{text}");

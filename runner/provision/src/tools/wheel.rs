@@ -48,7 +48,10 @@ impl TaskHost {
         let key = wrun_store::FlightKey::Tool(name.to_owned());
         self.blocking("a lock of the store", move || {
             store.flight(&key, &|| cancel.is_cancelled(), &mut |holder| {
-                events(wrun_core::event::Event::Waiting { phase: Phase::Tools, holder: format!("process {} of {}", holder.pid, holder.host) });
+                events(wrun_core::event::Event::Waiting {
+                    phase: Phase::Tools,
+                    holder: format!("process {} of {}", holder.pid, holder.host),
+                });
             })
         })
         .await?
@@ -67,14 +70,26 @@ impl TaskHost {
             None => look_up(self.credentials.as_ref(), None, Some(&page))?,
         };
         let headers = [("Accept".to_owned(), index_page::ACCEPT.to_owned())];
-        let request =
-            Get { url: &page, headers: &headers, credential: credential.as_ref(), maximum: PAGE_MAXIMUM };
+        let request = Get {
+            url: &page,
+            headers: &headers,
+            credential: credential.as_ref(),
+            maximum: PAGE_MAXIMUM,
+        };
         let response = self.http.get(&request).await?;
         if response.status != 200 {
-            return Err(ProvisionError::Status { url: shown(&page), status: response.status });
+            return Err(ProvisionError::Status {
+                url: shown(&page),
+                status: response.status,
+            });
         }
-        let offers = index_page::read(&response.media_type, &response.body, &response.url)
-            .map_err(|reason| ProvisionError::IndexInvalid { what: shown(&page), reason })?;
+        let offers =
+            index_page::read(&response.media_type, &response.body, &response.url).map_err(|reason| {
+                ProvisionError::IndexInvalid {
+                    what: shown(&page),
+                    reason,
+                }
+            })?;
         let tags = self.platform_tags().await?;
         let best = offers
             .into_iter()
@@ -85,7 +100,18 @@ impl TaskHost {
             })
             .max_by(|left, right| (&left.0.version, left.1).cmp(&(&right.0.version, right.1)));
         match best {
-            Some((name, _, Offer { url, digest, size, .. })) => Ok(Wheel { name, digest, url, size }),
+            Some((
+                name,
+                _,
+                Offer {
+                    url, digest, size, ..
+                },
+            )) => Ok(Wheel {
+                name,
+                digest,
+                url,
+                size,
+            }),
             None => Err(ProvisionError::WheelMissing {
                 url: shown(&page),
                 project: choice.project.to_owned(),
@@ -101,7 +127,10 @@ impl TaskHost {
             Some(credential) if self.settings.tool_index.serves(&wheel.url) => Some(credential.clone()),
             _ => look_up(self.credentials.as_ref(), None, Some(&wheel.url))?,
         };
-        let step = self.begin(Phase::Tools, format!("fetch {} {}", wheel.name.distribution, wheel.name.version));
+        let step = self.begin(
+            Phase::Tools,
+            format!("fetch {} {}", wheel.name.distribution, wheel.name.version),
+        );
         let file = Download {
             url: &wheel.url,
             digest: wheel.digest,
@@ -148,13 +177,21 @@ impl Choice<'_> {
             .minimum
             .and_then(|minimum| minimum.parse::<Version>().ok())
             .is_none_or(|minimum| name.version >= minimum);
-        let runs = self.interpreter.is_none_or(|version| fits_python(offer.requires_python.as_deref(), version));
+        let runs = self
+            .interpreter
+            .is_none_or(|version| fits_python(offer.requires_python.as_deref(), version));
         normalised(&name.distribution) == self.project && !name.version.any_prerelease() && recent && runs
     }
 
     fn describe(&self, os: &str, arch: &str) -> String {
-        let minimum = self.minimum.map(|minimum| format!("version {minimum} or later, ")).unwrap_or_default();
-        let interpreter = self.interpreter.map(|version| format!("Python {version}, ")).unwrap_or_default();
+        let minimum = self
+            .minimum
+            .map(|minimum| format!("version {minimum} or later, "))
+            .unwrap_or_default();
+        let interpreter = self
+            .interpreter
+            .map(|version| format!("Python {version}, "))
+            .unwrap_or_default();
         format!("a wheel is needed for {minimum}{interpreter}{os} on {arch}")
     }
 }

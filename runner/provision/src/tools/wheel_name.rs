@@ -67,11 +67,16 @@ mod tests {
 
     #[test]
     fn names_of_wheels_are_read() {
-        let wheel = WheelName::parse("uv-0.9.3-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl").unwrap();
+        let wheel =
+            WheelName::parse("uv-0.9.3-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl").unwrap();
         assert_eq!(wheel.stem(), "uv-0.9.3");
         assert!(!wheel.is_pure());
         assert!(WheelName::parse("pip-23.0.1-py3-none-any.whl").unwrap().is_pure());
-        assert!(WheelName::parse("pip-19.2.3-py2.py3-none-any.whl").unwrap().is_pure());
+        assert!(
+            WheelName::parse("pip-19.2.3-py2.py3-none-any.whl")
+                .unwrap()
+                .is_pure()
+        );
         assert!(WheelName::parse("x-1.0-1-py3-none-any.whl").is_some());
         for bad in ["pip-23.0.1.tar.gz", "pip.whl", "x-nonsense-py3-none-any.whl"] {
             assert!(WheelName::parse(bad).is_none(), "{bad}");

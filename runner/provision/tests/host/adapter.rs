@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
 use crate::support::{World, shell, step};
+use serde_json::{Value, json};
 use wrun_core::backend::{
-    Backend as _, Canonical, Inputs, InputKind, InputRequest, Manifest, Needs, PlanBackend, Request, Slot, Solve,
+    Backend as _, Canonical, InputKind, InputRequest, Inputs, Manifest, Needs, PlanBackend, Request, Slot,
+    Solve,
 };
 use wrun_core::canon::Canon;
 use wrun_core::id::EnvId;
@@ -36,9 +37,15 @@ impl PlanBackend for Copying {
     }
 
     fn needs(&self, spec: &Value, known: &Inputs) -> Result<Needs, Problem> {
-        let text = |path: &str| InputRequest { path: path.to_owned(), kind: InputKind::Text };
+        let text = |path: &str| InputRequest {
+            path: path.to_owned(),
+            kind: InputKind::Text,
+        };
         let list = text(spec["list"].as_str().unwrap());
-        let named = known.get(&list).and_then(|input| input.text()).map(|path| text(path.trim()));
+        let named = known
+            .get(&list)
+            .and_then(|input| input.text())
+            .map(|path| text(path.trim()));
         let shell = ToolRequest {
             id: "sh".to_owned(),
             kind: ToolKind::Program {
@@ -48,12 +55,22 @@ impl PlanBackend for Copying {
                 wheel: None,
             },
         };
-        Ok(Needs { inputs: std::iter::once(list).chain(named).collect(), tools: vec![shell] })
+        Ok(Needs {
+            inputs: std::iter::once(list).chain(named).collect(),
+            tools: vec![shell],
+        })
     }
 
     fn canonicalize(&self, request: &Request) -> Result<Canonical, Problem> {
-        let texts = request.inputs.values().filter_map(|input| input.text()).map(Canon::text);
-        Ok(Canonical { form: Canon::list(texts), warnings: Vec::new() })
+        let texts = request
+            .inputs
+            .values()
+            .filter_map(|input| input.text())
+            .map(Canon::text);
+        Ok(Canonical {
+            form: Canon::list(texts),
+            warnings: Vec::new(),
+        })
     }
 
     fn solve(&self, _: &Request, _: Option<&Lock>, transcript: &[Exchange]) -> Result<Solve, Problem> {
@@ -81,10 +98,21 @@ impl PlanBackend for Copying {
         let mut run = shell("cp \"$1\" \"$2\"");
         run.program = Program::Tool("sh".to_owned());
         run.timeout = Duration::from_secs(30);
-        run.args.extend(["sh".into(), Word::from(Place::project("file")), Word::from(Place::prefix("copy"))]);
-        let lock = Action::Write { to: Place::prefix("lock"), content: lock.content.to_string(), executable: false };
+        run.args.extend([
+            "sh".into(),
+            Word::from(Place::project("file")),
+            Word::from(Place::prefix("copy")),
+        ]);
+        let lock = Action::Write {
+            to: Place::prefix("lock"),
+            content: lock.content.to_string(),
+            executable: false,
+        };
         Ok(InstallPlan {
-            steps: vec![step("write the lock", &[], lock), step("copy", &[], Action::Run(run))],
+            steps: vec![
+                step("write the lock", &[], lock),
+                step("copy", &[], Action::Run(run)),
+            ],
             checks: vec![Check::Exists(Place::prefix("copy"))],
             estimated_bytes: Some(1),
         })
@@ -119,12 +147,24 @@ async fn a_backend_that_decides_builds_an_environment() {
     assert_eq!(backend.preview(&assessed, &lock).unwrap().unwrap().steps.len(), 2);
 
     let id = EnvId::of(&lock.id().unwrap(), &assessed.materialiser);
-    let flight = world.store.flight(&FlightKey::Env(id.clone()), &|| false, &mut |_| {}).unwrap();
+    let flight = world
+        .store
+        .flight(&FlightKey::Env(id.clone()), &|| false, &mut |_| {})
+        .unwrap();
     let build = world.store.begin(&flight, &id).unwrap();
-    let slot = Slot { id, prefix: build.prefix().to_path_buf() };
+    let slot = Slot {
+        id,
+        prefix: build.prefix().to_path_buf(),
+    };
     backend.build(&host, &assessed, &lock, &slot).await.unwrap();
-    assert_eq!(std::fs::read_to_string(slot.prefix.join("copy")).unwrap(), "content");
-    assert_eq!(backend.enter(&lock, TaskKind::Module).unwrap(), Launch::Wasi { env: Vec::new() });
+    assert_eq!(
+        std::fs::read_to_string(slot.prefix.join("copy")).unwrap(),
+        "content"
+    );
+    assert_eq!(
+        backend.enter(&lock, TaskKind::Module).unwrap(),
+        Launch::Wasi { env: Vec::new() }
+    );
 }
 
 #[tokio::test]
@@ -150,12 +190,21 @@ impl PlanBackend for Endless {
     }
 
     fn needs(&self, _: &Value, known: &Inputs) -> Result<Needs, Problem> {
-        let next = InputRequest { path: format!("file-{}", known.len()), kind: InputKind::OptionalText };
-        Ok(Needs { inputs: known.keys().cloned().chain([next]).collect(), tools: Vec::new() })
+        let next = InputRequest {
+            path: format!("file-{}", known.len()),
+            kind: InputKind::OptionalText,
+        };
+        Ok(Needs {
+            inputs: known.keys().cloned().chain([next]).collect(),
+            tools: Vec::new(),
+        })
     }
 
     fn canonicalize(&self, _: &Request) -> Result<Canonical, Problem> {
-        Ok(Canonical { form: Canon::text(""), warnings: Vec::new() })
+        Ok(Canonical {
+            form: Canon::text(""),
+            warnings: Vec::new(),
+        })
     }
 
     fn solve(&self, _: &Request, _: Option<&Lock>, _: &[Exchange]) -> Result<Solve, Problem> {
@@ -178,6 +227,9 @@ impl PlanBackend for Endless {
 #[tokio::test]
 async fn a_backend_that_never_has_enough_is_stopped() {
     let mut world = World::new();
-    let problem = PlanAdapter::new(Endless).assess(&world.host(), &json!({})).await.unwrap_err();
+    let problem = PlanAdapter::new(Endless)
+        .assess(&world.host(), &json!({}))
+        .await
+        .unwrap_err();
     assert_eq!(problem.code(), "backend.inputs.endless");
 }

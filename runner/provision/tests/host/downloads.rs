@@ -23,7 +23,10 @@ fn fetching(fetch: Fetch) -> InstallPlan {
     run.args.push(Place::new(Root::Artifact, "file").into());
     checked(
         plan([step("fetch", &[], Action::Fetch(fetch))]),
-        Check::Succeeds { label: "the file is there".to_owned(), run },
+        Check::Succeeds {
+            label: "the file is there".to_owned(),
+            run,
+        },
     )
 }
 
@@ -40,8 +43,14 @@ fn rest_from(start: usize) -> Reply {
 async fn a_file_is_fetched_once() {
     let server = Server::start(vec![whole()]).await;
     let mut world = World::new();
-    assert_eq!(world.build(&fetching(fetch(&server.url)), give_up).await.result, Ok(()));
-    assert_eq!(world.build(&fetching(fetch(&server.url)), give_up).await.result, Ok(()));
+    assert_eq!(
+        world.build(&fetching(fetch(&server.url)), give_up).await.result,
+        Ok(())
+    );
+    assert_eq!(
+        world.build(&fetching(fetch(&server.url)), give_up).await.result,
+        Ok(())
+    );
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -49,25 +58,48 @@ async fn a_file_is_fetched_once() {
 async fn a_download_goes_on_where_it_was_cut() {
     let server = Server::start(vec![Reply::Cut(BODY.to_vec(), 5), rest_from(5)]).await;
     let mut world = World::new();
-    assert_eq!(world.build(&fetching(fetch(&server.url)), give_up).await.result, Ok(()));
+    assert_eq!(
+        world.build(&fetching(fetch(&server.url)), give_up).await.result,
+        Ok(())
+    );
     let second = &server.requests()[1];
     assert!(second.contains("range: bytes=5-"), "{second}");
     assert!(second.contains("if-range: \"one\""), "{second}");
     let events = world.events.lock().unwrap();
-    assert!(events.iter().any(|event| matches!(event, Event::StepRetried { attempt: 2, .. })));
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, Event::StepRetried { attempt: 2, .. }))
+    );
 }
 
 #[tokio::test]
 async fn a_server_without_ranges_sends_it_again() {
     let server = Server::start(vec![Reply::Cut(BODY.to_vec(), 5), whole()]).await;
-    assert_eq!(World::new().build(&fetching(fetch(&server.url)), give_up).await.result, Ok(()));
+    assert_eq!(
+        World::new()
+            .build(&fetching(fetch(&server.url)), give_up)
+            .await
+            .result,
+        Ok(())
+    );
 }
 
 #[tokio::test]
 async fn halves_of_two_files_are_fetched_again_as_a_whole() {
-    let wrong_half = Reply::Full(206, vec![("content-range", "bytes 5-13/14".to_owned())], b"XXXXXXXXX".to_vec());
+    let wrong_half = Reply::Full(
+        206,
+        vec![("content-range", "bytes 5-13/14".to_owned())],
+        b"XXXXXXXXX".to_vec(),
+    );
     let server = Server::start(vec![Reply::Cut(BODY.to_vec(), 5), wrong_half, whole()]).await;
-    assert_eq!(World::new().build(&fetching(fetch(&server.url)), give_up).await.result, Ok(()));
+    assert_eq!(
+        World::new()
+            .build(&fetching(fetch(&server.url)), give_up)
+            .await
+            .result,
+        Ok(())
+    );
     assert_eq!(server.requests().len(), 3);
 }
 
@@ -81,16 +113,31 @@ async fn a_later_run_goes_on_with_what_an_earlier_one_got() {
     ])
     .await;
     let mut world = World::new();
-    let problem = world.build(&fetching(fetch(&server.url)), give_up).await.result.unwrap_err();
+    let problem = world
+        .build(&fetching(fetch(&server.url)), give_up)
+        .await
+        .result
+        .unwrap_err();
     assert_eq!(problem.code(), "provision.http.status");
-    assert_eq!(world.build(&fetching(fetch(&server.url)), give_up).await.result, Ok(()));
-    assert!(server.requests()[3].contains("range: bytes=5-"), "{:?}", server.requests());
+    assert_eq!(
+        world.build(&fetching(fetch(&server.url)), give_up).await.result,
+        Ok(())
+    );
+    assert!(
+        server.requests()[3].contains("range: bytes=5-"),
+        "{:?}",
+        server.requests()
+    );
 }
 
 #[tokio::test]
 async fn another_digest_is_refused() {
     let server = Server::start(vec![Reply::Status(200, b"the wrong file".to_vec())]).await;
-    let problem = World::new().build(&fetching(fetch(&server.url)), give_up).await.result.unwrap_err();
+    let problem = World::new()
+        .build(&fetching(fetch(&server.url)), give_up)
+        .await
+        .result
+        .unwrap_err();
     assert_eq!(problem.code(), "provision.http.digest");
     assert_eq!(server.requests().len(), 1);
 }
@@ -98,7 +145,11 @@ async fn another_digest_is_refused() {
 #[tokio::test]
 async fn a_file_that_is_not_there_is_not_asked_for_again() {
     let server = Server::start(vec![Reply::Status(404, Vec::new())]).await;
-    let problem = World::new().build(&fetching(fetch(&server.url)), give_up).await.result.unwrap_err();
+    let problem = World::new()
+        .build(&fetching(fetch(&server.url)), give_up)
+        .await
+        .result
+        .unwrap_err();
     assert_eq!(problem.code(), "provision.http.status");
     assert!(problem.to_string().contains("404"), "{problem}");
     assert_eq!(server.requests().len(), 1);
@@ -107,7 +158,11 @@ async fn a_file_that_is_not_there_is_not_asked_for_again() {
 #[tokio::test]
 async fn a_file_that_is_larger_than_said_is_refused() {
     let server = Server::start(vec![Reply::Status(200, vec![b'x'; 1000])]).await;
-    let problem = World::new().build(&fetching(fetch(&server.url)), give_up).await.result.unwrap_err();
+    let problem = World::new()
+        .build(&fetching(fetch(&server.url)), give_up)
+        .await
+        .result
+        .unwrap_err();
     assert_eq!(problem.code(), "provision.http.too-large");
 }
 
@@ -120,8 +175,15 @@ async fn fetches_go_on_side_by_side() {
         whole()
     })
     .await;
-    let second = Fetch { digest: Digest::of(b"other"), save_as: "second".to_owned(), ..fetch(&server.url) };
-    let plan = plan([step("one", &[], Action::Fetch(fetch(&server.url))), step("two", &[], Action::Fetch(second))]);
+    let second = Fetch {
+        digest: Digest::of(b"other"),
+        save_as: "second".to_owned(),
+        ..fetch(&server.url)
+    };
+    let plan = plan([
+        step("one", &[], Action::Fetch(fetch(&server.url))),
+        step("two", &[], Action::Fetch(second)),
+    ]);
     let problem = World::new().build(&plan, give_up).await.result.unwrap_err();
     assert_eq!(problem.code(), "provision.http.digest");
     assert_eq!(server.requests().len(), 2);
@@ -132,14 +194,23 @@ async fn an_archive_is_unpacked() {
     let archive = crate::support::zip(&[("pkg/a.txt", b"text", 0o644), ("pkg/run", b"#!/bin/sh\n", 0o755)]);
     let digest = Digest::of(&archive);
     let server = Server::start(vec![Reply::Status(200, archive)]).await;
-    let fetched = Fetch { digest, size: None, save_as: "a.whl".to_owned(), ..fetch(&server.url) };
+    let fetched = Fetch {
+        digest,
+        size: None,
+        save_as: "a.whl".to_owned(),
+        ..fetch(&server.url)
+    };
     let unpack = Action::Unpack {
         artifact: "a.whl".to_owned(),
         format: wrun_core::plan::Archive::Zip,
         to: Place::prefix("lib"),
     };
-    let plan = plan([step("fetch", &[], Action::Fetch(fetched)), step("unpack", &[0], unpack)]);
-    let built = World::new().build(&plan, give_up).await;
+    let plan = plan([
+        step("fetch", &[], Action::Fetch(fetched)),
+        step("unpack", &[0], unpack),
+    ]);
+    let mut world = World::new();
+    let built = world.build(&plan, give_up).await;
     assert_eq!(built.result, Ok(()));
     assert_eq!(built.text("lib/pkg/a.txt"), "text");
 }

@@ -22,15 +22,26 @@ fn interpreter(path: &Path, implementation: &str, version: &str) {
         "has_ensurepip": false,
         "wheel_folders": [],
     });
-    script(path, &format!("echo x >> '{}.started'\nprintf '%s' '{said}'", path.display()));
+    script(
+        path,
+        &format!("echo x >> '{}.started'\nprintf '%s' '{said}'", path.display()),
+    );
 }
 
 fn starts(path: &Path) -> usize {
-    std::fs::read_to_string(format!("{}.started", path.display())).unwrap_or_default().lines().count()
+    std::fs::read_to_string(format!("{}.started", path.display()))
+        .unwrap_or_default()
+        .lines()
+        .count()
 }
 
 fn python(request: Option<&str>) -> ToolRequest {
-    ToolRequest { id: "python".to_owned(), kind: ToolKind::Python { request: request.map(str::to_owned) } }
+    ToolRequest {
+        id: "python".to_owned(),
+        kind: ToolKind::Python {
+            request: request.map(str::to_owned),
+        },
+    }
 }
 
 async fn find(world: &mut World, request: &str) -> Result<ToolFound, Problem> {
@@ -53,10 +64,17 @@ async fn the_first_that_fits_is_taken_and_asked_once() {
     interpreter(&root.join("b/python3.11"), "cpython", "3.11.7");
     for request in ["3.11", ">=3.10,<3.12", "3.11.7", "cpython@3.11", "3.11"] {
         let found = find(&mut world, request).await.unwrap();
-        assert_eq!((found.path, found.version.as_str()), (root.join("b/python3.11"), "3.11.7"), "{request}");
+        assert_eq!(
+            (found.path, found.version.as_str()),
+            (root.join("b/python3.11"), "3.11.7"),
+            "{request}"
+        );
     }
     assert_eq!(find(&mut world, "").await.unwrap().path, root.join("a/python3"));
-    assert_eq!(find(&mut world, ">=3.10").await.unwrap().path, root.join("b/python3.12"));
+    assert_eq!(
+        find(&mut world, ">=3.10").await.unwrap().path,
+        root.join("b/python3.12")
+    );
     assert_eq!(starts(&root.join("a/python3")), 1);
     assert_eq!(starts(&root.join("b/python3.11")), 1);
 }
@@ -71,8 +89,14 @@ async fn an_interpreter_that_was_replaced_is_asked_again() {
     std::fs::remove_file(&path).unwrap();
     interpreter(&path, "cpython", "3.10.11");
     let after = find(&mut world, "").await.unwrap();
-    assert_eq!((before.version.as_str(), after.version.as_str()), ("3.9.1", "3.10.11"));
-    assert_ne!(before.python.unwrap().identity_canon("p"), after.python.unwrap().identity_canon("p"));
+    assert_eq!(
+        (before.version.as_str(), after.version.as_str()),
+        ("3.9.1", "3.10.11")
+    );
+    assert_ne!(
+        before.python.unwrap().identity_canon("p"),
+        after.python.unwrap().identity_canon("p")
+    );
 }
 
 #[tokio::test]
@@ -84,10 +108,19 @@ async fn a_name_that_rules_it_out_is_not_started() {
     let problem = find(&mut world, "3.11").await.unwrap_err();
     assert_eq!(problem.code(), "python.not-found");
     let message = problem.to_string();
-    assert!(message.starts_with("no Python was found for `3.11`; looked at\n"), "{message}");
-    assert!(message.contains("a/python3: cpython 3.9 by its name"), "{message}");
+    assert!(
+        message.starts_with("no Python was found for `3.11`; looked at\n"),
+        "{message}"
+    );
+    assert!(
+        message.contains("a/python3: cpython 3.9 by its name"),
+        "{message}"
+    );
     let help = problem.help().unwrap().to_owned();
-    assert!(help.contains("uv python install 3.11") && help.contains("WRUN_PYTHON"), "{help}");
+    assert!(
+        help.contains("uv python install 3.11") && help.contains("WRUN_PYTHON"),
+        "{help}"
+    );
     assert_eq!(starts(&root.join("a/python3.9")), 0);
 }
 
@@ -96,22 +129,41 @@ async fn candidates_that_do_not_answer_are_listed() {
     let mut world = World::new();
     let root = with_path(&mut world, &["a", "b"]);
     script(&root.join("a/python3"), "echo 'Unknown option: -I' >&2; exit 2");
-    script(&root.join("b/python3"), "echo 'cannot open libpython' >&2; exit 127");
+    script(
+        &root.join("b/python3"),
+        "echo 'cannot open libpython' >&2; exit 127",
+    );
     interpreter(&root.join("b/python"), "pypy", "3.10.14");
     let message = find(&mut world, "cpython").await.unwrap_err().to_string();
-    assert!(message.contains("a/python3: too old: Python 3.4 or later is needed"), "{message}");
-    assert!(message.contains("(exit code 127): cannot open libpython"), "{message}");
+    assert!(
+        message.contains("a/python3: too old: Python 3.4 or later is needed"),
+        "{message}"
+    );
+    assert!(
+        message.contains("(exit code 127): cannot open libpython"),
+        "{message}"
+    );
     assert!(message.contains("b/python: pypy 3.10.14"), "{message}");
-    assert_eq!(find(&mut world, "pypy@3.10").await.unwrap().path, root.join("b/python"));
+    assert_eq!(
+        find(&mut world, "pypy@3.10").await.unwrap().path,
+        root.join("b/python")
+    );
 }
 
 #[tokio::test]
 async fn shims_are_passed_by_for_what_they_stand_for() {
     let mut world = World::new();
     let root = with_path(&mut world, &["pyenv/shims"]);
-    script(&root.join("pyenv/shims/python3"), &format!("touch '{}'", root.join("shim-ran").display()));
+    script(
+        &root.join("pyenv/shims/python3"),
+        &format!("touch '{}'", root.join("shim-ran").display()),
+    );
     for version in ["3.9.1", "3.12.1", "3.13.0"] {
-        interpreter(&root.join(format!("pyenv/versions/{version}/bin/python3")), "cpython", version);
+        interpreter(
+            &root.join(format!("pyenv/versions/{version}/bin/python3")),
+            "cpython",
+            version,
+        );
     }
     std::fs::write(root.join("pyenv/version"), "3.12.1\n").unwrap();
     assert_eq!(find(&mut world, "").await.unwrap().version, "3.12.1");
@@ -130,7 +182,10 @@ async fn interpreters_of_uv_are_found_in_the_home_folder() {
     let folder = root.join(".local/share/uv/python/cpython-3.12.7-linux-x86_64-gnu/bin");
     interpreter(&folder.join("python3.12"), "cpython", "3.12.7");
     std::os::unix::fs::symlink("python3.12", folder.join("python3")).unwrap();
-    assert_eq!(find(&mut world, "3.12").await.unwrap().path, folder.join("python3"));
+    assert_eq!(
+        find(&mut world, "3.12").await.unwrap().path,
+        folder.join("python3")
+    );
 }
 
 #[tokio::test]
@@ -141,20 +196,35 @@ async fn an_explicit_interpreter_comes_first_and_a_path_stands_alone() {
     interpreter(&root.join("mine"), "cpython", "3.13.0+");
     world.settings.python = Some(root.join("mine"));
     assert_eq!(find(&mut world, "").await.unwrap().version, "3.13.0+");
-    assert_eq!(find(&mut world, "3.9").await.unwrap().path, root.join("a/python3"));
+    assert_eq!(
+        find(&mut world, "3.9").await.unwrap().path,
+        root.join("a/python3")
+    );
     interpreter(&world.project().join(".venv/bin/python"), "cpython", "3.8.0");
     for request in ["./.venv/bin/python", "./.venv"] {
-        assert_eq!(find(&mut world, request).await.unwrap().version, "3.8.0", "{request}");
+        assert_eq!(
+            find(&mut world, request).await.unwrap().version,
+            "3.8.0",
+            "{request}"
+        );
     }
-    assert_eq!(find(&mut world, "./none").await.unwrap_err().code(), "python.not-found");
-    assert_eq!(find(&mut world, "ruby@3").await.unwrap_err().code(), "python.request.invalid");
+    assert_eq!(
+        find(&mut world, "./none").await.unwrap_err().code(),
+        "python.not-found"
+    );
+    assert_eq!(
+        find(&mut world, "ruby@3").await.unwrap_err().code(),
+        "python.request.invalid"
+    );
 }
 
 #[tokio::test]
 async fn the_real_interpreter_says_what_it_is() {
     let mut world = World::new();
     world.settings = Settings::from_environment(std::env::vars_os());
-    let Ok(found) = find(&mut world, "").await else { return };
+    let Ok(found) = find(&mut world, "").await else {
+        return;
+    };
     let python = found.python.unwrap();
     assert_eq!(python.version, found.version);
     assert!(python.markers["python_version"].starts_with("3."));
@@ -163,14 +233,28 @@ async fn the_real_interpreter_says_what_it_is() {
 
     let pip = ToolRequest {
         id: "pip".to_owned(),
-        kind: ToolKind::PythonPackage { project: "pip".to_owned(), interpreter: "python".to_owned() },
+        kind: ToolKind::PythonPackage {
+            project: "pip".to_owned(),
+            interpreter: "python".to_owned(),
+        },
     };
     world.settings.offline = true;
     let again = find(&mut world, "").await.unwrap();
-    let Ok(pip) = world.host().find_tool(&pip, &[again]).await else { return };
-    let output = std::process::Command::new(&found.path).arg("-I").arg(&pip.path).arg("--version").output().unwrap();
+    let Ok(pip) = world.host().find_tool(&pip, &[again]).await else {
+        return;
+    };
+    let output = std::process::Command::new(&found.path)
+        .arg("-I")
+        .arg(pip.path.join("pip"))
+        .arg("--version")
+        .output()
+        .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
-    assert!(said.starts_with(&format!("pip {}", pip.version)), "{said}");
+    assert!(
+        said.starts_with(&format!("pip {}", pip.version)),
+        "{said} {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(said.contains(&pip.path.display().to_string()), "{said}");
 }
 
@@ -182,13 +266,26 @@ async fn a_package_needs_the_interpreter_that_runs_it() {
     interpreter(&root.join("a/python3"), "cpython", "3.12.1");
     let pip = ToolRequest {
         id: "pip".to_owned(),
-        kind: ToolKind::PythonPackage { project: "pip".to_owned(), interpreter: "python".to_owned() },
+        kind: ToolKind::PythonPackage {
+            project: "pip".to_owned(),
+            interpreter: "python".to_owned(),
+        },
     };
-    assert_eq!(world.host().find_tool(&pip, &[]).await.unwrap_err().code(), "provision.plan.invalid");
+    assert_eq!(
+        world.host().find_tool(&pip, &[]).await.unwrap_err().code(),
+        "provision.plan.invalid"
+    );
     let python = find(&mut world, "").await.unwrap();
-    let problem = world.host().find_tool(&pip, std::slice::from_ref(&python)).await.unwrap_err();
+    let problem = world
+        .host()
+        .find_tool(&pip, std::slice::from_ref(&python))
+        .await
+        .unwrap_err();
     assert_eq!(problem.code(), "tool.not-found");
-    assert!(problem.to_string().contains("3.12.1, and this run is offline"), "{problem}");
+    assert!(
+        problem.to_string().contains("3.12.1, and this run is offline"),
+        "{problem}"
+    );
 
     let wheels = root.join("wheels");
     std::fs::create_dir(&wheels).unwrap();
@@ -196,7 +293,11 @@ async fn a_package_needs_the_interpreter_that_runs_it() {
         let metadata = format!("Metadata-Version: 2.1\nRequires-Python: {requires}\n");
         let wheel = crate::support::zip(&[
             ("pip/__main__.py", b"", 0o644),
-            (&format!("pip-{version}.dist-info/METADATA"), metadata.as_bytes(), 0o644),
+            (
+                &format!("pip-{version}.dist-info/METADATA"),
+                metadata.as_bytes(),
+                0o644,
+            ),
         ]);
         std::fs::write(wheels.join(format!("pip-{version}-py3-none-any.whl")), wheel).unwrap();
     }
@@ -204,4 +305,28 @@ async fn a_package_needs_the_interpreter_that_runs_it() {
     let found = world.host().find_tool(&pip, &[python]).await.unwrap();
     assert_eq!(found.version, "23.0");
     assert!(found.path.join("pip/__main__.py").is_file());
+}
+
+#[tokio::test]
+async fn pip_is_fetched_from_the_index_of_this_machine_for_the_version_of_python() {
+    let mut world = World::new();
+    let index = Settings::from_environment(std::env::vars_os()).with_pip_configuration();
+    world.settings.tool_index = index.tool_index;
+    world.settings.passthrough = index.passthrough;
+    let root = with_path(&mut world, &["a"]);
+    interpreter(&root.join("a/python3"), "cpython", "3.7.16");
+    let pip = ToolRequest {
+        id: "pip".to_owned(),
+        kind: ToolKind::PythonPackage {
+            project: "pip".to_owned(),
+            interpreter: "python".to_owned(),
+        },
+    };
+    let python = [find(&mut world, "").await.unwrap()];
+    let found = world.host().find_tool(&pip, &python).await.unwrap();
+    // The last pip for Python 3.7.
+    assert_eq!(found.version, "24.0");
+    assert!(found.digest.is_some() && found.path.join("pip/__main__.py").is_file());
+    world.settings.offline = true;
+    assert_eq!(world.host().find_tool(&pip, &python).await.unwrap(), found);
 }

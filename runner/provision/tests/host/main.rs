@@ -1,5 +1,8 @@
 //! The host at work: with real programs and files, and with a server that fails in every way.
-#![expect(clippy::disallowed_methods, reason = "tests prepare files, and look at them, as users do")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests prepare files, and look at them, as users do"
+)]
 
 #[cfg(test)]
 mod adapter;

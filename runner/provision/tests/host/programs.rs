@@ -29,15 +29,30 @@ async fn the_search_path_is_searched_and_programs_are_asked_once() {
     let root = world.folder.path().to_path_buf();
     world.settings.search_path = vec![root.join("old"), root.join("new")];
     script(&root.join("old/thing"), "echo 'thing 1.9 (2026-01-01)'");
-    script(&root.join("new/thing"), &format!("echo x >> '{}'; echo thing 1.10", root.join("starts").display()));
+    script(
+        &root.join("new/thing"),
+        &format!("echo x >> '{}'; echo thing 1.10", root.join("starts").display()),
+    );
     for _ in 0..2 {
-        let found = find(&mut world, &program("thing", Some("1.10"), None)).await.unwrap();
-        assert_eq!((found.path, found.version.as_str()), (root.join("new/thing"), "1.10"));
+        let found = find(&mut world, &program("thing", Some("1.10"), None))
+            .await
+            .unwrap();
+        assert_eq!(
+            (found.path, found.version.as_str()),
+            (root.join("new/thing"), "1.10")
+        );
     }
     assert_eq!(std::fs::read_to_string(root.join("starts")).unwrap(), "x\n");
-    let problem = find(&mut world, &program("thing", Some("2"), None)).await.unwrap_err();
+    let problem = find(&mut world, &program("thing", Some("2"), None))
+        .await
+        .unwrap_err();
     assert_eq!(problem.code(), "tool.not-found");
-    assert!(problem.to_string().contains("old/thing`: it is version 1.9, and 2 or later is needed"), "{problem}");
+    assert!(
+        problem
+            .to_string()
+            .contains("old/thing`: it is version 1.9, and 2 or later is needed"),
+        "{problem}"
+    );
 }
 
 #[tokio::test]
@@ -46,18 +61,40 @@ async fn a_program_that_is_set_is_used_or_refused() {
     let set = world.folder.path().join("set");
     script(&set, "echo thing 1.0");
     world.settings.tools.insert("thing".to_owned(), set.clone());
-    assert_eq!(find(&mut world, &program("thing", None, None)).await.unwrap().path, set);
-    let problem = find(&mut world, &program("thing", Some("2.0"), None)).await.unwrap_err();
+    assert_eq!(
+        find(&mut world, &program("thing", None, None))
+            .await
+            .unwrap()
+            .path,
+        set
+    );
+    let problem = find(&mut world, &program("thing", Some("2.0"), None))
+        .await
+        .unwrap_err();
     assert_eq!(problem.code(), "tool.unusable");
     script(&set, "echo nothing");
-    assert_eq!(find(&mut world, &program("thing", None, None)).await.unwrap_err().code(), "tool.unusable");
+    assert_eq!(
+        find(&mut world, &program("thing", None, None))
+            .await
+            .unwrap_err()
+            .code(),
+        "tool.unusable"
+    );
 }
 
 fn wheel(version: &str) -> Vec<u8> {
     let program = format!("#!/bin/sh\necho thing {version}\n");
     zip(&[
-        (&format!("thing-{version}.data/scripts/thing"), program.as_bytes(), 0o644),
-        (&format!("thing-{version}.dist-info/METADATA"), b"Name: thing\n", 0o644),
+        (
+            &format!("thing-{version}.data/scripts/thing"),
+            program.as_bytes(),
+            0o644,
+        ),
+        (
+            &format!("thing-{version}.dist-info/METADATA"),
+            b"Name: thing\n",
+            0o644,
+        ),
     ])
 }
 
@@ -102,15 +139,30 @@ async fn a_program_is_fetched_once_from_the_index() {
     let found = find(&mut world, &request).await.unwrap();
     assert_eq!(found.version, "1.10");
     assert_eq!(found.digest, Some(Digest::of(&wheel("1.10"))));
-    assert!(found.path.starts_with(world.store.root().join("tools/thing/1.10")), "{:?}", found.path);
+    assert!(
+        found
+            .path
+            .starts_with(world.store.root().join("tools/thing/1.10")),
+        "{:?}",
+        found.path
+    );
     let output = std::process::Command::new(&found.path).output().unwrap();
     assert_eq!(output.stdout, b"thing 1.10\n");
-    assert!(server.requests().iter().all(|head| head.contains("authorization: basic")), "{:?}", server.requests());
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|head| head.contains("authorization: basic")),
+        "{:?}",
+        server.requests()
+    );
 
     world.settings.offline = true;
     assert_eq!(find(&mut world, &request).await.unwrap(), found);
     assert_eq!(server.requests().len(), 2);
-    let problem = find(&mut world, &program("thing", Some("1.11"), Some("thing"))).await.unwrap_err();
+    let problem = find(&mut world, &program("thing", Some("1.11"), Some("thing")))
+        .await
+        .unwrap_err();
     assert_eq!(problem.code(), "tool.not-found");
     assert!(problem.to_string().contains("offline"), "{problem}");
 }
@@ -120,9 +172,13 @@ async fn an_index_without_what_is_needed_is_told() {
     let server = index().await;
     let mut world = World::new();
     world.settings.tool_index = Index::parse(&format!("{}/simple", server.url)).unwrap();
-    let problem = find(&mut world, &program("thing", Some("2.0"), Some("thing"))).await.unwrap_err();
+    let problem = find(&mut world, &program("thing", Some("2.0"), Some("thing")))
+        .await
+        .unwrap_err();
     assert_eq!(problem.code(), "tool.wheel.missing");
-    let problem = find(&mut world, &program("none", None, Some("none"))).await.unwrap_err();
+    let problem = find(&mut world, &program("none", None, Some("none")))
+        .await
+        .unwrap_err();
     assert_eq!(problem.code(), "provision.http.status");
 }
 
@@ -134,7 +190,10 @@ async fn uv_is_fetched_from_the_index_of_this_machine() {
     world.settings.search_path = folders;
     let request = program("uv", Some("0.5"), Some("uv"));
     let found = find(&mut world, &request).await.unwrap();
-    let output = std::process::Command::new(&found.path).arg("--version").output().unwrap();
+    let output = std::process::Command::new(&found.path)
+        .arg("--version")
+        .output()
+        .unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert!(said.starts_with(&format!("uv {}", found.version)), "{said}");
     world.settings.offline = true;

@@ -11,10 +11,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use wrun_core::backend::{Inputs, Request, Slot};
-use wrun_core::event::Event;
-use wrun_core::id::{EnvId, LockId};
 use wrun_core::canon::Canon;
+use wrun_core::event::Event;
 use wrun_core::host::Host as _;
+use wrun_core::id::{EnvId, LockId};
 use wrun_core::plan::{Action, Check, InstallPlan, Place, Program, Run, Step, Word};
 use wrun_core::platform::Platform;
 use wrun_core::problem::{Advice, Problem, StepFailure};
@@ -76,13 +76,34 @@ impl World {
     }
 
     /// Carries out a plan in a fresh slot, with `sh` as the only tool.
-    pub(crate) async fn build(&mut self, plan: &InstallPlan, explain: impl Fn(&StepFailure) -> Advice + Sync) -> Built {
-        let id = EnvId::of(&LockId::of(&Canon::text("lock")), &Canon::text(format!("{plan:?}")));
-        let flight = self.store.flight(&FlightKey::Env(id.clone()), &|| false, &mut |_| {}).unwrap();
+    pub(crate) async fn build(
+        &mut self,
+        plan: &InstallPlan,
+        explain: impl Fn(&StepFailure) -> Advice + Sync,
+    ) -> Built {
+        let id = EnvId::of(
+            &LockId::of(&Canon::text("lock")),
+            &Canon::text(format!("{plan:?}")),
+        );
+        let flight = self
+            .store
+            .flight(&FlightKey::Env(id.clone()), &|| false, &mut |_| {})
+            .unwrap();
         let build = self.store.begin(&flight, &id).unwrap();
-        let slot = Slot { id, prefix: build.prefix().to_path_buf() };
-        let result = self.host().execute(&request(), plan, &slot, &|failure: &StepFailure| explain(failure)).await;
-        Built { result, prefix: slot.prefix, _build: build, _flight: flight }
+        let slot = Slot {
+            id,
+            prefix: build.prefix().to_path_buf(),
+        };
+        let result = self
+            .host()
+            .execute(&request(), plan, &slot, &|failure: &StepFailure| explain(failure))
+            .await;
+        Built {
+            result,
+            prefix: slot.prefix,
+            _build: build,
+            _flight: flight,
+        }
     }
 }
 
@@ -138,11 +159,19 @@ pub(crate) fn shell_in_prefix(script: &str) -> Run {
 }
 
 pub(crate) fn plan(steps: impl IntoIterator<Item = Step>) -> InstallPlan {
-    InstallPlan { steps: steps.into_iter().collect(), ..InstallPlan::default() }
+    InstallPlan {
+        steps: steps.into_iter().collect(),
+        ..InstallPlan::default()
+    }
 }
 
 pub(crate) fn step(label: &str, after: &[usize], action: Action) -> Step {
-    Step { label: label.to_owned(), weight: 1, after: after.to_vec(), action }
+    Step {
+        label: label.to_owned(),
+        weight: 1,
+        after: after.to_vec(),
+        action,
+    }
 }
 
 pub(crate) fn checked(mut plan: InstallPlan, check: Check) -> InstallPlan {
@@ -246,7 +275,10 @@ async fn serve(
         Reply::Full(status, headers, body) => (status, headers, body, usize::MAX),
         Reply::Cut(body, sent) => (200, vec![("etag", "\"one\"".to_owned())], body, sent),
     };
-    let mut answer = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    let mut answer = format!(
+        "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n",
+        body.len()
+    );
     for (name, value) in headers {
         writeln!(answer, "{name}: {value}\r").unwrap();
     }
@@ -262,7 +294,12 @@ pub(crate) fn zip(files: &[(&str, &[u8], u32)]) -> Vec<u8> {
 
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, content, mode) in files {
-        writer.start_file(*name, zip::write::SimpleFileOptions::default().unix_permissions(*mode)).unwrap();
+        writer
+            .start_file(
+                *name,
+                zip::write::SimpleFileOptions::default().unix_permissions(*mode),
+            )
+            .unwrap();
         writer.write_all(content).unwrap();
     }
     writer.finish().unwrap().into_inner()

@@ -1,0 +1,218 @@
+//! What pip is asked, and how a lock is built.
+
+mod common;
+
+use common::{digest, findings, question, request, text, variables, words};
+use serde_json::json;
+use wrun_backend_pip::Pip;
+use wrun_core::backend::{Inputs, PlanBackend as _, Request, Solve};
+use wrun_core::launch::TaskKind;
+use wrun_core::lock::Lock;
+use wrun_core::plan::{Action, Check, SecretPart};
+use wrun_core::question::Question;
+use wrun_core::tool::ToolKind;
+
+#[test]
+fn a_question() {
+    let spec = json!({
+        "packages": ["emoji>=2", "./lib[x]"],
+        "constraints": "c.txt",
+        "find-links": ["wheels"],
+        "exclude-newer": "2024-01-31",
+        "no-build": ["six"],
+        "prerelease": "allow",
+    });
+    let inputs = [text("c.txt", "six<2"), digest("lib", "1"), digest("wheels", "2")];
+    let Question::Tool {
+        label,
+        run,
+        files,
+        outputs,
+    } = question(&request(spec, inputs))
+    else {
+        panic!("not a tool")
+    };
+    insta::assert_snapshot!(format!("{label}\n{}\n{files:?}\n{outputs:?}", words(&run)), @r#"
+    resolve 2 requirements
+    <python> -I -c <script> <Project:lib> <Scratch:sources/0> <Project:wheels> <Scratch:wrun-links/0> -- <Scratch:> <python> -I <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 2 --timeout 15 --cache-dir <Downloads:pip> --find-links <Scratch:wrun-links/0> --uploaded-prior-to 2024-02-01T00:00:00Z --only-binary six --dry-run --ignore-installed --report wrun-report.json --log wrun-pip.log -r wrun.in -c wrun-constraints.txt --pre
+    [("wrun.in", "emoji>=2\n./sources/0[x]\n"), ("wrun-constraints.txt", "six<2\n")]
+    ["wrun-report.json", "wrun-pip.log"]
+    "#);
+}
+
+#[test]
+fn credentials_are_in_variables_only() {
+    let spec = json!({"packages": ["six"], "indexes": [
+        {"name": "corp", "url": "https://b.org/s", "credentials": "key", "default": true},
+        "https://c.org/s",
+        "https://d.org/s",
+    ]});
+    let Question::Tool { run, .. } = question(&request(spec, [])) else {
+        panic!("not a tool")
+    };
+    assert_eq!(run.secrets.len(), 1);
+    assert_eq!(run.secrets[0].name, "PIP_INDEX_URL");
+    let urls = vec![("https://b.org/s".to_owned(), Some("key".to_owned()))];
+    assert_eq!(run.secrets[0].part, SecretPart::Urls(urls));
+    assert!(!words(&run).contains("b.org"));
+    insta::assert_debug_snapshot!(variables(&run), @r#"
+    {
+        "GIT_TERMINAL_PROMPT": "Word([Text(\"0\")])",
+        "NO_COLOR": "Word([Text(\"1\")])",
+        "PIP_CONFIG_FILE": "Word([Text(\"/dev/null\")])",
+        "PIP_EXTRA_INDEX_URL": "Word([Text(\"https://c.org/s https://d.org/s\")])",
+    }
+    "#);
+}
+
+fn lock(packages: serde_json::Value) -> Lock {
+    let content = json!({"packages": packages, "python": "3.11.7", "sources": []});
+    Lock {
+        backend: "pip".to_owned(),
+        revision: 1,
+        content,
+        packages: Vec::new(),
+    }
+}
+
+fn built(request: &Request, lock: &Lock) -> String {
+    let plan = Pip.plan(request, lock).unwrap();
+    let mut told = String::new();
+    for step in &plan.steps {
+        told += &match &step.action {
+            Action::Run(run) => format!("{} {:?}: {}\n", step.label, step.after, words(run)),
+            Action::Write { content, to, .. } => {
+                format!("{} {:?}: {}\n{content}", step.label, step.after, to.rel)
+            }
+            other => format!("{other:?}\n"),
+        };
+    }
+    for check in &plan.checks {
+        told += &match check {
+            Check::Exists(place) => format!("exists {}\n", place.rel),
+            Check::Succeeds { label, run } => format!("{label}: {}\n", words(run)),
+        };
+    }
+    told
+}
+
+#[test]
+fn a_plan() {
+    let packages = json!([
+        {"name": "six", "version": "1.0", "from": "index", "url": "https://h.org/six.whl", "sha256": "aa"},
+        {"name": "u", "version": "1.0", "from": "url", "url": "https://h.org/u.whl", "sha256": "bb"},
+        {"name": "w", "version": "1.0", "from": "archive", "place": "sources/0/w.whl", "sha256": "cc"},
+        {"name": "lib", "version": "1.0", "from": "folder", "place": "sources/1"},
+        {"name": "v", "version": "1.0", "from": "commit", "vcs": "git", "url": "https://h.org/v", "commit": "c0", "subdirectory": "s"},
+    ]);
+    insta::assert_snapshot!(built(&request(json!({"packages": ["six"]}), []), &lock(packages)), @r"
+    make the environment []: <python> -I -m venv --without-pip <Prefix:>
+    write the lock [0]: locked.txt
+    six==1.0 --hash=sha256:aa
+    u @ https://h.org/u.whl --hash=sha256:bb
+    ./sources/0/w.whl --hash=sha256:cc
+    install 3 packages [1]: <Prefix:bin/python> -I <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 2 --timeout 15 --cache-dir <Downloads:pip> --no-deps --no-compile -r locked.txt --require-hashes
+    write the lock [2]: locked-sources.txt
+    ./sources/1
+    v @ git+https://h.org/v@c0#subdirectory=s
+    install 2 packages [3]: <Prefix:bin/python> -I <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 2 --timeout 15 --cache-dir <Downloads:pip> --no-deps --no-compile -r locked-sources.txt
+    compile to bytecode [4]: <Prefix:bin/python> -I -c <script> <Prefix:lib>
+    exists bin/python
+    packages go together: <Prefix:bin/python> -I <pip>/pip check --disable-pip-version-check
+    ");
+}
+
+#[test]
+fn an_empty_list_needs_no_question_and_no_install() {
+    let request = request(json!({"packages": []}), []);
+    let Solve::Done(lock) = Pip.solve(&request, None, &[]).unwrap() else {
+        panic!("it asks")
+    };
+    assert_eq!(Pip.plan(&request, &lock).unwrap().steps.len(), 1);
+}
+
+#[test]
+fn an_interpreter_without_venv_is_named() {
+    let mut request = request(json!({"packages": ["six"]}), []);
+    request.tools[0].python.as_mut().unwrap().has_venv = false;
+    request.tools[0].python.as_mut().unwrap().has_ensurepip = false;
+    for problem in [
+        Pip.solve(&request, None, &[]).unwrap_err(),
+        Pip.plan(&request, &lock(json!([]))).unwrap_err(),
+    ] {
+        assert_eq!(problem.code(), "pip.venv.missing");
+        assert!(problem.to_string().contains("/usr/bin/python"));
+        assert!(problem.help().unwrap().contains("apt install python3.11-venv"));
+    }
+    request.tools[0].python.as_mut().unwrap().has_venv = true;
+    assert!(Pip.solve(&request, None, &[]).is_ok());
+}
+
+#[test]
+fn an_old_pip_is_told() {
+    let mut request = request(json!({"packages": ["six"], "exclude-newer": "2024-01-31"}), []);
+    assert!(Pip.canonicalize(&request).is_ok());
+    request.tools[1].version = "25.3".to_owned();
+    assert_eq!(
+        Pip.canonicalize(&request).unwrap_err().code(),
+        "pip.exclude-newer.unsupported"
+    );
+    request.tools[1].version = "21.2.4".to_owned();
+    request.spec = json!({"packages": ["six"]});
+    assert_eq!(
+        Pip.canonicalize(&request).unwrap_err().code(),
+        "pip.version.unsupported"
+    );
+}
+
+#[test]
+fn misuses_of_a_spec() {
+    let told = findings(
+        &json!({
+            "packages": ["emoji>>2", "six==1 --hash=sha256:aa"],
+            "python": "latest",
+            "prerelease": "disallow",
+            "exclude-newer": "x",
+            "variables": {"PIP_X": "1"},
+        }),
+        &Inputs::new(),
+    );
+    let places: Vec<_> = told.iter().map(|(at, code, _)| format!("{at} {code}")).collect();
+    insta::assert_snapshot!(places.join("\n"), @r"
+    /packages/0 python.requirement.syntax
+    /prerelease pip.prerelease.unsupported
+    /variables/PIP_X python.variable.reserved
+    /python python.request.syntax
+    /exclude-newer python.date.syntax
+    ");
+    assert_eq!(findings(&json!({}), &Inputs::new())[0].1, "pip.spec.empty");
+    assert_eq!(
+        findings(&json!({"project": "."}), &Inputs::new())[0].1,
+        "python.spec.unknown-key"
+    );
+}
+
+#[test]
+fn tools() {
+    let needs = Pip
+        .needs(&json!({"packages": [], "python": " 3.12 "}), &Inputs::new())
+        .unwrap();
+    assert_eq!(
+        needs.tools[0].kind,
+        ToolKind::Python {
+            request: Some("3.12".to_owned())
+        }
+    );
+    assert!(
+        matches!(&needs.tools[1].kind, ToolKind::PythonPackage { interpreter, .. } if interpreter == "python")
+    );
+}
+
+#[test]
+fn only_commands_run_in_it() {
+    assert!(Pip.enter(&lock(json!([])), TaskKind::Command).is_ok());
+    assert_eq!(
+        Pip.enter(&lock(json!([])), TaskKind::Module).unwrap_err().code(),
+        "pip.module.unsupported"
+    );
+}
