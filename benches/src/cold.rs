@@ -12,7 +12,7 @@ const PACKAGE: &str = "emoji==2.14.0";
 pub(crate) fn measure(world: &World) -> Result<()> {
     let task = world.write(
         "cold.toml",
-        &format!("[run]\ncommand = [\"python\", \"-c\", \"pass\"]\n[env.uv]\npackages = [\"{PACKAGE}\"]\n"),
+        format!("[run]\ncommand = [\"python\", \"-c\", \"pass\"]\n[env.uv]\npackages = [\"{PACKAGE}\"]\n"),
     )?;
     let prefix = world.prefix(&task)?;
     let python = output(

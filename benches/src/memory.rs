@@ -35,7 +35,7 @@ pub(crate) fn measure(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// `VmHWM` of a process; see proc_pid_status(5).
+/// `VmHWM` of a process; see `proc_pid_status(5)`.
 #[expect(
     clippy::disallowed_methods,
     reason = "the kernel's file about a process lies outside of any store"

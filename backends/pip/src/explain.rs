@@ -44,7 +44,7 @@ pub(crate) fn problem(understood: &Understood, exit: Option<i32>, stderr: &str, 
             message: format!("pip failed{}\n{}", failure::exit_words(exit), last_lines(stderr))
                 .trim_end()
                 .to_owned(),
-            help: None,
+            help: Some("what pip says is above; `WRUN_LOG=debug` shows how it was called".to_owned()),
         },
     }
 }

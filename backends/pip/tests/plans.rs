@@ -65,7 +65,7 @@ fn credentials_are_in_variables_only() {
     "#);
 }
 
-fn lock(packages: serde_json::Value) -> Lock {
+fn lock(packages: &serde_json::Value) -> Lock {
     let content = json!({"packages": packages, "python": "3.11.7", "sources": []});
     Lock {
         backend: "pip".to_owned(),
@@ -75,25 +75,26 @@ fn lock(packages: serde_json::Value) -> Lock {
     }
 }
 
+#[expect(clippy::unwrap_used, reason = "a helper of tests fails by ending the test")]
 fn built(request: &Request, lock: &Lock) -> String {
     let plan = Pip.plan(request, lock).unwrap();
-    let mut told = String::new();
+    let mut told = Vec::new();
     for step in &plan.steps {
-        told += &match &step.action {
+        told.push(match &step.action {
             Action::Run(run) => format!("{} {:?}: {}\n", step.label, step.after, words(run)),
             Action::Write { content, to, .. } => {
                 format!("{} {:?}: {}\n{content}", step.label, step.after, to.rel)
             }
             other => format!("{other:?}\n"),
-        };
+        });
     }
     for check in &plan.checks {
-        told += &match check {
+        told.push(match check {
             Check::Exists(place) => format!("exists {}\n", place.rel),
             Check::Succeeds { label, run } => format!("{label}: {}\n", words(run)),
-        };
+        });
     }
-    told
+    told.concat()
 }
 
 #[test]
@@ -105,7 +106,7 @@ fn a_plan() {
         {"name": "lib", "version": "1.0", "from": "folder", "place": "sources/1"},
         {"name": "v", "version": "1.0", "from": "commit", "vcs": "git", "url": "https://h.org/v", "commit": "c0", "subdirectory": "s"},
     ]);
-    insta::assert_snapshot!(built(&request(json!({"packages": ["six"]}), []), &lock(packages)), @r"
+    insta::assert_snapshot!(built(&request(json!({"packages": ["six"]}), []), &lock(&packages)), @r"
     make the environment []: <python> -I -m venv --without-pip <Prefix:>
     write the lock [0]: locked.txt
     six==1.0 --hash=sha256:aa
@@ -138,7 +139,7 @@ fn an_interpreter_without_venv_is_named() {
     request.tools[0].python.as_mut().unwrap().has_ensurepip = false;
     for problem in [
         Pip.solve(&request, None, &[]).unwrap_err(),
-        Pip.plan(&request, &lock(json!([]))).unwrap_err(),
+        Pip.plan(&request, &lock(&json!([]))).unwrap_err(),
     ] {
         assert_eq!(problem.code(), "pip.venv.missing");
         assert!(problem.to_string().contains("/usr/bin/python"));
@@ -210,9 +211,9 @@ fn tools() {
 
 #[test]
 fn only_commands_run_in_it() {
-    assert!(Pip.enter(&lock(json!([])), TaskKind::Command).is_ok());
+    assert!(Pip.enter(&lock(&json!([])), TaskKind::Command).is_ok());
     assert_eq!(
-        Pip.enter(&lock(json!([])), TaskKind::Module).unwrap_err().code(),
+        Pip.enter(&lock(&json!([])), TaskKind::Module).unwrap_err().code(),
         "pip.module.unsupported"
     );
 }

@@ -15,9 +15,13 @@ fn corp() -> Request {
     request(json!({"packages": ["pkga"], "indexes": [index]}), [])
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a fixture of this test"
+)]
 fn recorded(name: &str) -> Result<Lock, Problem> {
     let path = format!("{}/tests/transcripts/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    #[expect(clippy::disallowed_methods, reason = "a fixture of this test")]
     let text = std::fs::read_to_string(path).unwrap();
     answered(&corp(), serde_json::from_str(&text).unwrap())
 }
@@ -41,11 +45,16 @@ fn failures_are_told_apart() {
         "build",
     ] {
         let problem = recorded(name).unwrap_err();
-        told += &format!(
-            "{name}: {}\n{problem}\n= {}\n\n",
+        told.extend([
+            name,
+            ": ",
             problem.code(),
-            problem.help().unwrap()
-        );
+            "\n",
+            &problem.to_string(),
+            "\n= ",
+            problem.help().unwrap(),
+            "\n\n",
+        ]);
     }
     insta::assert_snapshot!(told, @r#"
     unknown: pip.unsatisfiable
@@ -105,7 +114,7 @@ fn failures_are_told_apart() {
     build: pip.build.failed
     a package could not be built from its source
     no compiler was found
-    = what the build said is below; often a compiler or a header is missing, or the package has no wheel for this version of Python: try another one with `python = "3.12"`
+    = read what the build said: often a compiler or a header is missing, or the package has no wheel for this version of Python: try another one with `python = "3.12"`
     "#);
 }
 

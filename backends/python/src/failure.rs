@@ -38,6 +38,8 @@ pub enum Cause {
     Interrupted,
     /// The server failed.
     Server,
+    /// The network must not be touched, and what is asked for is not at hand.
+    Offline,
     /// No set of versions fits.
     Unsatisfiable,
     /// The server does not have it.
@@ -108,6 +110,9 @@ const WORDS: &[(Cause, &[&str])] = &[
             "connection closed",
             "remote end closed",
             "incompleteread",
+            "end of file before message",
+            "error reading a body from connection",
+            "jsondecodeerror",
         ],
     ),
     (
@@ -120,6 +125,15 @@ const WORDS: &[(Cause, &[&str])] = &[
             "failed to build",
             "failed building wheel",
             "subprocess-exited-with-error",
+        ],
+    ),
+    (
+        Cause::Offline,
+        &[
+            "was not found in the cache",
+            "were not found in the cache",
+            "network connectivity is disabled",
+            "packages were unavailable because the network was disabled",
         ],
     ),
     (
@@ -208,6 +222,7 @@ impl Failure {
             Cause::Timeout => "index.timeout",
             Cause::Interrupted => "index.interrupted",
             Cause::Server => "index.server",
+            Cause::Offline => "offline",
             Cause::Unsatisfiable => "unsatisfiable",
             Cause::NotFound => "index.not-found",
         };
@@ -235,6 +250,9 @@ impl Failure {
             Cause::Timeout => format!("{server} does not answer"),
             Cause::Interrupted => format!("{server} broke off the connection"),
             Cause::Server => format!("{server} failed (5xx)"),
+            Cause::Offline => {
+                "a package is not in the download cache, and the run is offline: the network must not be touched".to_owned()
+            }
             Cause::Unsatisfiable => "no set of versions fits".to_owned(),
             Cause::NotFound => format!("{server} is not there (404)"),
         }
@@ -247,7 +265,7 @@ impl Failure {
             Cause::HashMismatch => {
                 "solve again with `--refresh`; if it stays, the file was changed on its server: do not use it"
             }
-            Cause::DiskFull => "free some space, for instance with `wrun cache gc`",
+            Cause::DiskFull => "free some space: `wrun cache ls` shows what the store holds, `wrun cache rm` removes from it",
             Cause::NoGit => "install git, or use a released version of the package",
             Cause::Build => {
                 "read what the build said: often a compiler or a header is missing, or the package has no wheel for this \
@@ -256,7 +274,7 @@ impl Failure {
             Cause::Unauthorized | Cause::Forbidden => return self.credential_help(indexes),
             Cause::Certificate => {
                 "if the index has a certificate of your own authority, set `SSL_CERT_FILE` to the file with that authority's \
-                 certificate, and `REQUESTS_CA_BUNDLE` too for a pip before 24.2"
+                 certificate"
             }
             Cause::Insecure => "use the `https://` address of the index",
             Cause::UnknownHost => "check the spelling of the address, and whether this machine has a network",
@@ -264,6 +282,7 @@ impl Failure {
             Cause::Timeout | Cause::Interrupted | Cause::Server => {
                 "try again later; behind a proxy, set `HTTPS_PROXY`"
             }
+            Cause::Offline => OFFLINE_HELP,
             Cause::Unsatisfiable => UNSATISFIABLE_HELP,
             Cause::NotFound => "check the address of the index: it commonly ends with `/simple`",
         }
@@ -321,6 +340,9 @@ impl Failure {
     }
 }
 
+/// What to do when the network is needed and must not be touched.
+const OFFLINE_HELP: &str = "run once without `--offline`, or give a lock with `--locked`";
+
 /// What to do when no set of versions fits.
 pub const UNSATISFIABLE_HELP: &str = "check the spelling of the name; ask for other versions, or another Python with \
      `python = \"3.12\"`; a package of a private index needs that index under `indexes`";
@@ -330,10 +352,7 @@ pub const UNSATISFIABLE_HELP: &str = "check the spelling of the name; ask for ot
 pub fn refused(backend: &str, refusal: Refusal, message: &str) -> Problem {
     let (topic, help) = match refusal {
         Refusal::Cancelled => return Problem::Cancelled,
-        Refusal::Offline => (
-            "offline",
-            "run once without `--offline`, or give a lock with `--locked`",
-        ),
+        Refusal::Offline => ("offline", OFFLINE_HELP),
         Refusal::TimedOut => (
             "timeout",
             "try again later; an index that never answers can be left out of `indexes`",

@@ -175,7 +175,7 @@ pub(crate) fn explain(understood: &Understood, exit: Option<i32>, output: &str) 
         None => Problem::Failed {
             code: "uv.solve.failed".to_owned(),
             message: format!("uv failed{}: {words}", failure::exit_words(exit)),
-            help: None,
+            help: Some("what uv says is above; `WRUN_LOG=debug` shows how it was called".to_owned()),
         },
     }
 }

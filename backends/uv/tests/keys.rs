@@ -157,6 +157,7 @@ fn different_meaning_is_different_id() {
     );
 }
 
+#[expect(clippy::unwrap_used, reason = "a helper of tests fails by ending the test")]
 fn key_with_interpreter(request: &Request) -> String {
     wrun_backend_uv::Uv
         .canonicalize(request)

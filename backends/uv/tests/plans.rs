@@ -12,6 +12,7 @@ use wrun_core::plan::{Action, Place, Root, SecretPart};
 use wrun_core::question::Question;
 use wrun_core::tool::ToolKind;
 
+#[expect(clippy::panic, reason = "a helper of tests fails by ending the test")]
 fn asked(request: &Request) -> String {
     let Question::Tool {
         label,
@@ -152,6 +153,7 @@ fn credentials_are_named_and_never_words() {
     "#);
 }
 
+#[expect(clippy::unwrap_used, reason = "a helper of tests fails by ending the test")]
 fn built(request: &Request) -> String {
     let lock = Lock {
         backend: "uv".to_owned(),

@@ -15,9 +15,13 @@ fn corp(package: &str) -> Request {
     request(json!({"packages": [package], "indexes": [index]}), [])
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a fixture of this test"
+)]
 fn recorded(name: &str, package: &str) -> Result<Lock, Problem> {
     let path = format!("{}/tests/transcripts/{name}.json", env!("CARGO_MANIFEST_DIR"));
-    #[expect(clippy::disallowed_methods, reason = "a fixture of this test")]
     let text = std::fs::read_to_string(path).unwrap();
     answered(&corp(package), serde_json::from_str(&text).unwrap())
 }
@@ -42,11 +46,16 @@ fn failures_are_told_apart() {
         "build",
     ] {
         let problem = recorded(name, "pkga").unwrap_err();
-        told += &format!(
-            "{name}: {}\n{problem}\n= {}\n\n",
+        told.extend([
+            name,
+            ": ",
             problem.code(),
-            problem.help().unwrap()
-        );
+            "\n",
+            &problem.to_string(),
+            "\n= ",
+            problem.help().unwrap(),
+            "\n\n",
+        ]);
     }
     insta::assert_snapshot!(told, @r#"
     unknown: uv.unsatisfiable
@@ -110,7 +119,7 @@ fn failures_are_told_apart() {
     Call to `setuptools.build_meta:__legacy__.get_requires_for_build_wheel` failed (exit status: 1)
     [stderr]
     no compiler was found
-    = what the build said is below; often a compiler or a header is missing, or the package has no wheel for this version of Python: try another one with `python = "3.12"`
+    = read what the build said: often a compiler or a header is missing, or the package has no wheel for this version of Python: try another one with `python = "3.12"`
     "#);
 }
 

@@ -1,6 +1,7 @@
 //! A program with a package manager of its own: environments that hold one script, made by this program.
 
 use async_trait::async_trait;
+use serde_json::Value;
 use wrun::{Assessed, Backend, EnvRequest, Host, Lock, Problem, Runner, Slot, Task};
 
 /// Puts the text of a spec into an environment as the program `greet`.
@@ -13,7 +14,11 @@ impl Backend for Script {
     }
 
     async fn build(&self, _: &dyn Host, _: &Assessed, lock: &Lock, slot: &Slot) -> Result<(), Problem> {
-        let text = lock.content["text"].as_str().unwrap_or_default();
+        let text = lock
+            .content
+            .get("text")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         write_program(slot, text).map_err(|error| Problem::failed("script.write", error.to_string()))
     }
 }

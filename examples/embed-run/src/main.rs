@@ -18,7 +18,7 @@ async fn main() -> Result<(), wrun::Error> {
     while let Some(event) = run.next_event().await {
         match event {
             Event::EnvironmentReady { env_id, built, .. } => {
-                show(&format!("environment {env_id}, built now: {built}"))
+                show(&format!("environment {env_id}, built now: {built}"));
             }
             Event::Output { text, .. } => said.push_str(&text),
             _ => {}

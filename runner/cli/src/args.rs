@@ -24,7 +24,7 @@ const STYLES: Styles = Styles::styled()
     after_help = "Exit codes: the task's own; 124 timed out; 125 wrun failed before the task started; 126 refused;
 127 command not found; 128+N signal N; 130 cancelled; 134 WebAssembly trap; 137 out of memory; 153 output limit.
 
-Start with: wrun run --uv emoji -- python -c 'import emoji; print(emoji.emojize(\":waving_hand: hello\"))'"
+Start with: wrun run --uv pycowsay -- pycowsay hello"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -160,7 +160,7 @@ pub(crate) struct Run {
 /// Run a WebAssembly program with exactly what is listed.
 #[derive(Debug, Args)]
 pub(crate) struct Exec {
-    /// A folder for the program: HOST, HOST::GUEST or HOST::GUEST::ro; it can be written to unless `::ro` is given
+    /// A folder for the program: `HOST`, `HOST::GUEST` or `HOST::GUEST::ro`; it can be written to unless `::ro` is given
     #[arg(long, value_name = "HOST[::GUEST[::ro]]")]
     pub(crate) dir: Vec<String>,
     /// A variable for the program; `NAME` alone takes the caller's

@@ -68,6 +68,10 @@ impl Speaker {
     ///
     /// # Errors
     /// Standard output cannot be written to; a closed pipe is not an error, the reader has what it wanted.
+    #[expect(
+        clippy::unused_self,
+        reason = "callers have one voice and do not choose a stream"
+    )]
     pub(crate) fn data(&self, text: &str) -> Result<u8, Failure> {
         let mut out = anstream::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -105,10 +109,14 @@ impl Speaker {
     }
 
     /// Draws a failure for people. Said even when quiet.
+    #[expect(
+        clippy::unused_self,
+        reason = "callers have one voice and do not choose a stream"
+    )]
     pub(crate) fn report(&self, failure: &Failure) {
         if let Failure::Wrun(wrun::Error::Task(errors)) = failure {
             for error in errors.errors() {
-                draw(error);
+                draw(error, &format!("{}:{}:{}", error.file, error.line, error.column));
             }
             return;
         }
@@ -126,8 +134,8 @@ impl Speaker {
     }
 }
 
-/// Draws a diagnostic with its place in the source.
-fn draw(diagnostic: &dyn Diagnostic) {
+/// Draws a diagnostic with its place in the source. An empty source has no line to draw, so the place is said.
+fn draw(diagnostic: &dyn Diagnostic, place: &str) {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let theme = if colour {
         GraphicalTheme::unicode()
@@ -141,6 +149,9 @@ fn draw(diagnostic: &dyn Diagnostic) {
     if drawn.is_err() {
         text = diagnostic.to_string();
     }
+    if !text.contains(place) {
+        text = format!("{place}\n{text}");
+    }
     let mut error = std::io::stderr().lock();
-    drop(writeln!(error, "{}", text.trim_end()));
+    drop(writeln!(error, "{}\n", text.trim_end()));
 }

@@ -142,6 +142,7 @@ pub(crate) fn unenforceable(task: &Task) -> Option<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the tests make folders of their own")]
 mod tests {
     use super::*;
 

@@ -21,7 +21,7 @@ use crate::handle::Finished;
 use crate::{Error, GuestRun, Submission, guest, native};
 
 /// The longest pause between two attempts.
-const LONGEST_DELAY: Duration = Duration::from_secs(60);
+const LONGEST_DELAY: Duration = Duration::from_mins(1);
 
 /// An environment that the run holds, and how to enter it.
 pub(crate) struct Entered {

@@ -1,6 +1,11 @@
 //! Requests as a host would make them.
 
 #![expect(dead_code, reason = "each test file uses some of it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper of tests fails by ending the test"
+)]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! A task: what to run, what it needs and what it may touch.
 //!
 //! [`parse`] reads a task file and names every mistake in it with its place. [`schema`] is the JSON Schema of the
-//! file, and [`reference`] the reference page made of the schema.
+//! file, and [`reference()`] the reference page made of the schema.
 
 mod check;
 mod error;
