@@ -79,7 +79,9 @@ fn bare(world: &World, uv: &str, python: &str, warm: bool) -> Result<()> {
         command
     };
     run(uv(&["venv", "--no-project", "--python", python]).arg(&prefix))?;
-    run(uv(&["pip", "install", "--compile-bytecode", PACKAGE, "--python"]).arg(prefix.join("bin/python")))?;
+    run(uv(&["pip", "install", "--compile-bytecode", PACKAGE])
+        .arg("--python")
+        .arg(prefix.join("bin/python")))?;
     run(Command::new(prefix.join("bin/python")).args(["-c", "pass"]))
 }
 

@@ -1,0 +1,102 @@
+//! What an index says: a page for each project, and the files.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use crate::files::sha256;
+
+/// A file of the index.
+pub(crate) struct File {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) metadata: String,
+    /// What the index says that its SHA-256 is.
+    pub(crate) digest: String,
+}
+
+/// What is sent for a request.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) kind: &'static str,
+    pub(crate) body: Vec<u8>,
+}
+
+/// The files of an index by project and name.
+#[derive(Default)]
+pub(crate) struct Projects(BTreeMap<String, BTreeMap<String, File>>);
+
+impl Projects {
+    /// Adds a file, in place of one of the same name.
+    pub(crate) fn add(&mut self, project: String, name: String, file: File) {
+        self.0.entry(project).or_default().insert(name, file);
+    }
+
+    /// What there is at a path.
+    pub(crate) fn answer(&self, path: &str, json: bool) -> Answer {
+        let found = match path.split('/').collect::<Vec<_>>().as_slice() {
+            ["", "simple", project] | ["", "simple", project, ""] => self.page(project, json),
+            ["", "files", name] => self.file(name),
+            _ => None,
+        };
+        found.unwrap_or_else(|| Answer {
+            status: 404,
+            kind: "text/plain",
+            body: b"there is no such page".to_vec(),
+        })
+    }
+
+    fn page(&self, project: &str, json: bool) -> Option<Answer> {
+        let files = self.0.get(project)?;
+        if json {
+            let files: Vec<_> = files
+                .iter()
+                .map(|(name, file)| {
+                    json!({
+                        "filename": name,
+                        "url": format!("/files/{name}"),
+                        "hashes": { "sha256": file.digest },
+                        "core-metadata": { "sha256": sha256(file.metadata.as_bytes()) },
+                        "yanked": false,
+                    })
+                })
+                .collect();
+            let page =
+                json!({ "meta": { "api-version": "1.1" }, "name": project, "files": files, "versions": [] });
+            return Some(Answer {
+                status: 200,
+                kind: "application/vnd.pypi.simple.v1+json",
+                body: page.to_string().into_bytes(),
+            });
+        }
+        let mut page = String::from("<!DOCTYPE html><html><body>\n");
+        for (name, file) in files {
+            let metadata = sha256(file.metadata.as_bytes());
+            writeln!(
+                page,
+                "<a href=\"/files/{name}#sha256={}\" data-core-metadata=\"sha256={metadata}\">{name}</a><br>",
+                file.digest
+            )
+            .ok()?;
+        }
+        page.push_str("</body></html>\n");
+        Some(Answer {
+            status: 200,
+            kind: "text/html",
+            body: page.into_bytes(),
+        })
+    }
+
+    fn file(&self, name: &str) -> Option<Answer> {
+        let find = |name: &str| self.0.values().find_map(|files| files.get(name));
+        let body = match name.strip_suffix(".metadata") {
+            Some(name) => find(name)?.metadata.clone().into_bytes(),
+            None => find(name)?.bytes.clone(),
+        };
+        Some(Answer {
+            status: 200,
+            kind: "application/octet-stream",
+            body,
+        })
+    }
+}

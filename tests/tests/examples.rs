@@ -1,0 +1,83 @@
+//! Every example runs and says what it is said to say.
+
+use std::path::Path;
+
+use wrun_tests::{World, binary, files, skipped};
+
+/// A copy of the examples and of the guests that they run, beside each other as in the repository.
+fn copied(world: &World) -> std::path::PathBuf {
+    files::copy(
+        &binary::repository().join("guests/out"),
+        &world.path().join("guests/out"),
+    );
+    let examples = world.path().join("examples");
+    files::copy(&binary::examples(), &examples);
+    examples
+}
+
+/// What a task file is expected to say, if that is written down: `expected.txt` beside `task.toml`, else
+/// `NAME.expected.txt` beside `NAME.toml`.
+fn expected(task: &Path) -> Option<String> {
+    let stem = task.file_stem()?.to_str()?;
+    let name = if stem == "task" {
+        "expected.txt".to_owned()
+    } else {
+        format!("{stem}.expected.txt")
+    };
+    Some(task.with_file_name(name))
+        .filter(|path| path.is_file())
+        .map(|path| files::read(&path))
+}
+
+#[test]
+fn every_task_of_the_examples_says_what_is_expected() {
+    assert!(binary::guest("hello.wasm").is_file());
+    let world = World::new();
+    let examples = copied(&world);
+    let mut tasks = 0;
+    for name in files::names(&examples) {
+        let folder = examples.join(&name);
+        for file in files::names(&folder) {
+            let task = folder.join(&file);
+            if task.extension().is_none_or(|ending| ending != "toml") || !files::read(&task).contains("[run]")
+            {
+                continue;
+            }
+            tasks += 1;
+            let ran = world.wrun(&["submit", &file]).dir(&folder).run();
+            match expected(&task) {
+                Some(text) => ran.prints(&text),
+                None => ran.ends_with(0),
+            };
+            let again = world.wrun(&["submit", &file]).dir(&folder).run();
+            again.ends_with(0).does_not_say("solve: ").does_not_say("build: ");
+        }
+    }
+    assert!(tasks >= 9, "{tasks} tasks were found");
+}
+
+#[test]
+fn programs_that_embed_wrun_work() {
+    for (name, says) in [("embed-run", "embedded 🦀"), ("embed-backend", "hello, world")] {
+        let Some(program) = binary::built(name) else {
+            skipped(&format!("`{name}` is not built: cargo build -p {name}"));
+            continue;
+        };
+        let world = World::new();
+        for _ in 0..2 {
+            let ran = world.command(&program).run();
+            assert!(ran.ends_with(0).stdout.contains(says), "{ran:?}");
+        }
+        assert_eq!(world.environments().len(), 1);
+    }
+}
+
+#[test]
+fn two_versions_run_side_by_side() {
+    let world = World::new();
+    let folder = copied(&world).join("two-versions");
+    let ran = world.wrun(&["submit", "old.toml", "new.toml"]).dir(&folder).run();
+    let mut lines: Vec<&str> = ran.ends_with(0).stdout.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["1.7.0", "2.14.0"]);
+}

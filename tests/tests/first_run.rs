@@ -1,0 +1,165 @@
+//! A task's environment is made at the first run and only used at every later one.
+
+use wrun_tests::tasks::PythonTask;
+use wrun_tests::{Index, Ran, Wheel, World, network};
+
+/// The first run builds; every later one finds everything in the store, also without any network.
+#[track_caller]
+fn builds_once(world: &World, task: &str, stdout: &str) {
+    let first = world.submit(task);
+    first.prints(stdout).says("build: ").says("ready: ");
+    let second = world.submit(task);
+    second.prints(stdout);
+    finds_everything(&second);
+    let offline = world.wrun(&["--offline", "submit", "task.toml"]).run();
+    offline.prints(stdout);
+    finds_everything(&offline);
+    if let Some(way) = network::without_network() {
+        let alone = world.wrun(&["submit", "task.toml"]).through(way).run();
+        alone.prints(stdout);
+        finds_everything(&alone);
+    }
+    assert_eq!(world.environments().len(), 1);
+}
+
+#[track_caller]
+fn finds_everything(ran: &Ran) {
+    for mark in ["tools:", "solve:", "build:", "ready:"] {
+        ran.does_not_say(mark);
+    }
+}
+
+fn local_index(backend: &'static str) {
+    let world = World::new();
+    let index = Index::with([
+        Wheel::new("thing", "1.2.3").requires("part>=2"),
+        Wheel::new("thing", "1.0.0"),
+        Wheel::new("part", "2.1.0"),
+        Wheel::new("part", "1.0.0"),
+    ]);
+    let code = "import part, thing; print(thing.__version__, part.__version__)";
+    let task = PythonTask::new(backend, code)
+        .package("thing")
+        .index(&index.url())
+        .text();
+    builds_once(&world, &task, "1.2.3 2.1.0\n");
+    let requests = index.requests().len();
+    world.submit(&task).prints("1.2.3 2.1.0\n");
+    assert_eq!(
+        index.requests().len(),
+        requests,
+        "a later run asks the index nothing"
+    );
+}
+
+#[test]
+fn uv_builds_once_from_a_local_index() {
+    local_index("uv");
+}
+
+#[test]
+fn pip_builds_once_from_a_local_index() {
+    local_index("pip");
+}
+
+const EMOJI: &str = "import emoji; print(emoji.emojize(':waving_hand: hello'))";
+
+#[test]
+fn uv_builds_once_from_the_index_of_the_machine() {
+    let task = PythonTask::new("uv", EMOJI).package("emoji>=2,<3").text();
+    builds_once(&World::new(), &task, "👋 hello\n");
+}
+
+#[test]
+fn pip_builds_once_from_the_index_of_the_machine() {
+    let task = PythonTask::new("pip", EMOJI).package("emoji>=2,<3").text();
+    builds_once(&World::new(), &task, "👋 hello\n");
+}
+
+#[test]
+fn a_machine_without_uv_gets_it_from_the_index() {
+    let world = World::new();
+    let index = Index::with([Wheel::new("thing", "1.0")]);
+    let code = "import thing; print(thing.__version__)";
+    world.write(
+        "task.toml",
+        PythonTask::new("uv", code)
+            .package("thing")
+            .index(&index.url())
+            .text(),
+    );
+    let submit = || world.wrun(&["submit", "task.toml"]).without("WRUN_UV");
+    submit().run().prints("1.0\n").says("tools: ");
+    let second = submit().run();
+    second.prints("1.0\n");
+    finds_everything(&second);
+    let tools = world.store().join("tools/uv");
+    assert!(tools.is_dir(), "it is kept in the store");
+}
+
+#[test]
+fn a_refresh_solves_again_and_a_lock_does_not() {
+    for backend in ["uv", "pip"] {
+        let world = World::new();
+        let index = Index::with([Wheel::new("thing", "1.0")]);
+        let code = "import thing; print(thing.__version__)";
+        let task = PythonTask::new(backend, code)
+            .package("thing")
+            .index(&index.url())
+            .text();
+        world.submit(&task).prints("1.0\n");
+        world
+            .wrun(&["plan", "task.toml", "--lock", "lock.json"])
+            .run()
+            .ends_with(0);
+
+        index.add(&Wheel::new("thing", "2.0"));
+        world.submit(&task).prints("1.0\n");
+        world
+            .wrun(&["submit", "--refresh", "task.toml"])
+            .run()
+            .prints("2.0\n")
+            .says("solve: ");
+        world.submit(&task).prints("2.0\n");
+        let locked = world
+            .wrun(&["submit", "--locked", "lock.json", "task.toml"])
+            .run();
+        locked.prints("1.0\n").does_not_say("solve: ");
+        world.submit(&task).prints("2.0\n");
+        assert_eq!(world.environments().len(), 2);
+    }
+}
+
+#[test]
+fn programs_of_packages_are_on_the_search_path() {
+    for backend in ["uv", "pip"] {
+        let world = World::new();
+        let index = Index::with([Wheel::new("thing", "1.0").script("show-thing", "thing:main")]);
+        let task = PythonTask::new(backend, "")
+            .package("thing")
+            .index(&index.url())
+            .command(&["show-thing"]);
+        world.submit(&task.text()).prints("1.0\n");
+    }
+}
+
+#[test]
+fn a_requirements_file_and_its_hashes_hold() {
+    for backend in ["uv", "pip"] {
+        let world = World::new();
+        let wheel = Wheel::new("thing", "1.0");
+        let index = Index::with([wheel.clone()]);
+        let digest = wrun_tests::files::sha256(&wheel.bytes());
+        world.write("requirements.txt", format!("thing==1.0 --hash=sha256:{digest}\n"));
+        let task = format!(
+            "[run]\ncommand = [\"python\", \"-c\", \"import thing; print(thing.__version__)\"]\n\
+             [env.{backend}]\nrequirements = \"requirements.txt\"\nrequire-hashes = true\n\
+             indexes = [{{ name = \"local\", url = \"{}\", default = true }}]\n",
+            index.url()
+        );
+        world.submit(&task).prints("1.0\n");
+        let other = wrun_tests::files::sha256(b"another file");
+        world.write("requirements.txt", format!("thing==1.0 --hash=sha256:{other}\n"));
+        world.submit(&task).ends_with(125).says("help:");
+    }
+}
