@@ -53,6 +53,7 @@ pub(crate) enum LockPolicy {
 }
 
 /// Reads what the spec refers to and makes its keys.
+#[tracing::instrument(name = "assess", skip_all, fields(backend = request.backend))]
 pub(crate) async fn key(context: &Context, request: &EnvRequest, project: &Path) -> Result<Keyed, Error> {
     let backend = context.inner.backend(&request.backend)?;
     let manifest = backend.manifest();
@@ -130,6 +131,7 @@ pub(crate) fn stored_lock(context: &Context, spec_id: &SpecId) -> Result<Option<
     }))
 }
 
+#[tracing::instrument(skip_all, fields(spec_id = %keyed.spec_id, refresh))]
 async fn solve(context: &Context, keyed: &Keyed, refresh: bool) -> Result<Locked, Error> {
     let flight = fly(context, FlightKey::Spec(keyed.spec_id.clone()), Phase::Solve).await?;
     let previous = stored_lock(context, &keyed.spec_id)?;
@@ -210,6 +212,7 @@ pub(crate) async fn lease(
     Ok(Leased { lease, environment })
 }
 
+#[tracing::instrument(skip_all, fields(env_id = %id))]
 async fn build(
     context: &Context,
     keyed: &Keyed,

@@ -61,6 +61,7 @@ pub enum Module {
 }
 
 /// Reads a program and makes it ready to run.
+#[tracing::instrument(name = "compile", skip_all, fields(module = %path.display()))]
 pub(crate) async fn load(context: &Context, path: &Path) -> Result<LoadedModule, Error> {
     let name = path
         .file_name()

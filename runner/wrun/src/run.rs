@@ -252,6 +252,7 @@ impl OutputSink for EventSink {
 }
 
 /// One attempt, in a scratch folder of its own.
+#[tracing::instrument(name = "run", skip_all, fields(task = attempt.task.name))]
 async fn once(attempt: &Attempt<'_>, signals: &mut mpsc::Receiver<i32>) -> Result<Report, Error> {
     let scratch = attempt.context.inner.store.scratch("run")?;
     match &attempt.task.run {
