@@ -159,7 +159,12 @@ fn grants_text(report: &PlanReport) -> String {
     if let Some(processes) = limits.processes {
         lines.push(format!("  at most {processes} processes"));
     }
-    format!("\n{}", lines.join("\n"))
+    let held = if report.sandboxed {
+        ""
+    } else {
+        "not sandboxed: paths and network are not held to this"
+    };
+    format!("{held}\n{}", lines.join("\n"))
 }
 
 fn launch_text(launch: &wrun::core::launch::Launch) -> String {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use wrun_core::grants::Grants;
 use wrun_core::id::{EnvId, LockId, SpecId};
-use wrun_core::launch::Launch;
+use wrun_core::launch::{Launch, TaskKind};
 use wrun_core::plan::InstallPlan;
 use wrun_core::task::{Run, Variable};
 
@@ -74,6 +74,8 @@ pub struct PlanReport {
     pub vars: Vec<String>,
     /// What the task gets.
     pub grants: Grants,
+    /// Whether the task is held to its paths and hosts: a WebAssembly guest is, a process is not in this version.
+    pub sandboxed: bool,
     /// Why the task would be refused, if it would.
     pub refused: Option<String>,
     /// The lock itself, for `--lock FILE`.
@@ -110,6 +112,7 @@ pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<P
             .map(|(name, value)| variable(name, value))
             .collect(),
         grants: grants(task, &folder, scratch.path())?,
+        sandboxed: task.kind() == TaskKind::Module,
         refused,
         found_lock: None,
     };
