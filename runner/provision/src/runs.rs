@@ -36,6 +36,11 @@ pub(crate) struct Ran {
     pub(crate) redactor: Redactor,
 }
 
+/// Whether the program can be told to do with what it has downloaded before.
+fn works_offline(run: &Run) -> bool {
+    matches!(&run.program, Program::Tool(tool) if tool == WORKS_OFFLINE.0)
+}
+
 impl TaskHost {
     /// Runs a program of a plan or a question. `label` is for messages.
     ///
@@ -49,16 +54,49 @@ impl TaskHost {
         places: &Places<'_>,
         cancel: &CancellationToken,
     ) -> Result<Ran, ProvisionError> {
+        self.run_on(label, run, places, cancel, self.settings.offline)
+            .await
+    }
+
+    /// Runs an installer with what was downloaded before, and with the network only if that is not enough: what a lock
+    /// names has its digest, so there is no need to ask an index whether it is still right.
+    ///
+    /// # Errors
+    /// As for [`TaskHost::run`].
+    pub(crate) async fn run_at_hand_first(
+        &self,
+        label: &str,
+        run: &Run,
+        places: &Places<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<Ran, ProvisionError> {
+        if run.network && works_offline(run) && !self.settings.offline {
+            let ran = self.run_on(label, run, places, cancel, true).await?;
+            if ran.exit == Some(0) {
+                return Ok(ran);
+            }
+            tracing::debug!(label, "not everything is at hand");
+        }
+        self.run(label, run, places, cancel).await
+    }
+
+    async fn run_on(
+        &self,
+        label: &str,
+        run: &Run,
+        places: &Places<'_>,
+        cancel: &CancellationToken,
+        offline: bool,
+    ) -> Result<Ran, ProvisionError> {
         let mut env: Vec<(OsString, OsString)> = Vec::new();
         let mut told_offline = None;
-        if run.network && self.settings.offline {
-            let (tool, variable) = WORKS_OFFLINE;
-            if run.program != Program::Tool(tool.to_owned()) {
+        if run.network && offline {
+            if !works_offline(run) {
                 return Err(ProvisionError::Offline {
                     what: label.to_owned(),
                 });
             }
-            told_offline = Some(variable);
+            told_offline = Some(WORKS_OFFLINE.1);
         }
         let mut used = self.proxy_credentials();
         for variable in &run.secrets {

@@ -68,7 +68,7 @@ impl TaskHost {
                     .await??;
             }
             Action::Run(run) => {
-                let ran = self.run(&step.label, run, places, cancel).await?;
+                let ran = self.run_at_hand_first(&step.label, run, places, cancel).await?;
                 return self.judge(step, run.timeout, ran);
             }
         }
