@@ -31,7 +31,7 @@ pub(crate) async fn run_task(
         launch: Launch::Wasi { env: edits },
     }) = attempt.entered
     {
-        env.extend(edited(edits, &leased.environment.prefix));
+        env.extend(edited(edits, &leased.environment.prefix)?.variables);
     }
     env.extend(attempt.vars.clone());
     let guest = GuestRun {

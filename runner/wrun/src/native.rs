@@ -48,7 +48,9 @@ pub(crate) async fn run(
             search_path: places,
         } = launch
         {
-            env.extend(edited(edits, prefix));
+            let recorded = edited(edits, prefix)?;
+            env.extend(recorded.variables);
+            search_path.extend(recorded.search_path.into_iter().map(PathBuf::from));
             search_path.extend(places.iter().map(|place| address(place, prefix)));
         }
         // The task holds the lease itself: it ends with the last process of the task, also if this one is killed.

@@ -123,6 +123,54 @@ impl Http {
     }
 }
 
+impl Http {
+    /// Brings a file whose digest is not known into the store, and gives its path and digest. Each attempt starts from
+    /// the beginning: nothing says that two halves are of one file.
+    ///
+    /// # Errors
+    /// As for [`Http::download`].
+    pub(crate) async fn download_unknown(
+        &self,
+        store: &Store,
+        url: &Url,
+        credential: Option<&Credential>,
+        progress: &(dyn Fn(u64, Option<u64>) + Sync),
+        retried: &(dyn Fn(u32, &str) + Sync),
+    ) -> Result<(PathBuf, Digest), ProvisionError> {
+        let client = self.client(url).await?;
+        let file = Download {
+            url,
+            digest: Digest::of(&[]),
+            size: None,
+            credential,
+            progress,
+            retried,
+        };
+        let mut attempt = 1;
+        loop {
+            let mut part = Part {
+                writer: store.artifact_writer(),
+                validator: None,
+                joined: false,
+            };
+            let failure = match self.unless_cancelled(transfer(client, &file, &mut part)).await? {
+                Ok(()) => {
+                    let digest = part.writer.digest();
+                    return Ok((part.writer.finish(&digest)?, digest));
+                }
+                Err(Interrupted::Store(error)) => return Err(error.into()),
+                Err(Interrupted::Server(failure)) => failure,
+            };
+            if !failure.transient || attempt == ATTEMPTS {
+                return Err(failure.into_error(url, attempt));
+            }
+            attempt += 1;
+            retried(attempt, &failure.reason);
+            self.pause(attempt - 1, &failure).await?;
+        }
+    }
+}
+
 /// One request, which adds to the part.
 async fn transfer(client: &Client, file: &Download<'_>, part: &mut Part) -> Result<(), Interrupted> {
     let mut request = authenticated(client.get(file.url.clone()), file.credential);

@@ -6,7 +6,7 @@ mod failure;
 
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::{Client, Method};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +42,8 @@ pub(crate) struct Get<'a> {
     pub(crate) credential: Option<&'a Credential>,
     /// The largest answer that is taken, in bytes.
     pub(crate) maximum: u64,
+    /// Whether only the headers are wanted.
+    pub(crate) head: bool,
 }
 
 /// What a server said.
@@ -52,6 +54,8 @@ pub(crate) struct Response {
     pub(crate) media_type: String,
     /// The address after redirections.
     pub(crate) url: Url,
+    /// The headers.
+    pub(crate) headers: HeaderMap,
     /// The body.
     pub(crate) body: Vec<u8>,
 }
@@ -102,8 +106,9 @@ impl Http {
                 HeaderValue::try_from(value.as_str()).map_err(|error| Failure::address(&error))?,
             );
         }
+        let method = if request.head { Method::HEAD } else { Method::GET };
         let mut answer = authenticated(
-            client.get(request.url.clone()).headers(headers),
+            client.request(method, request.url.clone()).headers(headers),
             request.credential,
         )
         .send()
@@ -113,6 +118,7 @@ impl Http {
         let pause = failure::retry_after(answer.headers());
         let media_type = media_type(answer.headers());
         let url = answer.url().clone();
+        let headers = answer.headers().clone();
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| Failure::of(&error))? {
             if body.len() as u64 + chunk.len() as u64 > request.maximum {
@@ -125,6 +131,7 @@ impl Http {
                 status,
                 media_type,
                 url,
+                headers,
                 body,
             },
             pause,
