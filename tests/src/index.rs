@@ -243,7 +243,7 @@ impl Shared {
     }
 }
 
-fn read_request(stream: &TcpStream) -> std::io::Result<Option<Request>> {
+pub(crate) fn read_request(stream: &TcpStream) -> std::io::Result<Option<Request>> {
     let mut lines = BufReader::new(stream).lines();
     let Some(first) = lines.next().transpose()? else {
         return Ok(None);
@@ -293,12 +293,14 @@ fn send(
     stream.flush()
 }
 
-const fn reason(status: u16) -> &'static str {
+pub(crate) const fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        206 => "Partial Content",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
+        429 => "Too Many Requests",
         500 => "Internal Server Error",
         503 => "Service Unavailable",
         _ => "Other",

@@ -19,8 +19,9 @@ use crate::repodata::causes;
 /// What was recorded, in the environment.
 pub(crate) const RECORD: &str = "etc/wrun/activation.json";
 
-/// What the scripts left, before it is read.
-const VARIABLES: &str = "etc/wrun/activation.variables";
+/// The variables after the scripts, before they are read; those before the scripts are in a file beside it.
+const VARIABLES: &str = "etc/wrun/activation.after";
+const VARIABLES_BEFORE: &str = "etc/wrun/activation.before";
 
 /// The shell that runs the scripts.
 const SHELL: &str = "activation-shell";
@@ -31,10 +32,11 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// Where programs of the machine are, for scripts.
 const SYSTEM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// Variables that belong to a shell or to the build, not to what a script did.
-const NOT_RECORDED: &[&str] = &[
-    "_", "SHLVL", "PWD", "OLDPWD", "HOME", "TMPDIR", "PS1", "SHELLOPTS", "BASHOPTS", "LC_ALL", "LANG",
-];
+/// Variables that a shell sets by itself.
+const NOT_RECORDED: &[&str] = &["_", "SHLVL", "PWD", "OLDPWD", "PS1", "SHELLOPTS", "BASHOPTS"];
+
+/// Folders of the build, which are gone when a task starts.
+const OF_THE_BUILD: &[&str] = &["HOME", "TMPDIR"];
 
 /// What is known about the activation of an environment without a shell.
 #[derive(Debug, Default)]
@@ -99,9 +101,11 @@ impl Activation {
             return None;
         }
         // What scripts write is not what is recorded, and a script that fails is as if it had not been there, as in conda.
-        let script = "prefix=$1; out=$2; shift 2; for script; do . \"$prefix/$script\" >&2; done; env -0 > \"$out\"";
+        let script = "prefix=$1; before=$2; after=$3; shift 3; command -p env -0 > \"$before\"; \
+                      for script; do . \"$prefix/$script\" >&2; done; command -p env -0 > \"$after\"";
         let mut args: Vec<Word> = vec!["-c".into(), script.into(), "activate".into()];
         args.push(Place::prefix(self.at).into());
+        args.push(Place::prefix(VARIABLES_BEFORE).into());
         args.push(Place::prefix(VARIABLES).into());
         args.extend(self.scripts.iter().map(|script| Word::from(script.as_str())));
         let mut env: Vec<(String, Word)> = self
@@ -147,10 +151,19 @@ impl Activation {
             search_path: Vec::new(),
         };
         if !self.scripts.is_empty() {
-            let path = prefix.join(VARIABLES);
-            let content = files::read(&path).map_err(|error| unwritable(&path, &error))?;
-            files::remove_file(&path).map_err(|error| unwritable(&path, &error))?;
-            recorded = understood(&prefix.join(self.at), &content);
+            let brought = |name: &str| {
+                let path = prefix.join(name);
+                let content = files::read(&path).map_err(|error| unwritable(&path, &error))?;
+                files::remove_file(&path).map_err(|error| unwritable(&path, &error))?;
+                Ok::<_, Problem>(content)
+            };
+            let (before, after) = (brought(VARIABLES_BEFORE)?, brought(VARIABLES)?);
+            let Recorded {
+                variables,
+                search_path,
+            } = changed(&prefix.join(self.at), &before, &after);
+            recorded.variables.extend(variables);
+            recorded.search_path = search_path;
         }
         write(prefix, &recorded)
     }
@@ -171,29 +184,38 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Problem {
     )
 }
 
-/// What scripts changed: the variables of a shell after them, as `env -0` writes them. Those that are no text are left
-/// out: a task's variables are text.
-fn understood(prefix: &Path, content: &[u8]) -> Recorded {
+/// The variables that `env -0` wrote. Those that are no text are left out: a task's variables are text.
+fn variables(content: &[u8]) -> BTreeMap<&str, &str> {
+    content
+        .split(|byte| *byte == 0)
+        .filter_map(|pair| std::str::from_utf8(pair).ok()?.split_once('='))
+        .collect()
+}
+
+/// What scripts changed. Variables of the caller that a build gets, such as proxies, are the same before and after.
+fn changed(prefix: &Path, before: &[u8], after: &[u8]) -> Recorded {
+    let (before, after) = (variables(before), variables(after));
+    let of_the_build: Vec<&str> = OF_THE_BUILD
+        .iter()
+        .filter_map(|name| before.get(name).copied())
+        .filter(|value| value.len() > 1)
+        .collect();
     let own_folder = prefix.join("bin");
     let mut recorded = Recorded::default();
-    for pair in content.split(|byte| *byte == 0) {
-        let Some((name, value)) = std::str::from_utf8(pair).ok().and_then(|pair| pair.split_once('=')) else {
+    for (name, value) in after {
+        let shells = NOT_RECORDED.contains(&name) || name.starts_with("BASH");
+        if shells || before.get(name) == Some(&value) || of_the_build.iter().any(|folder| value.contains(folder)) {
             continue;
-        };
-        match name {
-            "PATH" => {
-                recorded.search_path = value
-                    .split(':')
-                    .filter(|folder| !folder.is_empty() && !SYSTEM_PATH.split(':').any(|known| known == *folder))
-                    .filter(|folder| Path::new(folder) != own_folder)
-                    .map(str::to_owned)
-                    .collect();
-            }
-            "CONDA_PREFIX" | "CONDA_DEFAULT_ENV" | "CONDA_SHLVL" => {}
-            _ if NOT_RECORDED.contains(&name) || name.starts_with("BASH") => {}
-            _ => {
-                recorded.variables.insert(name.to_owned(), value.to_owned());
-            }
+        }
+        if name == "PATH" {
+            recorded.search_path = value
+                .split(':')
+                .filter(|folder| !folder.is_empty() && !SYSTEM_PATH.split(':').any(|known| known == *folder))
+                .filter(|folder| Path::new(folder) != own_folder)
+                .map(str::to_owned)
+                .collect();
+        } else {
+            recorded.variables.insert(name.to_owned(), value.to_owned());
         }
     }
     recorded
@@ -205,8 +227,10 @@ mod tests {
 
     #[test]
     fn what_scripts_changed_is_recorded_and_nothing_else() {
-        let content = b"A=1\0PATH=/p/special:/p/bin:/usr/local/bin:/usr/bin:/bin\0SHLVL=2\0_=/usr/bin/env\0B=x=y\nz\0BAD=\xff\0";
-        let recorded = understood(Path::new("/p"), content);
+        let before = b"A=0\0HOME=/build/home\0HTTPS_PROXY=http://me:secret@proxy\0PATH=/p/bin:/usr/local/bin:/usr/bin:/bin\0";
+        let after = b"A=1\0HOME=/build/home\0HTTPS_PROXY=http://me:secret@proxy\0CACHE=/build/home/cache\0\
+            PATH=/p/special:/p/bin:/usr/local/bin:/usr/bin:/bin\0SHLVL=2\0_=/usr/bin/env\0B=x=y\nz\0BAD=\xff\0";
+        let recorded = changed(Path::new("/p"), before, after);
         assert_eq!(recorded.search_path, ["/p/special"]);
         let expected = [("A", "1"), ("B", "x=y\nz")].map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(recorded.variables, BTreeMap::from(expected));

@@ -1,7 +1,5 @@
 //! Why there is no solution, in sentences.
 
-use std::collections::BTreeSet;
-
 use rattler_conda_types::{
     MatchSpec, Matches as _, PackageName, ParseMatchSpecOptions, RepoDataRecord, Subdir,
 };
@@ -23,6 +21,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) understood: &'a Understood,
     pub(crate) specs: &'a [MatchSpec],
     pub(crate) repodata: &'a [RepoData],
+    /// The names of everything that the channels have.
+    pub(crate) names: &'a [String],
     pub(crate) virtual_packages: &'a Virtual,
     pub(crate) exclude_newer: Option<&'a ExcludeNewer>,
     /// Names that only other platforms have.
@@ -61,6 +61,12 @@ pub(crate) fn unsatisfiable(asked: &Asked<'_>, said: &[String]) -> Problem {
 /// The name of a spec.
 pub(crate) fn name(spec: &MatchSpec) -> Option<&PackageName> {
     spec.name.as_exact()
+}
+
+/// The name of a spec as a spec, for everything of that name.
+pub(crate) fn bare(spec: &MatchSpec) -> Option<MatchSpec> {
+    let name = name(spec)?.as_normalized();
+    if name.starts_with("__") { None } else { parsed(name) }
 }
 
 /// A dependency as a spec.
@@ -147,11 +153,7 @@ impl Asked<'_> {
                 help: Some("run the task on such a machine, or ask another channel".to_owned()),
             };
         }
-        let known: BTreeSet<&str> = self
-            .records()
-            .map(|record| record.package_record.name.as_normalized())
-            .collect();
-        let help = suggestion(word, known).map_or_else(
+        let help = suggestion(word, self.names.iter().map(String::as_str)).map_or_else(
             || "correct the name, or add the channel that has it to `channels`".to_owned(),
             |near| format!("did you mean `{near}`?"),
         );

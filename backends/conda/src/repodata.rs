@@ -1,8 +1,12 @@
 //! What channels have: their repodata, sharded where a channel offers it.
 
+use std::path::PathBuf;
+
+use rattler::package_cache::PackageCache;
 use rattler_conda_types::{Channel, MatchSpec, Subdir};
 use rattler_repodata_gateway::fetch::CacheAction;
 use rattler_repodata_gateway::{ChannelConfig, Gateway, GatewayError, RepoData, SourceConfig};
+use reqwest_middleware::ClientWithMiddleware;
 use wrun_core::host::Host;
 use wrun_core::problem::Problem;
 
@@ -22,6 +26,8 @@ pub(crate) enum Freshness {
     AsKept,
     /// Not at all.
     Refreshed,
+    /// Whatever it is, and nothing is fetched: for what was fetched a moment ago.
+    Kept,
 }
 
 /// Everything that the channels have for some specs and what those depend on.
@@ -32,28 +38,10 @@ pub(crate) async fn query(
     specs: Vec<MatchSpec>,
     freshness: Freshness,
 ) -> Result<Vec<RepoData>, Problem> {
-    let cache = host.downloads("conda")?.join(FOLDER);
     let sources: Vec<Channel> = channels.all().cloned().collect();
-    let cache_action = match freshness {
-        _ if host.offline() => CacheAction::ForceCacheOnly,
-        Freshness::AsKept => CacheAction::CacheOrFetch,
-        Freshness::Refreshed => CacheAction::NoCache,
-    };
+    let cache = cache(host)?;
     let (answered, trouble) = web::through(host, channels, async |client| {
-        let gateway = Gateway::builder()
-            .with_package_cache(rattler::package_cache::PackageCache::new(cache.join("packages")))
-            .with_cache_dir(cache)
-            .with_client(client)
-            .with_max_concurrent_requests(CONCURRENT)
-            .with_channel_config(ChannelConfig {
-                default: SourceConfig {
-                    cache_action,
-                    ..SourceConfig::default()
-                },
-                ..ChannelConfig::default()
-            })
-            .finish();
-        gateway
+        gateway(host, cache, client, freshness)
             .query(sources, platforms, specs)
             .recursive(true)
             .channel_notices(false)
@@ -65,6 +53,68 @@ pub(crate) async fn query(
         Ok(output) => Ok(output.repodata),
         Err(error) => Err(problem(host, &error, trouble)),
     }
+}
+
+/// Everything that the channels have under some names, whatever the version, and the names of everything they have.
+/// Nothing is fetched.
+pub(crate) async fn look_around(
+    host: &dyn Host,
+    channels: &Channels,
+    platforms: &[Subdir],
+    names: Vec<MatchSpec>,
+) -> Result<(Vec<RepoData>, Vec<String>), Problem> {
+    let sources: Vec<Channel> = channels.all().cloned().collect();
+    let cache = cache(host)?;
+    let (answered, trouble) = web::through(host, channels, async |client| {
+        let gateway = gateway(host, cache, client, Freshness::Kept);
+        let records = gateway
+            .query(sources.clone(), platforms.to_vec(), names)
+            .recursive(false)
+            .channel_notices(false)
+            .execute()
+            .await?;
+        let names = gateway
+            .names(sources, platforms.to_vec())
+            .channel_notices(false)
+            .execute()
+            .await?;
+        Ok::<_, GatewayError>((records, names))
+    })
+    .await?;
+    match answered {
+        Ok((records, names)) => Ok((
+            records.repodata,
+            names.names.iter().map(|name| name.as_normalized().to_owned()).collect(),
+        )),
+        Err(error) => Err(problem(host, &error, trouble)),
+    }
+}
+
+fn cache(host: &dyn Host) -> Result<PathBuf, Problem> {
+    Ok(host.downloads("conda")?.join(FOLDER))
+}
+
+fn gateway(host: &dyn Host, cache: PathBuf, client: ClientWithMiddleware, freshness: Freshness) -> Gateway {
+    let cache_action = match freshness {
+        Freshness::Kept => CacheAction::ForceCacheOnly,
+        _ if host.offline() => CacheAction::ForceCacheOnly,
+        Freshness::AsKept => CacheAction::CacheOrFetch,
+        Freshness::Refreshed => CacheAction::NoCache,
+    };
+    Gateway::builder()
+        .with_package_cache(PackageCache::new(cache.join("packages")))
+        .with_cache_dir(cache)
+        .with_client(client)
+        .with_max_concurrent_requests(CONCURRENT)
+        .with_channel_config(ChannelConfig {
+            default: SourceConfig {
+                cache_action,
+                missing_shards_are_empty: freshness == Freshness::Kept,
+                ..SourceConfig::default()
+            },
+            ..ChannelConfig::default()
+        })
+        .finish()
 }
 
 /// Why repodata could not be had.

@@ -46,7 +46,7 @@ pub(crate) async fn solve(
     } else {
         vec![platform, Subdir::NoArch]
     };
-    let repodata = repodata::query(host, &understood.channels, platforms, specs.to_vec(), freshness).await?;
+    let repodata = repodata::query(host, &understood.channels, platforms.clone(), specs.to_vec(), freshness).await?;
     let exclude_newer = cut_off(understood)?;
     let priority = match understood.spec.channel_priority {
         Priority::Strict => ChannelPriority::Strict,
@@ -78,12 +78,18 @@ pub(crate) async fn solve(
             Ok(records)
         }
         Err(SolveError::Unsolvable(said)) => {
-            let elsewhere = elsewhere(host, understood, specs, &repodata).await;
+            let bare: Vec<MatchSpec> = specs.iter().filter_map(explain::bare).collect();
+            let around = repodata::look_around(host, &understood.channels, &platforms, bare).await;
+            let (mut known, names) = around.unwrap_or_default();
+            // What was asked for by version is there with that version only, so what else there is comes first.
+            known.extend(repodata);
+            let elsewhere = elsewhere(host, understood, specs, &known).await;
             Err(explain::unsatisfiable(
                 &Asked {
                     understood,
                     specs,
-                    repodata: &repodata,
+                    repodata: &known,
+                    names: &names,
                     virtual_packages,
                     exclude_newer: exclude_newer.as_ref(),
                     elsewhere: &elsewhere,

@@ -1,0 +1,11 @@
+//! conda packages and channels made by the tests, and a server of channels that can be made to fail.
+
+mod channel;
+mod machine;
+mod package;
+mod server;
+
+pub use channel::{Added, Channel};
+pub use machine::{pip_package, python_package, python_version};
+pub use package::{Format, Package, SUBDIR};
+pub use server::Server;
