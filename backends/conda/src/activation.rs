@@ -1,7 +1,7 @@
 //! Activation: found out once, when an environment is built, and recorded in it. So no later start needs a shell.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rattler_conda_types::Subdir;
@@ -45,8 +45,8 @@ pub(crate) struct Activation {
     variables: BTreeMap<String, String>,
     /// Scripts, in the order in which they are run.
     scripts: Vec<String>,
-    /// Where the environment is in the tree that is built; an empty path is the tree itself.
-    at: &'static str,
+    /// The environment, if it is not the tree that is built.
+    outside: Option<PathBuf>,
 }
 
 impl Activation {
@@ -67,14 +67,22 @@ impl Activation {
                 .iter()
                 .filter_map(|path| Some(path.strip_prefix(prefix).ok()?.to_string_lossy().into_owned()))
                 .collect(),
-            at: "",
+            outside: None,
         })
     }
 
-    /// The same for an environment that is a folder of the tree.
-    pub(crate) const fn at(mut self, folder: &'static str) -> Self {
-        self.at = folder;
+    /// The same for an environment that is not the tree that is built.
+    pub(crate) fn outside(mut self, path: &Path) -> Self {
+        self.outside = Some(path.to_path_buf());
         self
+    }
+
+    /// A folder of the environment.
+    fn folder(&self, rel: &str) -> Word {
+        match &self.outside {
+            None => Place::prefix(rel).into(),
+            Some(path) => path.join(rel).to_string_lossy().trim_end_matches('/').into(),
+        }
     }
 
     /// The shell for the scripts, if there are any.
@@ -104,7 +112,7 @@ impl Activation {
         let script = "prefix=$1; before=$2; after=$3; shift 3; command -p env -0 > \"$before\"; \
                       for script; do . \"$prefix/$script\" >&2; done; command -p env -0 > \"$after\"";
         let mut args: Vec<Word> = vec!["-c".into(), script.into(), "activate".into()];
-        args.push(Place::prefix(self.at).into());
+        args.push(self.folder(""));
         args.push(Place::prefix(VARIABLES_BEFORE).into());
         args.push(Place::prefix(VARIABLES).into());
         args.extend(self.scripts.iter().map(|script| Word::from(script.as_str())));
@@ -113,13 +121,12 @@ impl Activation {
             .iter()
             .map(|(name, value)| (name.clone(), value.as_str().into()))
             .collect();
-        let bin = if self.at.is_empty() { "bin".to_owned() } else { format!("{}/bin", self.at) };
-        let mut path = Word::from(Place::prefix(bin));
+        let mut path = self.folder("bin");
         path.0.push(wrun_core::plan::Piece::Text(format!(":{SYSTEM_PATH}")));
         env.extend([
             ("PATH".to_owned(), path),
-            ("CONDA_PREFIX".to_owned(), Place::prefix(self.at).into()),
-            ("CONDA_DEFAULT_ENV".to_owned(), Place::prefix(self.at).into()),
+            ("CONDA_PREFIX".to_owned(), self.folder("")),
+            ("CONDA_DEFAULT_ENV".to_owned(), self.folder("")),
             ("CONDA_SHLVL".to_owned(), "1".into()),
         ]);
         Some(Step {
@@ -161,16 +168,23 @@ impl Activation {
             let Recorded {
                 variables,
                 search_path,
-            } = changed(&prefix.join(self.at), &before, &after);
+            } = changed(self.outside.as_deref().unwrap_or(prefix), &before, &after);
             recorded.variables.extend(variables);
             recorded.search_path = search_path;
+        }
+        // What a launch says of the tree itself holds for another environment too.
+        if let Some(path) = &self.outside {
+            let text = path.to_string_lossy().into_owned();
+            recorded.variables.insert("CONDA_PREFIX".to_owned(), text.clone());
+            recorded.variables.insert("CONDA_DEFAULT_ENV".to_owned(), text);
+            recorded.search_path.push(path.join("bin").to_string_lossy().into_owned());
         }
         write(prefix, &recorded)
     }
 }
 
 /// Writes a record into an environment.
-pub(crate) fn write(prefix: &Path, recorded: &Recorded) -> Result<(), Problem> {
+fn write(prefix: &Path, recorded: &Recorded) -> Result<(), Problem> {
     let path = prefix.join(RECORD);
     let content = serde_json::to_vec_pretty(recorded)
         .map_err(|error| Problem::failed("conda.activation.failed", error.to_string()))?;

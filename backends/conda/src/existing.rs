@@ -28,7 +28,7 @@ pub(crate) struct Existing {
     /// Its folder.
     pub(crate) path: PathBuf,
     /// Changes whenever packages or activation scripts come or go.
-    state: Vec<String>,
+    pub(crate) state: Vec<String>,
 }
 
 impl Existing {

@@ -1,5 +1,7 @@
 //! Why there is no solution, in sentences.
 
+use std::collections::BTreeSet;
+
 use rattler_conda_types::{
     MatchSpec, Matches as _, PackageName, ParseMatchSpecOptions, RepoDataRecord, Subdir,
 };
@@ -15,6 +17,9 @@ use crate::virtual_packages::Virtual;
 
 /// Versions that are shown when none fits.
 const VERSIONS_SHOWN: usize = 5;
+
+/// How many dependencies are looked at for one that cannot be met.
+const WANTS_LOOKED_AT: usize = 500;
 
 /// What was asked, and what is known about it.
 pub(crate) struct Asked<'a> {
@@ -39,10 +44,15 @@ struct Reason {
 /// Why there is no solution; `said` is what the solver says.
 pub(crate) fn unsatisfiable(asked: &Asked<'_>, said: &[String]) -> Problem {
     let mut reasons: Vec<Reason> = asked.specs.iter().filter_map(|spec| asked.alone(spec)).collect();
-    if reasons.is_empty() {
-        reasons.extend(asked.pair());
-    }
     let tree = said.join("\n");
+    if reasons.is_empty()
+        && let Some((mut reason, certain)) = asked.pair()
+    {
+        if !certain {
+            reason.message.push_str(&format!("; with all other choices:\n{}", tree.trim_end()));
+        }
+        reasons.push(reason);
+    }
     let Some(first) = reasons.first() else {
         return Problem::Unsatisfiable {
             code: "conda.solve.conflict".to_owned(),
@@ -287,46 +297,87 @@ impl Asked<'_> {
             .max_by(|left, right| left.package_record.version.cmp(&right.package_record.version))
     }
 
-    /// Two of the specs whose packages need different versions of a third.
-    fn pair(&self) -> Option<Reason> {
-        let wants: Vec<(String, MatchSpec)> = self
-            .specs
-            .iter()
-            .flat_map(|spec| {
-                let record = self.newest(spec);
-                let depends = record.into_iter().flat_map(move |record| {
-                    let who = format!("`{}` needs", identity(record));
-                    record
-                        .package_record
-                        .depends
-                        .iter()
-                        .filter_map(|depends| parsed(depends))
-                        .map(move |depends| (who.clone(), depends))
-                });
-                std::iter::once(("the task asks for".to_owned(), spec.clone())).chain(depends.collect::<Vec<_>>())
-            })
-            .collect();
-        for (position, (left_who, left)) in wants.iter().enumerate() {
-            for (right_who, right) in wants.iter().skip(position + 1) {
-                let (Some(third), true) = (name(left), name(left) == name(right)) else { continue };
-                let both = |record: &RepoDataRecord| self.fits(left, record) && self.fits(right, record);
+    /// Two things that need different versions of a third. Of each package the newest that fits is looked at, so what is
+    /// found is a reason for sure only where there is no other choice.
+    fn pair(&self) -> Option<(Reason, bool)> {
+        let wants = self.wants();
+        for (position, left) in wants.iter().enumerate() {
+            for right in wants.iter().skip(position + 1) {
+                let (Some(third), true) = (name(&left.spec), name(&left.spec) == name(&right.spec)) else {
+                    continue;
+                };
+                let both = |record: &RepoDataRecord| self.fits(&left.spec, record) && self.fits(&right.spec, record);
                 if self.of_name(third).next().is_none() || self.of_name(third).any(both) {
                     continue;
                 }
-                return Some(Reason {
+                let reason = Reason {
                     code: "conda.solve.conflict",
                     message: format!(
-                        "{left_who} `{}`, and {right_who} `{}`: no version is both, there is {}",
-                        shown(left),
-                        shown(right),
+                        "{} `{}`, and {} `{}`: no version is both, there is {}",
+                        left.who,
+                        shown(&left.spec),
+                        right.who,
+                        shown(&right.spec),
                         versions(&self.of_name(third).collect::<Vec<_>>())
                     ),
                     help: Some("loosen one of the two, or put what they are for into two tasks".to_owned()),
-                });
+                };
+                return Some((reason, left.only_choice && right.only_choice));
             }
         }
         None
     }
+
+    /// What is asked for, and what that needs in turn.
+    fn wants(&self) -> Vec<Want> {
+        let mut wants: Vec<Want> = self
+            .specs
+            .iter()
+            .map(|spec| Want {
+                who: "the task asks for".to_owned(),
+                root: shown(spec),
+                spec: spec.clone(),
+                only_choice: true,
+            })
+            .collect();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut next = 0;
+        while let Some(want) = wants.get(next).cloned() {
+            next += 1;
+            let Some(record) = self.newest(&want.spec) else { continue };
+            let who = identity(record);
+            if !seen.insert(who.clone()) || wants.len() > WANTS_LOOKED_AT {
+                continue;
+            }
+            let choices = self.of_name(&record.package_record.name).filter(|other| self.fits(&want.spec, other)).count();
+            let of = if want.root.starts_with(record.package_record.name.as_normalized()) {
+                String::new()
+            } else {
+                format!(" (for `{}`)", want.root)
+            };
+            wants.extend(record.package_record.depends.iter().filter_map(|depends| {
+                Some(Want {
+                    who: format!("`{who}`{of} needs"),
+                    root: want.root.clone(),
+                    spec: parsed(depends)?,
+                    only_choice: want.only_choice && choices == 1,
+                })
+            }));
+        }
+        wants
+    }
+}
+
+/// Something that is needed, and by whom.
+#[derive(Clone)]
+struct Want {
+    /// Who needs it, with the verb.
+    who: String,
+    /// What was asked for in the first place.
+    root: String,
+    spec: MatchSpec,
+    /// Whether nothing else could stand in for whoever needs it.
+    only_choice: bool,
 }
 
 fn identity(record: &RepoDataRecord) -> String {

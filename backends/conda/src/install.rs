@@ -8,12 +8,11 @@ use wrun_backend_pip::Pip;
 use wrun_backend_python::failure;
 use wrun_core::backend::{Request, Slot};
 use wrun_core::host::Host;
-use wrun_core::launch::Recorded;
 use wrun_core::plan::{Action, Check, InstallPlan, Place, Program, Run, Step, Word};
 use wrun_core::problem::{Advice, Problem, StepFailure};
 use wrun_core::tool::{ToolFound, ToolKind, ToolRequest};
 
-use crate::activation::{self, Activation};
+use crate::activation::Activation;
 use crate::fetch;
 use crate::files;
 use crate::link::{self, Linking};
@@ -55,7 +54,7 @@ pub(crate) async fn build(
     slot: &Slot,
 ) -> Result<(), Problem> {
     match content {
-        Content::Existing { path } => enter_existing(host, request, Path::new(path), slot).await,
+        Content::Existing { path, state: _ } => enter_existing(host, request, Path::new(path), slot).await,
         Content::Packages(locked) => install(host, request, understood, locked, slot).await,
     }
 }
@@ -307,7 +306,7 @@ async fn enter_existing(host: &dyn Host, request: &Request, path: &Path, slot: &
     };
     files::symlink(path, &slot.prefix.join(EXISTING)).map_err(failed)?;
     let platform = Subdir::current().unwrap_or(Subdir::NoArch);
-    let activation = Activation::of(path, platform, &Default::default())?.at(EXISTING);
+    let activation = Activation::of(path, platform, &Default::default())?.outside(path);
     Activation::prepare(&slot.prefix)?;
     let mut request = request.clone();
     request.tools.extend(activation.shell(host).await?);
@@ -317,14 +316,5 @@ async fn enter_existing(host: &dyn Host, request: &Request, path: &Path, slot: &
         estimated_bytes: None,
     };
     host.execute(&request, &plan, slot, &explain).await?;
-    activation.record(&slot.prefix)?;
-    let text = path.to_string_lossy().into_owned();
-    let record = slot.prefix.join(activation::RECORD);
-    let content = files::read(&record).map_err(failed)?;
-    let mut recorded: Recorded = serde_json::from_slice(&content)
-        .map_err(|error| Problem::failed("conda.existing.failed", error.to_string()))?;
-    recorded.variables.insert("CONDA_PREFIX".to_owned(), text.clone());
-    recorded.variables.insert("CONDA_DEFAULT_ENV".to_owned(), text);
-    recorded.search_path.push(path.join("bin").to_string_lossy().into_owned());
-    activation::write(&slot.prefix, &recorded)
+    activation.record(&slot.prefix)
 }

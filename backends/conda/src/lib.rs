@@ -126,9 +126,9 @@ impl Backend for Conda {
         let virtual_packages = virtual_packages(host, &understood).await?;
         let records = match &understood.source {
             Source::Existing(text) => {
-                let existing = Existing::find(host, text)?;
-                let path = existing.path.to_string_lossy().into_owned();
-                return lock::write(&Content::Existing { path }, &[]);
+                let Existing { path, state } = Existing::find(host, text)?;
+                let path = path.to_string_lossy().into_owned();
+                return lock::write(&Content::Existing { path, state }, &[]);
             }
             Source::Explicit(file) => {
                 let looked_at = file.packages.iter().map(|package| explicit_record(host, &understood, package));

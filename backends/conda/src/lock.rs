@@ -29,6 +29,8 @@ pub(crate) enum Content {
     Existing {
         /// Its path.
         path: String,
+        /// Its packages and scripts with their times: another state is activated anew.
+        state: Vec<String>,
     },
 }
 

@@ -55,37 +55,24 @@ pub(crate) async fn query(
     }
 }
 
-/// Everything that the channels have under some names, whatever the version, and the names of everything they have.
-/// Nothing is fetched.
-pub(crate) async fn look_around(
+/// The names of everything that the channels have, as far as it is kept; nothing is fetched.
+pub(crate) async fn names(
     host: &dyn Host,
     channels: &Channels,
-    platforms: &[Subdir],
-    names: Vec<MatchSpec>,
-) -> Result<(Vec<RepoData>, Vec<String>), Problem> {
+    platforms: Vec<Subdir>,
+) -> Result<Vec<String>, Problem> {
     let sources: Vec<Channel> = channels.all().cloned().collect();
     let cache = cache(host)?;
     let (answered, trouble) = web::through(host, channels, async |client| {
-        let gateway = gateway(host, cache, client, Freshness::Kept);
-        let records = gateway
-            .query(sources.clone(), platforms.to_vec(), names)
-            .recursive(false)
+        gateway(host, cache, client, Freshness::Kept)
+            .names(sources, platforms)
             .channel_notices(false)
             .execute()
-            .await?;
-        let names = gateway
-            .names(sources, platforms.to_vec())
-            .channel_notices(false)
-            .execute()
-            .await?;
-        Ok::<_, GatewayError>((records, names))
+            .await
     })
     .await?;
     match answered {
-        Ok((records, names)) => Ok((
-            records.repodata,
-            names.names.iter().map(|name| name.as_normalized().to_owned()).collect(),
-        )),
+        Ok(found) => Ok(found.names.iter().map(|name| name.as_normalized().to_owned()).collect()),
         Err(error) => Err(problem(host, &error, trouble)),
     }
 }

@@ -46,7 +46,11 @@ pub(crate) async fn solve(
     } else {
         vec![platform, Subdir::NoArch]
     };
-    let repodata = repodata::query(host, &understood.channels, platforms.clone(), specs.to_vec(), freshness).await?;
+    // A channel is asked for everything of a name, not only for what fits: what the first channel has decides what may
+    // come from the next.
+    let mut asked_for = specs.to_vec();
+    asked_for.extend(specs.iter().filter_map(explain::bare));
+    let repodata = repodata::query(host, &understood.channels, platforms.clone(), asked_for, freshness).await?;
     let exclude_newer = cut_off(understood)?;
     let priority = match understood.spec.channel_priority {
         Priority::Strict => ChannelPriority::Strict,
@@ -78,17 +82,14 @@ pub(crate) async fn solve(
             Ok(records)
         }
         Err(SolveError::Unsolvable(said)) => {
-            let bare: Vec<MatchSpec> = specs.iter().filter_map(explain::bare).collect();
-            let around = repodata::look_around(host, &understood.channels, &platforms, bare).await;
-            let (mut known, names) = around.unwrap_or_default();
-            // What was asked for by version is there with that version only, so what else there is comes first.
-            known.extend(repodata);
-            let elsewhere = elsewhere(host, understood, specs, &known).await;
+            // Both only make a message better, so it matters little if they cannot be had.
+            let names = repodata::names(host, &understood.channels, platforms).await.unwrap_or_default();
+            let elsewhere = elsewhere(host, understood, specs, &repodata).await;
             Err(explain::unsatisfiable(
                 &Asked {
                     understood,
                     specs,
-                    repodata: &known,
+                    repodata: &repodata,
                     names: &names,
                     virtual_packages,
                     exclude_newer: exclude_newer.as_ref(),

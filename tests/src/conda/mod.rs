@@ -7,5 +7,5 @@ mod server;
 
 pub use channel::{Added, Channel};
 pub use machine::{pip_package, python_package, python_version};
-pub use package::{Format, Package, SUBDIR};
+pub use package::{Format, PLACEHOLDER, Package, SUBDIR};
 pub use server::Server;

@@ -19,7 +19,7 @@ pub const SUBDIR: &str = if cfg!(target_os = "macos") {
 };
 
 /// The prefix that packages are built with, as long as conda-build makes it.
-pub(crate) const PLACEHOLDER: &str = "/home/builder/placehold_placehold_placehold_placehold_placehold_placehold_placehold_placehold_\
+pub const PLACEHOLDER: &str = "/home/builder/placehold_placehold_placehold_placehold_placehold_placehold_placehold_placehold_\
 placehold_placehold_placehold_placehold_placehold_placehold_placehold_placehold_placehold_placehold_placehold_placehold_\
 placehold_placehold_placehold_placehold_plac";
 
