@@ -92,7 +92,12 @@ fn form_on(host: &Reader, mut spec: Value) -> Value {
     if !members.contains_key("explicit") {
         members.entry("platform").or_insert(json!("linux-64"));
         let virtual_packages = members.entry("virtual-packages").or_insert(json!({}));
-        for (name, value) in [("glibc", json!("2.36")), ("linux", json!("6.1")), ("archspec", json!("x86_64_v3")), ("cuda", json!(false))] {
+        let told = host.variables.contains_key("CONDA_OVERRIDE_CUDA");
+        let cuda = (!told).then_some(("cuda", json!(false)));
+        for (name, value) in [("glibc", json!("2.36")), ("linux", json!("6.1")), ("archspec", json!("x86_64_v3"))]
+            .into_iter()
+            .chain(cuda)
+        {
             let listed = virtual_packages.as_object_mut().unwrap();
             listed.entry(name).or_insert(value);
         }
@@ -134,11 +139,11 @@ fn text(form: &Value) -> String {
 fn packages_in_any_order_and_any_spelling_are_one() {
     assert_eq!(
         told(json!({ "packages": ["zlib >=1.2,<2", "NumPy"] })),
-        r#"{"packages":["numpy","zlib[version=\\">=1.2,<2\\"]"]}"#
+        r#"{"packages":["numpy","zlib[version=\">=1.2,<2\"]"]}"#
     );
     assert_eq!(
         told(json!({ "packages": ["numpy", "numpy", "zlib>=1.2,<2"] })),
-        r#"{"packages":["numpy","zlib[version=\\">=1.2,<2\\"]"]}"#
+        r#"{"packages":["numpy","zlib[version=\">=1.2,<2\"]"]}"#
     );
 }
 
@@ -202,17 +207,12 @@ fn what_a_solve_may_see_of_the_machine_counts() {
 #[test]
 fn variables_of_the_caller_stand_in_for_what_is_found() {
     let mut host = host();
-    host.variables.insert("CONDA_OVERRIDE_AMDGPU_ARCH", "11.0.0");
-    host.variables.insert("CONDA_OVERRIDE_GLIBC", "2.17");
-    let form = form_on(&host, json!({ "packages": ["a"] }));
-    let seen: Vec<&str> = form["virtual_packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|package| package.as_str().unwrap())
-        .collect();
-    assert!(seen.contains(&"__amdgpu_arch=11.0.0=0"), "{seen:?}");
-    assert!(seen.contains(&"__glibc=2.36=0"), "the spec comes before the caller's variables: {seen:?}");
+    host.variables.insert("CONDA_OVERRIDE_CUDA", "12.1");
+    let seen = |virtual_packages: Value| {
+        form_on(&host, json!({ "packages": ["a"], "virtual-packages": virtual_packages }))["virtual_packages"].to_string()
+    };
+    assert!(seen(json!({ "cuda": "11.0" })).contains("__cuda=11.0=0"), "the spec comes first");
+    assert!(seen(json!({})).contains("__cuda=12.1=0"));
 }
 
 #[test]
