@@ -80,7 +80,8 @@ fn a_plan_is_data_for_programs() {
         assert_eq!(warm[id], value[id], "a plan says the ids that a submit uses");
     }
     assert_eq!(world.environments()[0]["env_id"], value["env_id"]);
-    let members: Vec<&String> = value.as_object().unwrap().keys().collect();
+    let mut members: Vec<&String> = value.as_object().unwrap().keys().collect();
+    members.sort();
     assert_output!(world, "plan_members", format!("{members:#?}"));
 }
 

@@ -6,6 +6,7 @@ use wrun_core::canon::Canon;
 use wrun_core::problem::Problem;
 
 use crate::existing::Existing;
+use crate::explicit::ExplicitPackage;
 use crate::spec::{CondaSpec, Priority};
 use crate::understand::{Source, Understood};
 use crate::virtual_packages::Virtual;
@@ -54,7 +55,7 @@ pub(crate) fn canonicalize(
         Source::Explicit(file) => Canon::fields([
             (
                 "explicit",
-                Some(Canon::list(file.packages.iter().map(|package| package.canon()))),
+                Some(Canon::list(file.packages.iter().map(ExplicitPackage::canon))),
             ),
             ("link_scripts", link_scripts),
             ("platform", platform),

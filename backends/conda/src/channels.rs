@@ -50,7 +50,7 @@ impl Channels {
             let at = format!("/channels/{position}");
             let (text, credentials, at) = match entry {
                 ChannelEntry::Name(text) => (text, None, at),
-                ChannelEntry::Table(table) => (&table.url, table.credentials.clone(), format!("{at}/url")),
+                ChannelEntry::Table(table) => (&table.url, table.credentials.as_ref(), format!("{at}/url")),
             };
             channels.add(text, credentials, &at, &config, findings);
         }
@@ -66,7 +66,7 @@ impl Channels {
     fn add(
         &mut self,
         text: &str,
-        credentials: Option<CredentialId>,
+        credentials: Option<&CredentialId>,
         at: &str,
         config: &ChannelConfig,
         findings: &mut Vec<Finding>,
@@ -78,7 +78,7 @@ impl Channels {
         };
         for text in texts {
             match channel(text, at, config) {
-                Ok(channel) => self.push(channel, credentials.clone()),
+                Ok(channel) => self.push(channel, credentials.cloned()),
                 Err(finding) => findings.push(finding),
             }
         }

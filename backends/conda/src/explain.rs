@@ -49,7 +49,8 @@ pub(crate) fn unsatisfiable(asked: &Asked<'_>, said: &[String]) -> Problem {
         && let Some((mut reason, certain)) = asked.pair()
     {
         if !certain {
-            reason.message.push_str(&format!("; with all other choices:\n{}", tree.trim_end()));
+            reason.message += "; with all other choices:\n";
+            reason.message += tree.trim_end();
         }
         reasons.push(reason);
     }
@@ -112,9 +113,9 @@ impl Asked<'_> {
         if all.is_empty() {
             return Some(self.no_such_package(name));
         }
-        let fitting: Vec<&RepoDataRecord> = all.iter().copied().filter(|record| self.fits(spec, record)).collect();
+        let fitting: Vec<&RepoDataRecord> = all.iter().copied().filter(|record| fits(spec, record)).collect();
         if fitting.is_empty() {
-            return Some(self.no_such_version(spec, &all));
+            return Some(no_such_version(spec, &all));
         }
         let allowed = |record: &&RepoDataRecord| self.exclude_newer.is_none_or(|cut_off| !cut_off.is_excluded(record));
         let in_time: Vec<&RepoDataRecord> = fitting.iter().copied().filter(allowed).collect();
@@ -132,14 +133,6 @@ impl Asked<'_> {
             return Some(reason);
         }
         self.blocked(spec, &in_time)
-    }
-
-    fn fits(&self, spec: &MatchSpec, record: &RepoDataRecord) -> bool {
-        spec.matches(record)
-            && spec
-                .channel
-                .as_ref()
-                .is_none_or(|channel| record.channel.as_deref() == Some(channel.canonical_name().as_str()))
     }
 
     fn no_such_package(&self, name: &PackageName) -> Reason {
@@ -175,14 +168,6 @@ impl Asked<'_> {
                 format!("none of the channels {channels} has a package `{word}`")
             },
             help: Some(help),
-        }
-    }
-
-    fn no_such_version(&self, spec: &MatchSpec, all: &[&RepoDataRecord]) -> Reason {
-        Reason {
-            code: "conda.solve.version",
-            message: format!("no `{}` is to be had; there is {}", shown(spec), versions(all)),
-            help: Some("ask for one of these, or add a channel that has another".to_owned()),
         }
     }
 
@@ -233,7 +218,7 @@ impl Asked<'_> {
         }
         let mut reason = first?;
         if fitting.len() > 1 {
-            reason.message.push_str(&format!(" (and so do all others that fit `{}`)", shown(spec)));
+            reason.message = format!("{} (and so do all others that fit `{}`)", reason.message, shown(spec));
         }
         Some(reason)
     }
@@ -253,7 +238,7 @@ impl Asked<'_> {
                 help: Some("add the channel that has it to `channels`".to_owned()),
             });
         }
-        if all.iter().any(|record| self.fits(depends, record)) {
+        if all.iter().any(|record| fits(depends, record)) {
             return None;
         }
         Some(Reason {
@@ -293,7 +278,7 @@ impl Asked<'_> {
     fn newest(&self, spec: &MatchSpec) -> Option<&RepoDataRecord> {
         let wanted = name(spec)?;
         self.records()
-            .filter(|record| record.package_record.name == *wanted && self.fits(spec, record))
+            .filter(|record| record.package_record.name == *wanted && fits(spec, record))
             .max_by(|left, right| left.package_record.version.cmp(&right.package_record.version))
     }
 
@@ -306,7 +291,7 @@ impl Asked<'_> {
                 let (Some(third), true) = (name(&left.spec), name(&left.spec) == name(&right.spec)) else {
                     continue;
                 };
-                let both = |record: &RepoDataRecord| self.fits(&left.spec, record) && self.fits(&right.spec, record);
+                let both = |record: &RepoDataRecord| fits(&left.spec, record) && fits(&right.spec, record);
                 if self.of_name(third).next().is_none() || self.of_name(third).any(both) {
                     continue;
                 }
@@ -349,7 +334,7 @@ impl Asked<'_> {
             if !seen.insert(who.clone()) || wants.len() > WANTS_LOOKED_AT {
                 continue;
             }
-            let choices = self.of_name(&record.package_record.name).filter(|other| self.fits(&want.spec, other)).count();
+            let choices = self.of_name(&record.package_record.name).filter(|other| fits(&want.spec, other)).count();
             let of = if want.root.starts_with(record.package_record.name.as_normalized()) {
                 String::new()
             } else {
@@ -378,6 +363,23 @@ struct Want {
     spec: MatchSpec,
     /// Whether nothing else could stand in for whoever needs it.
     only_choice: bool,
+}
+
+/// Whether a package is what a spec asks for, its channel included.
+fn fits(spec: &MatchSpec, record: &RepoDataRecord) -> bool {
+    spec.matches(record)
+        && spec
+            .channel
+            .as_ref()
+            .is_none_or(|channel| record.channel.as_deref() == Some(channel.canonical_name().as_str()))
+}
+
+fn no_such_version(spec: &MatchSpec, all: &[&RepoDataRecord]) -> Reason {
+    Reason {
+        code: "conda.solve.version",
+        message: format!("no `{}` is to be had; there is {}", shown(spec), versions(all)),
+        help: Some("ask for one of these, or add a channel that has another".to_owned()),
+    }
 }
 
 fn identity(record: &RepoDataRecord) -> String {

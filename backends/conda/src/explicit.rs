@@ -47,7 +47,7 @@ impl ExplicitPackage {
 
 /// Lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    data_encoding::HEXLOWER.encode(bytes)
 }
 
 /// A file that was understood.
@@ -75,7 +75,7 @@ impl ExplicitFile {
             .lines()
             .map(str::trim)
             .filter(|line| !line.is_empty())
-            .map(|line| format!("{line}\n"))
+            .flat_map(|line| [line, "\n"])
             .collect();
         let spec = ExplicitEnvironmentSpec::from_str(&text).map_err(|error| wrong(redact::strip(&error.to_string())))?;
         let packages = spec.packages.into_iter().map(|entry| {

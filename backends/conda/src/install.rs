@@ -1,5 +1,6 @@
 //! Building an environment from a lock: no repodata, no solving.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -306,7 +307,7 @@ async fn enter_existing(host: &dyn Host, request: &Request, path: &Path, slot: &
     };
     files::symlink(path, &slot.prefix.join(EXISTING)).map_err(failed)?;
     let platform = Subdir::current().unwrap_or(Subdir::NoArch);
-    let activation = Activation::of(path, platform, &Default::default())?.outside(path);
+    let activation = Activation::of(path, platform, &BTreeMap::new())?.outside(path);
     Activation::prepare(&slot.prefix)?;
     let mut request = request.clone();
     request.tools.extend(activation.shell(host).await?);

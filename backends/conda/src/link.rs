@@ -80,7 +80,8 @@ impl Linking {
             .map(|record| PythonInfo::from_python_record(&record.package_record, self.platform))
             .transpose()
             .map_err(|error| failed("the version of `python` makes no sense", &error))?;
-        let registry = Arc::new(Mutex::new(Default::default()));
+        // The type has no public name; the first package that is linked says what it is.
+        let registry = Arc::default();
         let options = InstallOptions {
             platform: Some(self.platform),
             python_info: python,

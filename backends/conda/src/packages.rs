@@ -152,7 +152,7 @@ impl Packages {
             }
         }
         let this = self.clone();
-        tokio::task::spawn_blocking(move || this.publish(held))
+        tokio::task::spawn_blocking(move || this.publish(&held))
             .await
             .map_err(|error| Problem::failed("conda.package.failed", error.to_string()))??;
         if let Some(problem) = first_problem {
@@ -162,14 +162,14 @@ impl Packages {
     }
 
     /// Gives the packages their names. Everything in them is on the disk first, so that a name is never there without
-    /// its content, whatever becomes of the machine. The locks are let go at the end.
-    fn publish(&self, held: Vec<(String, Locked)>) -> Result<(), Problem> {
+    /// its content, whatever becomes of the machine. The locks are the caller's to let go afterwards.
+    fn publish(&self, held: &[(String, Locked)]) -> Result<(), Problem> {
         if held.is_empty() {
             return Ok(());
         }
         let unfinished = self.folder.join(UNFINISHED);
         files::write_through(&unfinished).map_err(|error| failed("write through", &unfinished, &error))?;
-        for (name, _lock) in &held {
+        for (name, _lock) in held {
             let place = self.place(name);
             files::rename(&unfinished.join(name), &place).map_err(|error| failed("put in place", &place, &error))?;
         }

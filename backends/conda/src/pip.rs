@@ -49,7 +49,7 @@ pub(crate) async fn inputs(host: &dyn Host, understood: &Understood) -> Result<I
         return Ok(inputs);
     }
     let spec = spec(understood);
-    let text: String = understood.pip.iter().map(|line| format!("{line}\n")).collect();
+    let text: String = understood.pip.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
     let lines = InputRequest {
         path: spec
             .get("requirements")
@@ -87,7 +87,7 @@ fn at_pip(problem: Problem) -> Problem {
         Problem::Invalid(mut findings) => {
             for finding in &mut findings {
                 if finding.at.starts_with("/requirements") {
-                    finding.at = "/pip".to_owned();
+                    "/pip".clone_into(&mut finding.at);
                 }
             }
             Problem::Invalid(findings)

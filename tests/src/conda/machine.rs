@@ -1,5 +1,6 @@
 //! Packages out of the interpreter of the machine, so that a conda environment really runs Python.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -72,4 +73,30 @@ pub fn pip_package() -> Option<Package> {
             .file(&format!("{info}/INSTALLER"), "conda\n")
             .file(&format!("{info}/RECORD"), ""),
     )
+}
+
+/// A wheel of the machine's package index as a conda package for every platform.
+#[must_use]
+pub fn package_of_wheel(project: &str, versions: &str) -> Package {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let output = Command::new(machine::python())
+        .args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest"])
+        .arg(folder.path())
+        .arg(format!("{project}{versions}"))
+        .output()
+        .expect("pip can be started");
+    assert!(output.status.success(), "{output:?}");
+    let wheel = files::names(folder.path()).pop().expect("a wheel was fetched");
+    let version = wheel.split('-').nth(1).expect("a wheel's name has a version");
+    let archive = std::io::Cursor::new(files::bytes(&folder.path().join(&wheel)));
+    let mut archive = zip::ZipArchive::new(archive).expect("a wheel is a zip file");
+    let mut package = Package::new(project, version).noarch("python");
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index).expect("the entry is there");
+        let name = entry.name().expect("a name in UTF-8").into_owned();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).expect("the entry can be read");
+        package = package.file(&format!("site-packages/{name}"), content);
+    }
+    package
 }

@@ -6,6 +6,6 @@ mod package;
 mod server;
 
 pub use channel::{Added, Channel};
-pub use machine::{pip_package, python_package, python_version};
+pub use machine::{package_of_wheel, pip_package, python_package, python_version};
 pub use package::{Format, PLACEHOLDER, Package, SUBDIR};
 pub use server::Server;
