@@ -18,15 +18,24 @@ const ROUNDS: usize = 11;
 const WARM_ROUNDS: usize = 100;
 
 pub(crate) fn measure(world: &World) -> Result<()> {
+    // The installer makes a client for the web, though all packages are at hand.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| "another provider of TLS is installed")?;
     let channel = channel();
     let runtime = tokio::runtime::Runtime::new()?;
     let records = (0..PACKAGES)
         .map(|number| {
-            let archive = channel.path().join(SUBDIR).join(format!("package{number}-1.0-0.conda"));
+            let archive = channel
+                .path()
+                .join(SUBDIR)
+                .join(format!("package{number}-1.0-0.conda"));
             Ok(runtime.block_on(repodata_record_from_package_archive(archive))?)
         })
         .collect::<Result<Vec<RepoDataRecord>>>()?;
-    let names: Vec<String> = (0..PACKAGES).map(|number| format!("\"package{number}\"")).collect();
+    let names: Vec<String> = (0..PACKAGES)
+        .map(|number| format!("\"package{number}\""))
+        .collect();
     let task = world.write(
         "conda.toml",
         format!(
@@ -50,7 +59,10 @@ pub(crate) fn measure(world: &World) -> Result<()> {
         "  ratio: {:.2}; goal: at most 1.20",
         ours.median().as_secs_f64() / bare.median().as_secs_f64()
     ));
-    let uv = world.write("conda-uv.toml", "[run]\ncommand = [\"true\"]\n[env.uv]\npackages = []\n")?;
+    let uv = world.write(
+        "conda-uv.toml",
+        "[run]\ncommand = [\"true\"]\n[env.uv]\npackages = []\n",
+    )?;
     run(world.wrun(&["--quiet", "submit"]).arg(&uv))?;
     run(world.wrun(&["--quiet", "submit"]).arg(&task))?;
     let (uv, conda) = in_turn(
@@ -71,14 +83,20 @@ pub(crate) fn measure(world: &World) -> Result<()> {
 fn channel() -> Channel {
     Channel::with((0..PACKAGES).map(|number| {
         let name = format!("package{number}");
-        let package = Package::new(&name, "1.0").text_with_prefix(&format!("share/{name}/prefix.sh"), "#!PREFIX/bin/sh\n");
+        let package = Package::new(&name, "1.0")
+            .text_with_prefix(&format!("share/{name}/prefix.sh"), "#!PREFIX/bin/sh\n");
         (1..FILES).fold(package, |package, file| {
             package.file(&format!("share/{name}/{file}"), vec![b'x'; 4096])
         })
     }))
 }
 
-fn bare(world: &World, runtime: &tokio::runtime::Runtime, cache: &Path, records: &[RepoDataRecord]) -> Result<()> {
+fn bare(
+    world: &World,
+    runtime: &tokio::runtime::Runtime,
+    cache: &Path,
+    records: &[RepoDataRecord],
+) -> Result<()> {
     let prefix = world.folder().join("bare-conda");
     remove(&prefix)?;
     let installer = Installer::new()

@@ -51,11 +51,18 @@ pub(crate) struct Activation {
 
 impl Activation {
     /// Reads what packages brought.
-    pub(crate) fn of(prefix: &Path, platform: Subdir, variables: &BTreeMap<String, String>) -> Result<Self, Problem> {
+    pub(crate) fn of(
+        prefix: &Path,
+        platform: Subdir,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Self, Problem> {
         let activator = Activator::from_path(prefix, Bash::default(), platform).map_err(|error| {
             Problem::failed(
                 "conda.activation.broken",
-                format!("the activation of the environment cannot be read: {}", causes(&error)),
+                format!(
+                    "the activation of the environment cannot be read: {}",
+                    causes(&error)
+                ),
             )
         })?;
         let mut all: BTreeMap<String, String> = activator.env_vars.into_iter().collect();
@@ -122,7 +129,8 @@ impl Activation {
             .map(|(name, value)| (name.clone(), value.as_str().into()))
             .collect();
         let mut path = self.folder("bin");
-        path.0.push(wrun_core::plan::Piece::Text(format!(":{SYSTEM_PATH}")));
+        path.0
+            .push(wrun_core::plan::Piece::Text(format!(":{SYSTEM_PATH}")));
         env.extend([
             ("PATH".to_owned(), path),
             ("CONDA_PREFIX".to_owned(), self.folder("")),
@@ -177,7 +185,9 @@ impl Activation {
             let text = path.to_string_lossy().into_owned();
             recorded.variables.insert("CONDA_PREFIX".to_owned(), text.clone());
             recorded.variables.insert("CONDA_DEFAULT_ENV".to_owned(), text);
-            recorded.search_path.push(path.join("bin").to_string_lossy().into_owned());
+            recorded
+                .search_path
+                .push(path.join("bin").to_string_lossy().into_owned());
         }
         write(prefix, &recorded)
     }
@@ -194,7 +204,10 @@ fn write(prefix: &Path, recorded: &Recorded) -> Result<(), Problem> {
 fn unwritable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::failed(
         "conda.activation.failed",
-        format!("the activation cannot be recorded in `{}`: {error}", path.display()),
+        format!(
+            "the activation cannot be recorded in `{}`: {error}",
+            path.display()
+        ),
     )
 }
 
@@ -218,7 +231,10 @@ fn changed(prefix: &Path, before: &[u8], after: &[u8]) -> Recorded {
     let mut recorded = Recorded::default();
     for (name, value) in after {
         let shells = NOT_RECORDED.contains(&name) || name.starts_with("BASH");
-        if shells || before.get(name) == Some(&value) || of_the_build.iter().any(|folder| value.contains(folder)) {
+        if shells
+            || before.get(name) == Some(&value)
+            || of_the_build.iter().any(|folder| value.contains(folder))
+        {
             continue;
         }
         if name == "PATH" {

@@ -19,7 +19,8 @@ use crate::repodata::causes;
 
 /// The digest of a file.
 pub(crate) fn digest(path: &Path) -> Result<Digest, Problem> {
-    let digest = rattler_digest::compute_file_digest::<Sha256>(path).map_err(|error| unreadable(path, &error))?;
+    let digest =
+        rattler_digest::compute_file_digest::<Sha256>(path).map_err(|error| unreadable(path, &error))?;
     Ok(Digest::from_bytes(digest.into()))
 }
 
@@ -37,7 +38,11 @@ pub(crate) fn check_md5(path: &Path, url: &Url, expected: [u8; 16]) -> Result<()
     if found == expected {
         return Ok(());
     }
-    Err(wrong_digest(url, &format!("md5:{}", hex(&expected)), &format!("md5:{}", hex(&found))))
+    Err(wrong_digest(
+        url,
+        &format!("md5:{}", hex(&expected)),
+        &format!("md5:{}", hex(&found)),
+    ))
 }
 
 /// Checks what is known of a file.
@@ -69,13 +74,15 @@ pub(crate) fn record(path: &Path, url: &Url, digest: Digest) -> Result<RepoDataR
     let file = files::open(path).map_err(|error| unreadable(path, &error))?;
     let index = seek::read_package_file_content(file, archive_type, IndexJson::package_path())
         .map_err(|error| broken(causes(&error)))?;
-    let index = IndexJson::from_slice(&index).map_err(|error| broken(format!("`info/index.json`: {error}")))?;
+    let index =
+        IndexJson::from_slice(&index).map_err(|error| broken(format!("`info/index.json`: {error}")))?;
     let size = files::length(path).map_err(|error| unreadable(path, &error))?;
     let identifier = fetch::file_name(url)
         .parse()
         .map_err(|error| broken(format!("its name is not `name-version-build`: {error}")))?;
-    let package_record = PackageRecord::from_index_json(index, Some(size), Some((*digest.as_bytes()).into()), None)
-        .map_err(|error| broken(causes(&error)))?;
+    let package_record =
+        PackageRecord::from_index_json(index, Some(size), Some((*digest.as_bytes()).into()), None)
+            .map_err(|error| broken(causes(&error)))?;
     Ok(RepoDataRecord {
         package_record,
         identifier,
@@ -120,11 +127,16 @@ pub(crate) fn unpack(archive: &Path, record: &RepoDataRecord, to: &Path) -> Resu
 }
 
 fn unpack_problem(url: &Url, to: &Path, error: &ExtractError) -> Problem {
-    let full = matches!(error, ExtractError::IoError(error) if error.kind() == std::io::ErrorKind::StorageFull);
+    let full =
+        matches!(error, ExtractError::IoError(error) if error.kind() == std::io::ErrorKind::StorageFull);
     if full {
         return Problem::Failed {
             code: "conda.disk.full".to_owned(),
-            message: format!("the disk is full: `{}` cannot be unpacked below `{}`", fetch::file_name(url), to.display()),
+            message: format!(
+                "the disk is full: `{}` cannot be unpacked below `{}`",
+                fetch::file_name(url),
+                to.display()
+            ),
             help: Some("free some space: `wrun cache ls` shows what is kept".to_owned()),
         };
     }
@@ -135,15 +147,21 @@ fn broken(url: &Url, why: &str) -> Problem {
     Problem::Failed {
         code: "conda.package.broken".to_owned(),
         message: format!("`{url}` is a broken package: {why}"),
-        help: Some("the file is as its channel has it, so the channel has to replace it; ask for another build".to_owned()),
+        help: Some(
+            "the file is as its channel has it, so the channel has to replace it; ask for another build"
+                .to_owned(),
+        ),
     }
 }
 
 /// Whether an unpacked package is what its record says, and stays within an environment.
 fn check_content(record: &RepoDataRecord, folder: &Path) -> Result<(), Problem> {
     let broken = |why: String| broken(&record.url, &why);
-    let index = IndexJson::from_package_directory(folder).map_err(|error| broken(format!("`info/index.json`: {error}")))?;
-    let PackageRecord { name, version, build, .. } = &record.package_record;
+    let index = IndexJson::from_package_directory(folder)
+        .map_err(|error| broken(format!("`info/index.json`: {error}")))?;
+    let PackageRecord {
+        name, version, build, ..
+    } = &record.package_record;
     if index.name != *name || index.version != *version || index.build != *build {
         return Err(broken(format!(
             "it says that it is `{} {} {}` and not `{} {version} {build}`",
@@ -169,9 +187,16 @@ fn check_content(record: &RepoDataRecord, folder: &Path) -> Result<(), Problem> 
         Ok(link) => match link.noarch {
             NoArchLinks::Generic => Ok(()),
             NoArchLinks::Python(links) => {
-                match links.entry_points.iter().find(|entry| entry.command.contains('/')) {
+                match links
+                    .entry_points
+                    .iter()
+                    .find(|entry| entry.command.contains('/'))
+                {
                     None => Ok(()),
-                    Some(entry) => Err(broken(format!("`{}` is not the name of a command", entry.command))),
+                    Some(entry) => Err(broken(format!(
+                        "`{}` is not the name of a command",
+                        entry.command
+                    ))),
                 }
             }
         },

@@ -80,8 +80,14 @@ pub(crate) fn canonicalize(
                     has_pip.then(|| Canon::list(indexes.iter().map(|index| index.canon(false)))),
                 ),
                 ("link_scripts", link_scripts),
-                ("packages", Some(Canon::set(packages.collect::<Result<Vec<_>, _>>()?))),
-                ("pip", Some(Canon::list(pip.iter().map(|line| Canon::text(line.trim()))))),
+                (
+                    "packages",
+                    Some(Canon::set(packages.collect::<Result<Vec<_>, _>>()?)),
+                ),
+                (
+                    "pip",
+                    Some(Canon::list(pip.iter().map(|line| Canon::text(line.trim())))),
+                ),
                 ("pip_files", Some(files(pip_inputs))),
                 ("platform", platform),
                 (
@@ -97,7 +103,9 @@ pub(crate) fn canonicalize(
 
 /// Files by digest.
 fn files(inputs: &Inputs) -> Canon {
-    Canon::map(inputs.iter().filter_map(|(request, input)| {
-        Some((&request.path, Canon::text(input.digest()?.to_string())))
-    }))
+    Canon::map(
+        inputs
+            .iter()
+            .filter_map(|(request, input)| Some((&request.path, Canon::text(input.digest()?.to_string())))),
+    )
 }

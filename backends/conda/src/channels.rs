@@ -86,12 +86,13 @@ impl Channels {
 
     /// Adds a channel at the end, unless it is there.
     pub(crate) fn push(&mut self, channel: Channel, credentials: Option<CredentialId>) {
-        match self.0.iter_mut().find(|known| known.channel.base_url == channel.base_url) {
+        match self
+            .0
+            .iter_mut()
+            .find(|known| known.channel.base_url == channel.base_url)
+        {
             Some(known) => known.credentials = known.credentials.take().or(credentials),
-            None => self.0.push(KnownChannel {
-                channel,
-                credentials,
-            }),
+            None => self.0.push(KnownChannel { channel, credentials }),
         }
     }
 
@@ -135,8 +136,12 @@ pub(crate) fn name(channel: &Channel) -> String {
 fn channel(text: &str, at: &str, config: &ChannelConfig) -> Result<Channel, Finding> {
     let wrong = |why: &dyn std::fmt::Display| {
         let shown = redact::strip(text);
-        Finding::error("conda.channel.syntax", at, format!("`{shown}` is no channel: {why}"))
-            .with_help("write a name such as `conda-forge`, an address, or a folder such as `./channel`")
+        Finding::error(
+            "conda.channel.syntax",
+            at,
+            format!("`{shown}` is no channel: {why}"),
+        )
+        .with_help("write a name such as `conda-forge`, an address, or a folder such as `./channel`")
     };
     if text.trim().is_empty() {
         return Err(wrong(&"it is empty"));
@@ -147,7 +152,10 @@ fn channel(text: &str, at: &str, config: &ChannelConfig) -> Result<Channel, Find
     let channel = Channel::from_str(text, config).map_err(|error| wrong(&error))?;
     let url = channel.base_url.url();
     if !matches!(url.scheme(), "https" | "http" | "file") {
-        return Err(wrong(&format!("channels of the scheme `{}` are not read", url.scheme())));
+        return Err(wrong(&format!(
+            "channels of the scheme `{}` are not read",
+            url.scheme()
+        )));
     }
     // anaconda.org takes tokens as a part of the path: `/t/TOKEN/channel`.
     if redact::has_secret(url) || url.path().starts_with("/t/") {

@@ -36,7 +36,9 @@ impl Existing {
     pub(crate) fn find(host: &dyn Host, text: &str) -> Result<Self, Problem> {
         let is_path = text.contains('/') || text.starts_with('.');
         let candidates = if is_path {
-            let written = home(host).zip(text.strip_prefix("~/")).map(|(home, rest)| home.join(rest));
+            let written = home(host)
+                .zip(text.strip_prefix("~/"))
+                .map(|(home, rest)| home.join(rest));
             vec![written.unwrap_or_else(|| host.project().unwrap_or(Path::new("/")).join(text))]
         } else {
             by_name(host, text)
@@ -111,15 +113,24 @@ fn by_name(host: &dyn Host, name: &str) -> Vec<PathBuf> {
 }
 
 fn missing(text: &str, is_path: bool, candidates: &[PathBuf]) -> Problem {
-    let looked: Vec<String> = candidates.iter().map(|path| format!("`{}`", path.display())).collect();
+    let looked: Vec<String> = candidates
+        .iter()
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
     let message = if is_path {
         format!("there is no conda environment at {}", looked.join(", "))
     } else {
-        format!("there is no conda environment named `{text}`; looked at {}", looked.join(", "))
+        format!(
+            "there is no conda environment named `{text}`; looked at {}",
+            looked.join(", ")
+        )
     };
     Problem::Failed {
         code: "conda.existing.missing".to_owned(),
         message,
-        help: Some("write the path of a folder that holds `conda-meta`, or make the environment from `packages`".to_owned()),
+        help: Some(
+            "write the path of a folder that holds `conda-meta`, or make the environment from `packages`"
+                .to_owned(),
+        ),
     }
 }

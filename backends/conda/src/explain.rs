@@ -57,7 +57,10 @@ pub(crate) fn unsatisfiable(asked: &Asked<'_>, said: &[String]) -> Problem {
     let Some(first) = reasons.first() else {
         return Problem::Unsatisfiable {
             code: "conda.solve.conflict".to_owned(),
-            message: format!("no packages go together for what is asked for:\n{}", tree.trim_end()),
+            message: format!(
+                "no packages go together for what is asked for:\n{}",
+                tree.trim_end()
+            ),
             help: Some("loosen one of the versions that are named above".to_owned()),
         };
     };
@@ -77,7 +80,11 @@ pub(crate) fn name(spec: &MatchSpec) -> Option<&PackageName> {
 /// The name of a spec as a spec, for everything of that name.
 pub(crate) fn bare(spec: &MatchSpec) -> Option<MatchSpec> {
     let name = name(spec)?.as_normalized();
-    if name.starts_with("__") { None } else { parsed(name) }
+    if name.starts_with("__") {
+        None
+    } else {
+        parsed(name)
+    }
 }
 
 /// A dependency as a spec.
@@ -100,7 +107,8 @@ impl Asked<'_> {
     }
 
     fn of_name<'s>(&'s self, name: &'s PackageName) -> impl Iterator<Item = &'s RepoDataRecord> {
-        self.records().filter(move |record| record.package_record.name == *name)
+        self.records()
+            .filter(move |record| record.package_record.name == *name)
     }
 
     /// Why one spec cannot be had, whatever the others are.
@@ -117,7 +125,10 @@ impl Asked<'_> {
         if fitting.is_empty() {
             return Some(no_such_version(spec, &all));
         }
-        let allowed = |record: &&RepoDataRecord| self.exclude_newer.is_none_or(|cut_off| !cut_off.is_excluded(record));
+        let allowed = |record: &&RepoDataRecord| {
+            self.exclude_newer
+                .is_none_or(|cut_off| !cut_off.is_excluded(record))
+        };
         let in_time: Vec<&RepoDataRecord> = fitting.iter().copied().filter(allowed).collect();
         if in_time.is_empty() {
             let until = self.understood.exclude_newer.as_deref().unwrap_or_default();
@@ -188,9 +199,17 @@ impl Asked<'_> {
         if spec.channel.is_some() || fitting.iter().any(|record| at(record) == Some(first)) {
             return None;
         }
-        let of_first: Vec<&RepoDataRecord> = all.iter().copied().filter(|record| at(record) == Some(first)).collect();
+        let of_first: Vec<&RepoDataRecord> = all
+            .iter()
+            .copied()
+            .filter(|record| at(record) == Some(first))
+            .collect();
         let channel_name = |position: usize| self.understood.channels.all().nth(position).map(channels::name);
-        let later = fitting.iter().filter_map(|record| at(record)).min().and_then(channel_name);
+        let later = fitting
+            .iter()
+            .filter_map(|record| at(record))
+            .min()
+            .and_then(channel_name);
         Some(Reason {
             code: "conda.solve.priority",
             message: format!(
@@ -218,7 +237,11 @@ impl Asked<'_> {
         }
         let mut reason = first?;
         if fitting.len() > 1 {
-            reason.message = format!("{} (and so do all others that fit `{}`)", reason.message, shown(spec));
+            reason.message = format!(
+                "{} (and so do all others that fit `{}`)",
+                reason.message,
+                shown(spec)
+            );
         }
         Some(reason)
     }
@@ -243,7 +266,11 @@ impl Asked<'_> {
         }
         Some(Reason {
             code: "conda.solve.version",
-            message: format!("`{who}` needs `{}`, and there is {}", shown(depends), versions(&all)),
+            message: format!(
+                "`{who}` needs `{}`, and there is {}",
+                shown(depends),
+                versions(&all)
+            ),
             help: Some("ask for another version, or add a channel that has what is needed".to_owned()),
         })
     }
@@ -251,7 +278,11 @@ impl Asked<'_> {
     /// Why the machine does not offer what a virtual package stands for, if it does not.
     fn not_offered(&self, spec: &MatchSpec, of: Option<&RepoDataRecord>) -> Option<Reason> {
         let needed = name(spec)?;
-        let offered = self.virtual_packages.0.iter().find(|package| package.name == *needed);
+        let offered = self
+            .virtual_packages
+            .0
+            .iter()
+            .find(|package| package.name == *needed);
         let fits = offered.is_some_and(|offered| {
             spec.version
                 .as_ref()
@@ -260,7 +291,10 @@ impl Asked<'_> {
         if fits {
             return None;
         }
-        let who = of.map_or_else(|| "the task".to_owned(), |record| format!("`{}`", identity(record)));
+        let who = of.map_or_else(
+            || "the task".to_owned(),
+            |record| format!("`{}`", identity(record)),
+        );
         let has = offered.map_or_else(
             || format!("this machine has no `{}`", needed.as_normalized()),
             |offered| format!("this machine has {}", offered.version),
@@ -329,12 +363,17 @@ impl Asked<'_> {
         let mut next = 0;
         while let Some(want) = wants.get(next).cloned() {
             next += 1;
-            let Some(record) = self.newest(&want.spec) else { continue };
+            let Some(record) = self.newest(&want.spec) else {
+                continue;
+            };
             let who = identity(record);
             if !seen.insert(who.clone()) || wants.len() > WANTS_LOOKED_AT {
                 continue;
             }
-            let choices = self.of_name(&record.package_record.name).filter(|other| fits(&want.spec, other)).count();
+            let choices = self
+                .of_name(&record.package_record.name)
+                .filter(|other| fits(&want.spec, other))
+                .count();
             let of = if want.root.starts_with(record.package_record.name.as_normalized()) {
                 String::new()
             } else {
@@ -392,7 +431,10 @@ fn identity(record: &RepoDataRecord) -> String {
 
 /// The newest versions of a package, for people.
 fn versions(records: &[&RepoDataRecord]) -> String {
-    let mut versions: Vec<_> = records.iter().map(|record| &record.package_record.version).collect();
+    let mut versions: Vec<_> = records
+        .iter()
+        .map(|record| &record.package_record.version)
+        .collect();
     versions.sort();
     versions.dedup();
     let shown: Vec<String> = versions
@@ -401,7 +443,11 @@ fn versions(records: &[&RepoDataRecord]) -> String {
         .take(VERSIONS_SHOWN)
         .map(ToString::to_string)
         .collect();
-    let more = if versions.len() > VERSIONS_SHOWN { " and older ones" } else { "" };
+    let more = if versions.len() > VERSIONS_SHOWN {
+        " and older ones"
+    } else {
+        ""
+    };
     let only = if versions.len() == 1 { "only " } else { "" };
     format!("{only}{}{more}", shown.join(", "))
 }

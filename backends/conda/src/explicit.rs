@@ -77,12 +77,15 @@ impl ExplicitFile {
             .filter(|line| !line.is_empty())
             .flat_map(|line| [line, "\n"])
             .collect();
-        let spec = ExplicitEnvironmentSpec::from_str(&text).map_err(|error| wrong(redact::strip(&error.to_string())))?;
+        let spec = ExplicitEnvironmentSpec::from_str(&text)
+            .map_err(|error| wrong(redact::strip(&error.to_string())))?;
         let packages = spec.packages.into_iter().map(|entry| {
             let hash = match entry.package_archive_hash() {
                 Ok(None) => Hash::Unknown,
                 Ok(Some(PackageArchiveHash::Md5(md5))) => Hash::Md5(md5.into()),
-                Ok(Some(PackageArchiveHash::Sha256(sha256))) => Hash::Sha256(Digest::from_bytes(sha256.into())),
+                Ok(Some(PackageArchiveHash::Sha256(sha256))) => {
+                    Hash::Sha256(Digest::from_bytes(sha256.into()))
+                }
                 Err(error) => {
                     return Err(wrong(format!("`{}`: {error}", redact::strip(entry.url.as_str()))));
                 }
@@ -92,7 +95,9 @@ impl ExplicitFile {
             if redact::has_secret(&url) || url.path().contains("/t/") {
                 return Err(wrong("an address was written with a secret in it".to_owned()));
             }
-            if !matches!(url.scheme(), "https" | "http" | "file") || CondaArchiveType::try_from(url.path()).is_none() {
+            if !matches!(url.scheme(), "https" | "http" | "file")
+                || CondaArchiveType::try_from(url.path()).is_none()
+            {
                 return Err(wrong(format!("`{url}` is not the address of a conda package")));
             }
             Ok(ExplicitPackage { url, hash })

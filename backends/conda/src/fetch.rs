@@ -13,7 +13,11 @@ use crate::archive;
 use crate::channels::Channels;
 
 /// The file of a locked package. One of a folder is not copied; what it is gets checked when it is unpacked.
-pub(crate) async fn locked(host: &dyn Host, channels: &Channels, record: &RepoDataRecord) -> Result<PathBuf, Problem> {
+pub(crate) async fn locked(
+    host: &dyn Host,
+    channels: &Channels,
+    record: &RepoDataRecord,
+) -> Result<PathBuf, Problem> {
     if record.url.scheme() == "file" {
         return local(&record.url);
     }
@@ -48,13 +52,18 @@ pub(crate) fn digest(record: &RepoDataRecord) -> Result<Digest, Problem> {
 }
 
 /// A package whose digest is not known, and its digest.
-pub(crate) async fn unknown(host: &dyn Host, channels: &Channels, url: &Url) -> Result<(PathBuf, Digest), Problem> {
+pub(crate) async fn unknown(
+    host: &dyn Host,
+    channels: &Channels,
+    url: &Url,
+) -> Result<(PathBuf, Digest), Problem> {
     if url.scheme() == "file" {
         let path = local(url)?;
         let digest = archive::digest(&path)?;
         return Ok((path, digest));
     }
-    host.fetch_unknown(&label(url), url.as_str(), channels.credential(url)).await
+    host.fetch_unknown(&label(url), url.as_str(), channels.credential(url))
+        .await
 }
 
 fn label(url: &Url) -> String {
@@ -67,15 +76,21 @@ pub(crate) fn file_name(url: &Url) -> &str {
 }
 
 fn local(url: &Url) -> Result<PathBuf, Problem> {
-    let path = url
-        .to_file_path()
-        .map_err(|()| Problem::failed("conda.package.address", format!("`{url}` is not a path of this machine")))?;
+    let path = url.to_file_path().map_err(|()| {
+        Problem::failed(
+            "conda.package.address",
+            format!("`{url}` is not a path of this machine"),
+        )
+    })?;
     if Path::new(&path).is_file() {
         return Ok(path);
     }
     Err(Problem::Failed {
         code: "conda.package.missing".to_owned(),
         message: format!("there is no `{}`", path.display()),
-        help: Some("the channel's repodata names it; index the channel again, or solve again with `--refresh`".to_owned()),
+        help: Some(
+            "the channel's repodata names it; index the channel again, or solve again with `--refresh`"
+                .to_owned(),
+        ),
     })
 }

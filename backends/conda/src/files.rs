@@ -29,7 +29,10 @@ pub(crate) fn names_with_times(prefix: &Path, folder: &str) -> io::Result<Vec<St
             let metadata = entry.metadata()?;
             let name = entry.file_name();
             let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
-            Ok(format!("{folder}/{} {seconds}.{nanoseconds:09}", name.to_string_lossy()))
+            Ok(format!(
+                "{folder}/{} {seconds}.{nanoseconds:09}",
+                name.to_string_lossy()
+            ))
         })
         .collect()
 }
@@ -127,4 +130,11 @@ pub(crate) fn length(path: &Path) -> io::Result<u64> {
 /// Opens a file to read.
 pub(crate) fn open(path: &Path) -> io::Result<fs::File> {
     fs::File::open(path)
+}
+
+/// Whether files of a package can be hard links in an environment: both are on one file system that has such links.
+pub(crate) fn can_link(package: &Path, environment: &Path) -> bool {
+    let probe = environment.join(".wrun-link");
+    let linked = fs::hard_link(package.join("info/index.json"), &probe).is_ok();
+    linked && fs::remove_file(&probe).is_ok()
 }

@@ -137,9 +137,13 @@ async fn finish(
         .collect();
     if locked.link_scripts && !scripts.is_empty() {
         request.tools.push(shell(host).await?);
-        plan.steps.extend(scripts.iter().map(|record| script_step(record)));
+        plan.steps
+            .extend(scripts.iter().map(|record| script_step(record)));
     } else if !scripts.is_empty() {
-        tracing::info!(count = scripts.len(), "scripts for the time after the installation are not run");
+        tracing::info!(
+            count = scripts.len(),
+            "scripts for the time after the installation are not run"
+        );
     }
     if let Some(step) = compile_step(records) {
         plan.steps.push(step);
@@ -187,11 +191,17 @@ fn runs_here(platform: Subdir) -> Result<(), Problem> {
     if platform == Subdir::NoArch || Some(platform) == here {
         return Ok(());
     }
-    let here = here.map_or_else(|| "a machine that conda does not know".to_owned(), |here| format!("`{here}`"));
+    let here = here.map_or_else(
+        || "a machine that conda does not know".to_owned(),
+        |here| format!("`{here}`"),
+    );
     Err(Problem::Unsupported {
         code: "conda.platform.other".to_owned(),
         message: format!("the environment is for `{platform}`, and this is {here}"),
-        help: Some("a lock can be made for any platform (`wrun plan --lock FILE`); run it on a machine of that kind".to_owned()),
+        help: Some(
+            "a lock can be made for any platform (`wrun plan --lock FILE`); run it on a machine of that kind"
+                .to_owned(),
+        ),
     })
 }
 
@@ -206,7 +216,9 @@ fn script(record: &PrefixRecord) -> String {
 fn script_step(record: &PrefixRecord) -> Step {
     let package = &record.repodata_record.package_record;
     let mut path = Word::from(Place::prefix("bin"));
-    path.0.push(wrun_core::plan::Piece::Text(":/usr/local/bin:/usr/bin:/bin".to_owned()));
+    path.0.push(wrun_core::plan::Piece::Text(
+        ":/usr/local/bin:/usr/bin:/bin".to_owned(),
+    ));
     Step {
         label: format!("run the script of {}", package.name.as_normalized()),
         weight: 1,
@@ -246,7 +258,9 @@ async fn shell(host: &dyn Host) -> Result<ToolFound, Problem> {
 /// Packages that fit every Python bring no bytecode, and an environment that is done cannot be written to: without this
 /// every start would compile them again.
 fn compile_step(records: &[RepoDataRecord]) -> Option<Step> {
-    let has_noarch = records.iter().any(|record| record.package_record.noarch.is_python());
+    let has_noarch = records
+        .iter()
+        .any(|record| record.package_record.noarch.is_python());
     let python = records
         .iter()
         .map(|record| &record.package_record)

@@ -120,7 +120,12 @@ impl Backend for Conda {
         })
     }
 
-    async fn solve(&self, host: &dyn Host, assessed: &Assessed, previous: Option<&Lock>) -> Result<Lock, Problem> {
+    async fn solve(
+        &self,
+        host: &dyn Host,
+        assessed: &Assessed,
+        previous: Option<&Lock>,
+    ) -> Result<Lock, Problem> {
         let request = &assessed.request;
         let understood = Understood::read(&request.spec, &request.inputs, folder(host))?;
         let virtual_packages = virtual_packages(host, &understood).await?;
@@ -131,7 +136,10 @@ impl Backend for Conda {
                 return lock::write(&Content::Existing { path, state }, &[]);
             }
             Source::Explicit(file) => {
-                let looked_at = file.packages.iter().map(|package| explicit_record(host, &understood, package));
+                let looked_at = file
+                    .packages
+                    .iter()
+                    .map(|package| explicit_record(host, &understood, package));
                 let looked_at: Vec<_> = looked_at.collect();
                 stream::iter(looked_at).buffered(CONCURRENT).try_collect().await?
             }
@@ -151,7 +159,12 @@ impl Backend for Conda {
             Some(pip::solve(host, request, &understood, &records).await?)
         };
         let content = Content::Packages(Box::new(lock::Packages {
-            lock_file: lock::lock_file(&understood.channels, understood.platform, &virtual_packages, &records)?,
+            lock_file: lock::lock_file(
+                &understood.channels,
+                understood.platform,
+                &virtual_packages,
+                &records,
+            )?,
             link_scripts: understood.spec.link_scripts,
             variables: understood.variables,
             pip,
@@ -170,7 +183,13 @@ impl Backend for Conda {
         }
     }
 
-    async fn build(&self, host: &dyn Host, assessed: &Assessed, lock: &Lock, slot: &Slot) -> Result<(), Problem> {
+    async fn build(
+        &self,
+        host: &dyn Host,
+        assessed: &Assessed,
+        lock: &Lock,
+        slot: &Slot,
+    ) -> Result<(), Problem> {
         let request = &assessed.request;
         let understood = Understood::read(&request.spec, &request.inputs, folder(host))?;
         install::build(host, request, &understood, &lock::read(lock)?, slot).await
@@ -181,7 +200,10 @@ impl Backend for Conda {
             return Err(Problem::Unsupported {
                 code: "conda.module.unsupported".to_owned(),
                 message: "a WebAssembly module cannot use a conda environment".to_owned(),
-                help: Some("a conda environment goes with `command`: remove the environment or run a command".to_owned()),
+                help: Some(
+                    "a conda environment goes with `command`: remove the environment or run a command"
+                        .to_owned(),
+                ),
             });
         }
         let recorded = EnvEdit::Recorded(Place::prefix(activation::RECORD));

@@ -14,6 +14,7 @@ use rattler_conda_types::{MatchSpec, PackageRecord, PrefixRecord, RepoDataRecord
 use wrun_core::problem::Problem;
 
 use crate::explain;
+use crate::files;
 use crate::repodata::causes;
 
 /// What is to be linked.
@@ -81,11 +82,19 @@ impl Linking {
             .transpose()
             .map_err(|error| failed("the version of `python` makes no sense", &error))?;
         // The type has no public name; the first package that is linked says what it is.
+        let hard_links = !self.copies
+            && self
+                .folders
+                .first()
+                .is_some_and(|folder| files::can_link(folder, &self.prefix));
         let registry = Arc::default();
         let options = InstallOptions {
             platform: Some(self.platform),
             python_info: python,
-            allow_hard_links: self.copies.then_some(false),
+            allow_symbolic_links: Some(true),
+            // Found out once, and not by the library for each package.
+            allow_hard_links: Some(hard_links),
+            allow_ref_links: hard_links.then_some(false),
             external_symlink_policy: ExternalSymlinkPolicy::Deny,
             ..InstallOptions::default()
         };
@@ -98,26 +107,31 @@ impl Linking {
                 scope.spawn(|| {
                     while !stop.load(Ordering::Relaxed) {
                         let index = next.fetch_add(1, Ordering::Relaxed);
-                        let (Some(record), Some(folder)) = (self.records.get(index), self.folders.get(index)) else {
+                        let (Some(record), Some(folder)) = (self.records.get(index), self.folders.get(index))
+                        else {
                             break;
                         };
-                        let result = link_package_sync(folder, &prefix, Arc::clone(&registry), options.clone())
-                            .map_err(|error| {
-                                failed(&format!("cannot install `{}`", record.identifier.to_file_name()), &error)
-                            })
-                            .map(|(paths, link_type)| PrefixRecord {
-                                extracted_package_dir: Some(folder.clone()),
-                                link: Some(Link {
-                                    source: folder.clone(),
-                                    link_type: Some(link_type),
-                                }),
-                                requested_specs: specs
-                                    .get(record.package_record.name.as_normalized())
-                                    .cloned()
-                                    .unwrap_or_default(),
-                                ..PrefixRecord::from_repodata_record(record.clone(), paths)
-                            })
-                            .and_then(|record| write(&prefix, &record).map(|()| record));
+                        let result =
+                            link_package_sync(folder, &prefix, Arc::clone(&registry), options.clone())
+                                .map_err(|error| {
+                                    failed(
+                                        &format!("cannot install `{}`", record.identifier.to_file_name()),
+                                        &error,
+                                    )
+                                })
+                                .map(|(paths, link_type)| PrefixRecord {
+                                    extracted_package_dir: Some(folder.clone()),
+                                    link: Some(Link {
+                                        source: folder.clone(),
+                                        link_type: Some(link_type),
+                                    }),
+                                    requested_specs: specs
+                                        .get(record.package_record.name.as_normalized())
+                                        .cloned()
+                                        .unwrap_or_default(),
+                                    ..PrefixRecord::from_repodata_record(record.clone(), paths)
+                                })
+                                .and_then(|record| write(&prefix, &record).map(|()| record));
                         if result.is_err() {
                             stop.store(true, Ordering::Relaxed);
                         }

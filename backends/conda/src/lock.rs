@@ -86,7 +86,10 @@ pub(crate) fn lock_file(
     records: &[RepoDataRecord],
 ) -> Result<String, Problem> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
-        Problem::failed("conda.lock.failed", format!("the lock cannot be written: {}", causes(error)))
+        Problem::failed(
+            "conda.lock.failed",
+            format!("the lock cannot be written: {}", causes(error)),
+        )
     };
     let name = PlatformName::from(&platform);
     let mut builder = LockFile::builder()
@@ -105,10 +108,17 @@ pub(crate) fn lock_file(
         .map_err(|error| failed(&error))?;
     for record in records {
         builder
-            .add_conda_package(DEFAULT_ENVIRONMENT_NAME, &name, CondaPackageData::from(record.clone()))
+            .add_conda_package(
+                DEFAULT_ENVIRONMENT_NAME,
+                &name,
+                CondaPackageData::from(record.clone()),
+            )
             .map_err(|error| failed(&error))?;
     }
-    builder.finish().render_to_string().map_err(|error| failed(&error))
+    builder
+        .finish()
+        .render_to_string()
+        .map_err(|error| failed(&error))
 }
 
 /// The lock of a content. `records` are those of its lock file.

@@ -56,7 +56,8 @@ impl Packages {
     pub(crate) fn open(host: &dyn Host) -> Result<Self, Problem> {
         let folder = host.downloads("conda")?;
         for name in [PACKAGES, UNFINISHED, LOCKS] {
-            files::make_folder(&folder.join(name)).map_err(|error| failed("make", &folder.join(name), &error))?;
+            files::make_folder(&folder.join(name))
+                .map_err(|error| failed("make", &folder.join(name), &error))?;
         }
         Ok(Self { folder })
     }
@@ -90,9 +91,16 @@ impl Packages {
         });
         let fetched: Vec<_> = fetched.collect();
         // Everything is fetched before anything is locked: nobody waits for somebody else's slow server.
-        let mut missing: Vec<Missing> = stream::iter(fetched).buffer_unordered(DOWNLOADS).try_collect().await?;
+        let mut missing: Vec<Missing> = stream::iter(fetched)
+            .buffer_unordered(DOWNLOADS)
+            .try_collect()
+            .await?;
         if !missing.is_empty() {
-            host.progress(&format!("unpack {} package{}", missing.len(), if missing.len() == 1 { "" } else { "s" }));
+            host.progress(&format!(
+                "unpack {} package{}",
+                missing.len(),
+                if missing.len() == 1 { "" } else { "s" }
+            ));
         }
         while !missing.is_empty() {
             let before = missing.len();
@@ -140,7 +148,8 @@ impl Packages {
         }
         let (mut held, mut first_problem) = (Vec::new(), None);
         while let Some(done) = tasks.join_next().await {
-            let ended = |error: &dyn std::fmt::Display| Problem::failed("conda.package.failed", error.to_string());
+            let ended =
+                |error: &dyn std::fmt::Display| Problem::failed("conda.package.failed", error.to_string());
             let done = done
                 .map_err(|error| ended(&error))
                 .and_then(|done| done.map_err(|error| ended(&error))?);
@@ -171,7 +180,8 @@ impl Packages {
         files::write_through(&unfinished).map_err(|error| failed("write through", &unfinished, &error))?;
         for (name, _lock) in held {
             let place = self.place(name);
-            files::rename(&unfinished.join(name), &place).map_err(|error| failed("put in place", &place, &error))?;
+            files::rename(&unfinished.join(name), &place)
+                .map_err(|error| failed("put in place", &place, &error))?;
         }
         Ok(())
     }

@@ -49,7 +49,11 @@ pub(crate) async fn inputs(host: &dyn Host, understood: &Understood) -> Result<I
         return Ok(inputs);
     }
     let spec = spec(understood);
-    let text: String = understood.pip.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+    let text: String = understood
+        .pip
+        .iter()
+        .flat_map(|line| [line.as_str(), "\n"])
+        .collect();
     let lines = InputRequest {
         path: spec
             .get("requirements")
@@ -77,7 +81,9 @@ pub(crate) async fn inputs(host: &dyn Host, understood: &Understood) -> Result<I
     }
     Err(Problem::failed(
         "conda.pip.endless",
-        format!("the files for pip ask for more files after {MAXIMUM_READS} rounds; do they include each other?"),
+        format!(
+            "the files for pip ask for more files after {MAXIMUM_READS} rounds; do they include each other?"
+        ),
     ))
 }
 
@@ -147,7 +153,11 @@ pub(crate) async fn solve(
 }
 
 /// The interpreter of an environment, and the pip beside it.
-pub(crate) async fn tools(host: &dyn Host, prefix: &Path, records: &[RepoDataRecord]) -> Result<Vec<ToolFound>, Problem> {
+pub(crate) async fn tools(
+    host: &dyn Host,
+    prefix: &Path,
+    records: &[RepoDataRecord],
+) -> Result<Vec<ToolFound>, Problem> {
     let version_of = |name: &str| {
         records
             .iter()
@@ -158,7 +168,8 @@ pub(crate) async fn tools(host: &dyn Host, prefix: &Path, records: &[RepoDataRec
     let (Some(python), Some(pip)) = (version_of("python"), version_of("pip")) else {
         return Err(Problem::Unsatisfiable {
             code: "conda.pip.python".to_owned(),
-            message: "packages for pip are listed, and there is no `python` among the conda packages".to_owned(),
+            message: "packages for pip are listed, and there is no `python` among the conda packages"
+                .to_owned(),
             help: Some("add `python` to the conda packages".to_owned()),
         });
     };
@@ -169,9 +180,12 @@ pub(crate) async fn tools(host: &dyn Host, prefix: &Path, records: &[RepoDataRec
         },
     };
     let interpreter = host.find_tool(&request, &[]).await?;
-    let (major, minor) = python
-        .as_major_minor()
-        .ok_or_else(|| Problem::failed("conda.pip.python", format!("`python {python}` has no minor version")))?;
+    let (major, minor) = python.as_major_minor().ok_or_else(|| {
+        Problem::failed(
+            "conda.pip.python",
+            format!("`python {python}` has no minor version"),
+        )
+    })?;
     let folder = prefix.join(format!("lib/python{major}.{minor}/site-packages"));
     Ok(vec![
         interpreter,

@@ -72,7 +72,11 @@ pub(crate) async fn names(
     })
     .await?;
     match answered {
-        Ok(found) => Ok(found.names.iter().map(|name| name.as_normalized().to_owned()).collect()),
+        Ok(found) => Ok(found
+            .names
+            .iter()
+            .map(|name| name.as_normalized().to_owned())
+            .collect()),
         Err(error) => Err(problem(host, &error, trouble)),
     }
 }
@@ -116,8 +120,14 @@ fn problem(host: &dyn Host, error: &GatewayError, trouble: Trouble) -> Problem {
                 "write the channel as a table with `credentials = \"name\"`, and set `WRUN_INDEX_NAME_USERNAME` and \
                  `WRUN_INDEX_NAME_PASSWORD`",
             ),
-            429 => ("conda.channel.busy", "the server asks to come back later; try again, or use a mirror"),
-            _ => ("conda.channel.failed", "the server itself fails; try again later, or use a mirror"),
+            429 => (
+                "conda.channel.busy",
+                "the server asks to come back later; try again, or use a mirror",
+            ),
+            _ => (
+                "conda.channel.failed",
+                "the server itself fails; try again later, or use a mirror",
+            ),
         };
         return Problem::Failed {
             code: code.to_owned(),
@@ -129,8 +139,14 @@ fn problem(host: &dyn Host, error: &GatewayError, trouble: Trouble) -> Problem {
         let name = channels::name(&missing.channel);
         return Problem::Failed {
             code: "conda.channel.missing".to_owned(),
-            message: format!("there is no channel `{name}`: it has no `{}/repodata.json`", missing.subdir),
-            help: Some("correct the name or the address; a channel is the folder above `noarch` and `linux-64`".to_owned()),
+            message: format!(
+                "there is no channel `{name}`: it has no `{}/repodata.json`",
+                missing.subdir
+            ),
+            help: Some(
+                "correct the name or the address; a channel is the folder above `noarch` and `linux-64`"
+                    .to_owned(),
+            ),
         };
     }
     let chain = causes(error);
@@ -144,7 +160,10 @@ fn problem(host: &dyn Host, error: &GatewayError, trouble: Trouble) -> Problem {
     Problem::Failed {
         code: "conda.repodata.broken".to_owned(),
         message: format!("the repodata of a channel cannot be used: {chain}"),
-        help: Some("the channel is damaged, or something between changes what it sends; `--refresh` fetches it anew".to_owned()),
+        help: Some(
+            "the channel is damaged, or something between changes what it sends; `--refresh` fetches it anew"
+                .to_owned(),
+        ),
     }
 }
 

@@ -6,7 +6,9 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use rattler_conda_types::{ChannelUrl, MatchSpec, RepoDataRecord, Subdir};
 use rattler_repodata_gateway::RepoData;
-use rattler_solve::{CancellationToken, ChannelPriority, ExcludeNewer, SolveError, SolverImpl as _, SolverTask, resolvo};
+use rattler_solve::{
+    CancellationToken, ChannelPriority, ExcludeNewer, SolveError, SolverImpl as _, SolverTask, resolvo,
+};
 use wrun_core::host::Host;
 use wrun_core::problem::Problem;
 
@@ -50,7 +52,14 @@ pub(crate) async fn solve(
     // come from the next.
     let mut asked_for = specs.to_vec();
     asked_for.extend(specs.iter().filter_map(explain::bare));
-    let repodata = repodata::query(host, &understood.channels, platforms.clone(), asked_for, freshness).await?;
+    let repodata = repodata::query(
+        host,
+        &understood.channels,
+        platforms.clone(),
+        asked_for,
+        freshness,
+    )
+    .await?;
     let exclude_newer = cut_off(understood)?;
     let priority = match understood.spec.channel_priority {
         Priority::Strict => ChannelPriority::Strict,
@@ -83,7 +92,9 @@ pub(crate) async fn solve(
         }
         Err(SolveError::Unsolvable(said)) => {
             // Both only make a message better, so it matters little if they cannot be had.
-            let names = repodata::names(host, &understood.channels, platforms).await.unwrap_or_default();
+            let names = repodata::names(host, &understood.channels, platforms)
+                .await
+                .unwrap_or_default();
             let elsewhere = elsewhere(host, understood, specs, &repodata).await;
             Err(explain::unsatisfiable(
                 &Asked {
@@ -100,7 +111,10 @@ pub(crate) async fn solve(
         }
         Err(SolveError::Cancelled) => Err(Problem::Failed {
             code: "conda.solve.timeout".to_owned(),
-            message: format!("no solution was found within {} minutes", SOLVE_TIMEOUT.as_secs() / 60),
+            message: format!(
+                "no solution was found within {} minutes",
+                SOLVE_TIMEOUT.as_secs() / 60
+            ),
             help: Some("ask for fewer or narrower versions".to_owned()),
         }),
         Err(other) => Err(Problem::failed(
@@ -146,7 +160,9 @@ async fn elsewhere(
             let records = repodata.iter().flat_map(RepoData::iter);
             explain::name(spec).is_some_and(|name| {
                 !name.as_normalized().starts_with("__")
-                    && !records.into_iter().any(|record| record.package_record.name == *name)
+                    && !records
+                        .into_iter()
+                        .any(|record| record.package_record.name == *name)
             })
         })
         .cloned()
@@ -158,12 +174,23 @@ async fn elsewhere(
         .into_iter()
         .filter(|platform| *platform != understood.platform)
         .collect();
-    let found = repodata::query(host, &understood.channels, platforms, missing.clone(), Freshness::AsKept).await;
+    let found = repodata::query(
+        host,
+        &understood.channels,
+        platforms,
+        missing.clone(),
+        Freshness::AsKept,
+    )
+    .await;
     let Ok(found) = found else { return Vec::new() };
     let mut pairs: Vec<(String, Subdir)> = found
         .iter()
         .flat_map(RepoData::iter)
-        .filter(|record| missing.iter().any(|spec| explain::name(spec) == Some(&record.package_record.name)))
+        .filter(|record| {
+            missing
+                .iter()
+                .any(|spec| explain::name(spec) == Some(&record.package_record.name))
+        })
         .filter_map(|record| {
             let name = record.package_record.name.as_normalized().to_owned();
             Some((name, record.package_record.subdir.parse().ok()?))

@@ -110,14 +110,18 @@ impl Understood {
         };
         findings.extend(virtual_packages::check(&spec.virtual_packages));
         findings.extend(index::check(&spec.indexes).1);
-        let exclude_newer = spec.exclude_newer.as_deref().map(instant::cut_off).and_then(|instant| {
-            instant
-                .map_err(|message| {
-                    let finding = Finding::error("conda.date.syntax", "/exclude-newer", message);
-                    findings.push(finding.with_help(instant::HELP));
-                })
-                .ok()
-        });
+        let exclude_newer = spec
+            .exclude_newer
+            .as_deref()
+            .map(instant::cut_off)
+            .and_then(|instant| {
+                instant
+                    .map_err(|message| {
+                        let finding = Finding::error("conda.date.syntax", "/exclude-newer", message);
+                        findings.push(finding.with_help(instant::HELP));
+                    })
+                    .ok()
+            });
         let mut pip = file.pip;
         pip.extend(spec.pip.iter().cloned());
         let mut understood = Self {
@@ -142,11 +146,15 @@ impl Understood {
         if self.pip.is_empty() {
             return;
         }
-        let Source::Solved(specs) = &mut self.source else { return };
+        let Source::Solved(specs) = &mut self.source else {
+            return;
+        };
         let asked = |name: &str, specs: &[MatchSpec]| {
-            specs
-                .iter()
-                .any(|spec| spec.name.as_exact().is_some_and(|exact| exact.as_normalized() == name))
+            specs.iter().any(|spec| {
+                spec.name
+                    .as_exact()
+                    .is_some_and(|exact| exact.as_normalized() == name)
+            })
         };
         if asked("pip", specs) {
             return;
@@ -257,7 +265,9 @@ fn match_specs(packages: &[String], findings: &mut Vec<Finding>) -> Vec<MatchSpe
                     format!("/packages/{position}"),
                     format!("`{text}` is no match spec: {error}"),
                 )
-                .with_help("write a name with versions, for instance `numpy`, `python=3.12` or `zlib >=1.2,<2`"),
+                .with_help(
+                    "write a name with versions, for instance `numpy`, `python=3.12` or `zlib >=1.2,<2`",
+                ),
             ),
         }
     }
@@ -275,8 +285,12 @@ fn platform(spec: &CondaSpec, explicit: &ExplicitFile, findings: &mut Vec<Findin
         None => Subdir::current().unwrap_or(Subdir::NoArch),
         Some((text, at)) => Subdir::from_str(text).unwrap_or_else(|error| {
             findings.push(
-                Finding::error("conda.platform.unknown", at, format!("`{text}` is no platform: {error}"))
-                    .with_help("write it as channels do: `linux-64`, `linux-aarch64`, `osx-arm64`, `osx-64`"),
+                Finding::error(
+                    "conda.platform.unknown",
+                    at,
+                    format!("`{text}` is no platform: {error}"),
+                )
+                .with_help("write it as channels do: `linux-64`, `linux-aarch64`, `osx-arm64`, `osx-64`"),
             );
             Subdir::NoArch
         }),

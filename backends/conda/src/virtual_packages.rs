@@ -12,6 +12,7 @@ use wrun_core::diagnostic::Finding;
 use wrun_core::host::Host;
 use wrun_core::problem::Problem;
 
+use crate::files;
 use crate::spec::VirtualPackage;
 
 /// The names that are found on machines, with the variables that stand in for them.
@@ -29,6 +30,15 @@ const FOUND: &[&str] = &[
 
 /// Where the driver of NVIDIA shows itself; asking its library takes a while, also where there is none.
 const NVIDIA: &[&str] = &["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"];
+
+/// Where the driver of AMD shows itself.
+const AMD: &[&str] = &["/dev/kfd", "/dev/dxg"];
+
+/// Another text each time that a machine is started (`random(4)`).
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The file that the processor is kept in.
+const PROCESSOR: &str = "processor";
 
 /// The virtual packages of a spec, sorted by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -50,7 +60,10 @@ fn bare(name: &str) -> &str {
 pub(crate) fn check(written: &BTreeMap<String, VirtualPackage>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, package) in written {
-        let at = format!("/virtual-packages/{}", wrun_backend_python::spec::pointer_token(name));
+        let at = format!(
+            "/virtual-packages/{}",
+            wrun_backend_python::spec::pointer_token(name)
+        );
         let wrong = |message: String| {
             Finding::error("conda.virtual-package.syntax", &at, message)
                 .with_help("write its version, for instance `cuda = \"12.4\"`, or `cuda = false`")
@@ -60,7 +73,9 @@ pub(crate) fn check(written: &BTreeMap<String, VirtualPackage>) -> Vec<Finding> 
         }
         match package {
             VirtualPackage::Shown(true) => {
-                findings.push(wrong(format!("`{name} = true` says nothing: those of the machine are seen anyway")));
+                findings.push(wrong(format!(
+                    "`{name} = true` says nothing: those of the machine are seen anyway"
+                )));
             }
             VirtualPackage::Shown(false) => {}
             VirtualPackage::Version(version) if bare(name) == "archspec" && !version.is_empty() => {}
@@ -88,7 +103,7 @@ pub(crate) async fn find(
             .find(|(key, _)| bare(key) == *name)
             .map(|(_, package)| text(package))
             .or_else(|| host.variable(&format!("CONDA_OVERRIDE_{}", name.to_ascii_uppercase())))
-            .or_else(|| (name.starts_with("cuda") && !has_nvidia()).then(String::new));
+            .or_else(|| (!may_have(name)).then(String::new));
         let told = told.map(Override::String);
         match *name {
             "win" => overrides.win = told,
@@ -103,8 +118,18 @@ pub(crate) async fn find(
         }
     }
     let cache = host.downloads("conda")?;
+    let own = Subdir::current() == Some(platform);
+    let mut processor = None;
+    if own && overrides.archspec.is_none() {
+        processor = kept_processor(&cache);
+        if processor.is_some() {
+            overrides.archspec = Some(Override::String(String::new()));
+        }
+    }
+    let found_out = own && overrides.archspec.is_none();
+    let cache_of_library = cache.clone();
     let detected = tokio::task::spawn_blocking(move || {
-        VirtualPackages::detect_for_platform(platform, &overrides, Some(&cache))
+        VirtualPackages::detect_for_platform(platform, &overrides, Some(&cache_of_library))
     })
     .await
     .map_err(|error| Problem::failed("conda.virtual-package.failed", error.to_string()))?
@@ -117,7 +142,15 @@ pub(crate) async fn find(
     let mut packages: Vec<GenericVirtualPackage> = detected
         .into_generic_virtual_packages()
         .map(without_patch_level)
+        .chain(processor)
         .collect();
+    if found_out
+        && let Some(package) = packages
+            .iter()
+            .find(|package| package.name.as_normalized() == "__archspec")
+    {
+        keep_processor(&cache, package);
+    }
     for (name, package) in written.iter().filter(|(name, _)| !FOUND.contains(&bare(name))) {
         let name = format!("__{}", bare(name));
         packages.retain(|known| known.name.as_normalized() != name);
@@ -153,6 +186,39 @@ fn text(package: &VirtualPackage) -> String {
     }
 }
 
-fn has_nvidia() -> bool {
-    NVIDIA.iter().any(|path| Path::new(path).exists())
+/// Whether a kind of graphics processor may be there at all.
+fn may_have(name: &str) -> bool {
+    let shown_at: &[&str] = match name {
+        "cuda" | "cuda_arch" => NVIDIA,
+        "amdgpu" | "amdgpu_arch" => AMD,
+        _ => return true,
+    };
+    shown_at.iter().any(|path| Path::new(path).exists())
+}
+
+/// The processor's microarchitecture, out of a file that holds until the machine is started again: to find it out takes
+/// longer than everything else that a warm start does here.
+fn kept_processor(cache: &Path) -> Option<GenericVirtualPackage> {
+    let boot = files::small_text(Path::new(BOOT))?;
+    let kept = files::small_text(&cache.join(PROCESSOR))?;
+    let (of_boot, package) = kept.split_once('\n')?;
+    if of_boot != boot.trim() {
+        return None;
+    }
+    serde_json::from_str(package).ok()
+}
+
+/// Keeps what was found out. Whoever reads half a file finds it out again.
+fn keep_processor(cache: &Path, package: &GenericVirtualPackage) {
+    let kept = files::small_text(Path::new(BOOT)).and_then(|boot| {
+        let package = serde_json::to_string(package).ok()?;
+        files::write(
+            &cache.join(PROCESSOR),
+            format!("{}\n{package}", boot.trim()).as_bytes(),
+        )
+        .ok()
+    });
+    if kept.is_none() {
+        tracing::debug!("the processor is found out each time");
+    }
 }

@@ -39,9 +39,10 @@ impl Middleware for ToHost {
             Method::HEAD => WebMethod::Head,
             ref other => return Err(failed(format!("{other} is not a request that is made"))),
         };
-        let headers = request.headers().iter().filter_map(|(name, value)| {
-            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-        });
+        let headers = request
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
         let (answer, answered) = oneshot::channel();
         let asked = Asked {
             request: WebRequest {

@@ -42,7 +42,10 @@ impl Host for Reader {
                 text: text.clone(),
                 digest: Digest::of(text.as_bytes()),
             }),
-            None => Err(Problem::failed("test.missing", format!("there is no `{}`", request.path))),
+            None => Err(Problem::failed(
+                "test.missing",
+                format!("there is no `{}`", request.path),
+            )),
         }
     }
 
@@ -96,15 +99,22 @@ fn form_on(host: &Reader, mut spec: Value) -> Value {
         let virtual_packages = members.entry("virtual-packages").or_insert(json!({}));
         let told = host.variables.contains_key("CONDA_OVERRIDE_CUDA");
         let cuda = (!told).then_some(("cuda", json!(false)));
-        for (name, value) in [("glibc", json!("2.36")), ("linux", json!("6.1")), ("archspec", json!("x86_64_v3"))]
-            .into_iter()
-            .chain(cuda)
+        for (name, value) in [
+            ("glibc", json!("2.36")),
+            ("linux", json!("6.1")),
+            ("archspec", json!("x86_64_v3")),
+        ]
+        .into_iter()
+        .chain(cuda)
         {
             let listed = virtual_packages.as_object_mut().unwrap();
             listed.entry(name).or_insert(value);
         }
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let assessed = runtime.block_on(Conda.assess(host, &spec)).unwrap();
     assessed.form.to_json()
 }
@@ -122,7 +132,12 @@ fn told(spec: Value) -> String {
         ("channels", json!(["https://conda.anaconda.org/conda-forge"])),
         (
             "virtual_packages",
-            json!(["__archspec=1=x86_64_v3", "__glibc=2.36=0", "__linux=6.1=0", "__unix=0=0"]),
+            json!([
+                "__archspec=1=x86_64_v3",
+                "__glibc=2.36=0",
+                "__linux=6.1=0",
+                "__unix=0=0"
+            ]),
         ),
     ] {
         if members.get(member) == Some(&usual) {
@@ -152,7 +167,9 @@ fn packages_in_any_order_and_any_spelling_are_one() {
 #[test]
 fn channels_count_in_their_order() {
     assert_eq!(
-        told(json!({ "packages": ["a"], "channels": ["bioconda", "https://x.example/c/", "./here", "bioconda"] })),
+        told(
+            json!({ "packages": ["a"], "channels": ["bioconda", "https://x.example/c/", "./here", "bioconda"] })
+        ),
         r#"{"channels":["https://conda.anaconda.org/bioconda","https://x.example/c","file:///project/here"],"packages":["a"]}"#
     );
 }
@@ -160,14 +177,19 @@ fn channels_count_in_their_order() {
 #[test]
 fn a_credential_is_in_no_key() {
     assert_eq!(
-        form(json!({ "packages": ["a"], "channels": [{ "url": "https://x.example/c", "credentials": "corp" }] })),
+        form(
+            json!({ "packages": ["a"], "channels": [{ "url": "https://x.example/c", "credentials": "corp" }] })
+        ),
         form(json!({ "packages": ["a"], "channels": ["https://x.example/c"] })),
     );
 }
 
 #[test]
 fn the_priority_of_channels_counts_unless_it_is_the_usual_one() {
-    assert_eq!(told(json!({ "packages": ["a"], "channel-priority": "strict" })), r#"{"packages":["a"]}"#);
+    assert_eq!(
+        told(json!({ "packages": ["a"], "channel-priority": "strict" })),
+        r#"{"packages":["a"]}"#
+    );
     assert_eq!(
         told(json!({ "packages": ["a"], "channel-priority": "flexible" })),
         r#"{"packages":["a"],"priority":"flexible"}"#
@@ -199,10 +221,20 @@ fn what_a_solve_may_see_of_the_machine_counts() {
     };
     assert_eq!(
         seen(json!({ "cuda": "12.4", "glibc": "2.28", "__mine": "3" })),
-        json!(["__archspec=1=x86_64_v3", "__cuda=12.4=0", "__glibc=2.28=0", "__linux=6.1=0", "__mine=3=0", "__unix=0=0"])
+        json!([
+            "__archspec=1=x86_64_v3",
+            "__cuda=12.4=0",
+            "__glibc=2.28=0",
+            "__linux=6.1=0",
+            "__mine=3=0",
+            "__unix=0=0"
+        ])
     );
     // The patch level of the kernel changes with every update.
-    assert_eq!(seen(json!({ "linux": "6.1.99" })), seen(json!({ "linux": "6.1.4" })));
+    assert_eq!(
+        seen(json!({ "linux": "6.1.99" })),
+        seen(json!({ "linux": "6.1.4" }))
+    );
     assert_ne!(seen(json!({ "linux": "6.2" })), seen(json!({ "linux": "6.1" })));
 }
 
@@ -211,15 +243,25 @@ fn variables_of_the_caller_stand_in_for_what_is_found() {
     let mut host = host();
     host.variables.insert("CONDA_OVERRIDE_CUDA", "12.1");
     let seen = |virtual_packages: Value| {
-        form_on(&host, json!({ "packages": ["a"], "virtual-packages": virtual_packages }))["virtual_packages"].to_string()
+        form_on(
+            &host,
+            json!({ "packages": ["a"], "virtual-packages": virtual_packages }),
+        )["virtual_packages"]
+            .to_string()
     };
-    assert!(seen(json!({ "cuda": "11.0" })).contains("__cuda=11.0=0"), "the spec comes first");
+    assert!(
+        seen(json!({ "cuda": "11.0" })).contains("__cuda=11.0=0"),
+        "the spec comes first"
+    );
     assert!(seen(json!({})).contains("__cuda=12.1=0"));
 }
 
 #[test]
 fn scripts_count_only_if_they_are_run() {
-    assert_eq!(told(json!({ "packages": ["a"], "link-scripts": false })), r#"{"packages":["a"]}"#);
+    assert_eq!(
+        told(json!({ "packages": ["a"], "link-scripts": false })),
+        r#"{"packages":["a"]}"#
+    );
     assert_eq!(
         told(json!({ "packages": ["a"], "link-scripts": true })),
         r#"{"link_scripts":true,"packages":["a"]}"#
@@ -229,7 +271,9 @@ fn scripts_count_only_if_they_are_run() {
 #[test]
 fn lines_for_pip_count_with_their_indexes() {
     assert_eq!(
-        told(json!({ "packages": ["python", "pip"], "pip": ["emoji>=2 "], "indexes": [{ "url": "https://p.example/simple/", "credentials": "x" }] })),
+        told(
+            json!({ "packages": ["python", "pip"], "pip": ["emoji>=2 "], "indexes": [{ "url": "https://p.example/simple/", "credentials": "x" }] })
+        ),
         format!(
             r#"{{"indexes":[{{"url":"https://p.example/simple"}}],"packages":["pip","python"],"pip":["emoji>=2"],"pip_files":{{"wrun-pip-lines.txt":"{}"}}}}"#,
             Digest::of(b"emoji>=2 \n")
@@ -253,7 +297,9 @@ fn an_environment_file_counts_by_what_it_says() {
     assert_eq!(one["packages"], json!(["a[version=\">=1\"]", "b"]));
     assert_eq!(one["channels"], json!(["https://conda.anaconda.org/bioconda"]));
     assert_eq!(one["variables"], json!({ "GREETING": "hi" }));
-    let same = file("# a note\nchannels:\n  - bioconda\ndependencies:\n  - a>=1\n  - b\nvariables:\n  GREETING: hi\n");
+    let same = file(
+        "# a note\nchannels:\n  - bioconda\ndependencies:\n  - a>=1\n  - b\nvariables:\n  GREETING: hi\n",
+    );
     assert_eq!(one, same);
     let other = file("channels: [bioconda]\ndependencies: [b, a >=2]\nvariables: {GREETING: hi}\n");
     assert_ne!(one, other);

@@ -226,7 +226,11 @@ impl Host for TaskHost {
 
     fn variable(&self, name: &str) -> Option<String> {
         match name {
-            "HOME" => self.settings.home.as_ref().map(|home| home.to_string_lossy().into_owned()),
+            "HOME" => self
+                .settings
+                .home
+                .as_ref()
+                .map(|home| home.to_string_lossy().into_owned()),
             _ => self.settings.asked_for.get(name).cloned(),
         }
     }

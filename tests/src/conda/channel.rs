@@ -117,7 +117,10 @@ impl Channel {
                 "removed": [],
                 "repodata_version": 1,
             });
-            files::write(&self.path().join(subdir).join("repodata.json"), repodata.to_string());
+            files::write(
+                &self.path().join(subdir).join("repodata.json"),
+                repodata.to_string(),
+            );
         }
     }
 }

@@ -29,7 +29,10 @@ pub fn python_package() -> Package {
     let minor: Vec<&str> = version.split('.').take(2).collect();
     let minor = minor.join(".");
     let program = files::bytes(machine::python());
-    let home = machine::python().parent().unwrap_or(Path::new("/usr/bin")).display();
+    let home = machine::python()
+        .parent()
+        .unwrap_or(Path::new("/usr/bin"))
+        .display();
     Package::new("python", &version)
         .binary(&format!("bin/python{minor}"), &program)
         .link("bin/python3", &format!("python{minor}"))
@@ -38,7 +41,10 @@ pub fn python_package() -> Package {
             "pyvenv.cfg",
             format!("home = {home}\ninclude-system-site-packages = false\nversion = {version}\n"),
         )
-        .file(&format!("lib/python{minor}/site-packages/README.txt"), "packages go here\n")
+        .file(
+            &format!("lib/python{minor}/site-packages/README.txt"),
+            "packages go here\n",
+        )
 }
 
 /// The pip of the machine as a package; `None` if it has none.
@@ -58,7 +64,11 @@ pub fn pip_package() -> Option<Package> {
         .entry_point("pip = pip._internal.cli.main:main");
     let folder = Path::new(&folder);
     for path in files::walk(folder) {
-        let rel = path.strip_prefix(folder).expect("below the folder").display().to_string();
+        let rel = path
+            .strip_prefix(folder)
+            .expect("below the folder")
+            .display()
+            .to_string();
         if path.is_file() && !rel.contains("__pycache__") {
             package = package.file(&format!("site-packages/pip/{rel}"), files::bytes(&path));
         }
@@ -80,7 +90,16 @@ pub fn pip_package() -> Option<Package> {
 pub fn package_of_wheel(project: &str, versions: &str) -> Package {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let output = Command::new(machine::python())
-        .args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest"])
+        .args([
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--dest",
+        ])
         .arg(folder.path())
         .arg(format!("{project}{versions}"))
         .output()

@@ -11,7 +11,11 @@ use crate::files;
 
 /// The platform of this machine, as channels name it.
 pub const SUBDIR: &str = if cfg!(target_os = "macos") {
-    if cfg!(target_arch = "aarch64") { "osx-arm64" } else { "osx-64" }
+    if cfg!(target_arch = "aarch64") {
+        "osx-arm64"
+    } else {
+        "osx-64"
+    }
 } else if cfg!(target_arch = "aarch64") {
     "linux-aarch64"
 } else {

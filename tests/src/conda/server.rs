@@ -118,7 +118,8 @@ impl Server {
     pub fn downloads(&self) -> Vec<Request> {
         let is_package = |request: &Request| {
             request.method == "GET"
-                && (request.path.strip_suffix(".conda").is_some() || request.path.strip_suffix(".tar.bz2").is_some())
+                && (request.path.strip_suffix(".conda").is_some()
+                    || request.path.strip_suffix(".tar.bz2").is_some())
         };
         self.requests().into_iter().filter(is_package).collect()
     }
@@ -212,12 +213,22 @@ fn send(
     let start = request
         .headers
         .get("range")
-        .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok())
+        .and_then(|range| {
+            range
+                .strip_prefix("bytes=")?
+                .strip_suffix('-')?
+                .parse::<usize>()
+                .ok()
+        })
         .filter(|start| status == 200 && *start < body.len());
     let part = body.get(start.unwrap_or(0)..).unwrap_or_default();
     let status = if start.is_some() { 206 } else { status };
     let range = start.map_or_else(String::new, |start| {
-        format!("Content-Range: bytes {start}-{}/{}\r\n", body.len() - 1, body.len())
+        format!(
+            "Content-Range: bytes {start}-{}/{}\r\n",
+            body.len() - 1,
+            body.len()
+        )
     });
     let challenge = if status == 401 {
         "WWW-Authenticate: Basic realm=\"test\"\r\n"

@@ -16,9 +16,16 @@ fn scripts_are_run_once_and_their_variables_are_there_at_every_start() {
             "echo noise\nexport FROM_SCRIPT=\"two\nlines\"\nexport PATH=\"$CONDA_PREFIX/special:$PATH\"\nexport WITH_HOME=$HOME/x\n",
         )
         .file("etc/conda/env_vars.d/thing.json", "{\"FROM_FILE\": \"file\"}")]);
-    let text = task(&["thing"], json!({ "packages": ["thing"], "channels": [channel.url()] }));
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing"], "channels": [channel.url()] }),
+    );
     world.write("task.toml", &text);
-    let submit = || world.wrun(&["submit", "task.toml"]).env("HTTPS_PROXY", "http://ada:hunter2@127.0.0.1:1");
+    let submit = || {
+        world
+            .wrun(&["submit", "task.toml"])
+            .env("HTTPS_PROXY", "http://ada:hunter2@127.0.0.1:1")
+    };
     let first = submit().run();
     let tree = world.tree(&world.environments()[0]);
     let expected = format!("two\nlines|file|{}|||\n", tree.display());
@@ -39,7 +46,10 @@ fn an_activation_that_does_not_end_or_fails_is_told() {
     let world = World::new();
     let channel = Channel::with([Package::saying("thing", "1.0", "thing")
         .file("etc/conda/activate.d/thing.sh", "echo broken >&2\nexit 3\n")]);
-    let text = task(&["thing"], json!({ "packages": ["thing"], "channels": [channel.url()] }));
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing"], "channels": [channel.url()] }),
+    );
     world
         .submit(&text)
         .ends_with(125)

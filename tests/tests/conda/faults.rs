@@ -20,7 +20,9 @@ impl Failing {
     fn new() -> Self {
         Self::with([
             Package::saying("thing", "1.0", "thing").depends("part"),
-            Package::new("part", "1.0").file("share/part", "part").noarch("generic"),
+            Package::new("part", "1.0")
+                .file("share/part", "part")
+                .noarch("generic"),
         ])
     }
 
@@ -35,7 +37,10 @@ impl Failing {
     }
 
     fn text(&self) -> String {
-        task(&["thing"], json!({ "packages": ["thing"], "channels": [self.server.url()] }))
+        task(
+            &["thing"],
+            json!({ "packages": ["thing"], "channels": [self.server.url()] }),
+        )
     }
 
     fn submit(&self) -> Ran {
@@ -67,7 +72,11 @@ fn repodata_that_cannot_be_had_is_told_with_its_reason() {
     }
     let failing = Failing::new();
     failing.server.fault("", Fault::Status(404));
-    failing.submit().ends_with(125).says("conda.channel.missing").says("noarch/repodata.json");
+    failing
+        .submit()
+        .ends_with(125)
+        .says("conda.channel.missing")
+        .says("noarch/repodata.json");
     failing.recovers();
 }
 
@@ -75,17 +84,29 @@ fn repodata_that_cannot_be_had_is_told_with_its_reason() {
 fn repodata_that_breaks_off_or_makes_no_sense_is_told() {
     let failing = Failing::new();
     failing.server.fault("repodata.json", Fault::Cut(40));
-    failing.submit().ends_with(125).says("repodata.json").says("provision.http.unreachable");
+    failing
+        .submit()
+        .ends_with(125)
+        .says("repodata.json")
+        .says("provision.http.unreachable");
     failing.recovers();
 
     let failing = Failing::new();
-    failing.server.replace("repodata.json", b"{ \"packages\": ".to_vec());
+    failing
+        .server
+        .replace("repodata.json", b"{ \"packages\": ".to_vec());
     failing.submit().ends_with(125).says("conda.repodata.broken");
     failing.server.heal();
-    failing.world.wrun(&["submit", "--refresh", "task.toml"]).run().prints("thing\n");
+    failing
+        .world
+        .wrun(&["submit", "--refresh", "task.toml"])
+        .run()
+        .prints("thing\n");
 
     let failing = Failing::new();
-    failing.server.replace("repodata.json", b"<html>log in first</html>".to_vec());
+    failing
+        .server
+        .replace("repodata.json", b"<html>log in first</html>".to_vec());
     failing.submit().ends_with(125).says("conda.repodata.broken");
 }
 
@@ -99,14 +120,23 @@ fn packages_that_cannot_be_had_are_told_with_their_reason() {
     ] {
         let failing = Failing::new();
         failing.server.fault("thing-1.0-0.conda", fault);
-        failing.submit().ends_with(125).says("thing-1.0-0.conda").says(words);
+        failing
+            .submit()
+            .ends_with(125)
+            .says("thing-1.0-0.conda")
+            .says(words);
         failing.recovers();
     }
 }
 
 #[test]
 fn what_fails_now_and_then_is_tried_again() {
-    for fault in [Fault::Status(429), Fault::Status(500), Fault::Cut(100), Fault::Slow(Duration::from_millis(50))] {
+    for fault in [
+        Fault::Status(429),
+        Fault::Status(500),
+        Fault::Cut(100),
+        Fault::Slow(Duration::from_millis(50)),
+    ] {
         let failing = Failing::new();
         failing.server.fault_times("repodata.json", fault.clone(), 1);
         failing.server.fault_times(".conda", fault, 2);
@@ -117,7 +147,9 @@ fn what_fails_now_and_then_is_tried_again() {
 #[test]
 fn a_download_that_breaks_off_goes_on_where_it_ended() {
     let failing = Failing::new();
-    failing.server.fault_times("thing-1.0-0.conda", Fault::Cut(200), 1);
+    failing
+        .server
+        .fault_times("thing-1.0-0.conda", Fault::Cut(200), 1);
     failing.submit().prints("thing\n");
     let ranges: Vec<String> = failing
         .server
@@ -142,7 +174,10 @@ fn a_channel_that_lies_about_digests_is_not_believed() {
     channel.add_with(&Package::saying("thing", "1.0", "thing"), |record| {
         record["sha256"] = json!(files::sha256(b"something else"));
     });
-    let text = task(&["thing"], json!({ "packages": ["thing"], "channels": [channel.url()] }));
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing"], "channels": [channel.url()] }),
+    );
     world.submit(&text).ends_with(125).says("conda.package.digest");
     assert!(world.environments().is_empty());
 }
@@ -162,8 +197,15 @@ fn a_channel_that_only_knows_md5_is_checked_by_it() {
     let server = Server::of(channel.path());
     let text = |name: &str| task(&[name], json!({ "packages": [name], "channels": [server.url()] }));
     world.submit(&text("thing")).prints("thing\n");
-    assert_eq!(server.downloads().len(), 1, "what was looked at is not fetched again");
-    world.submit(&text("liar")).ends_with(125).says("conda.package.digest");
+    assert_eq!(
+        server.downloads().len(),
+        1,
+        "what was looked at is not fetched again"
+    );
+    world
+        .submit(&text("liar"))
+        .ends_with(125)
+        .says("conda.package.digest");
 }
 
 #[test]
@@ -173,7 +215,8 @@ fn broken_archives_are_told_and_never_used() {
     let truncated = whole[..whole.len() / 2].to_vec();
     let tar = good.clone().format(Format::TarBz2);
     let tar_bytes = tar.bytes();
-    let outside = json!({ "paths": [{ "_path": "../../outside", "path_type": "hardlink" }], "paths_version": 1 });
+    let outside =
+        json!({ "paths": [{ "_path": "../../outside", "path_type": "hardlink" }], "paths_version": 1 });
     let cases: Vec<(Package, Vec<u8>, &str)> = vec![
         (good.clone(), b"not an archive".to_vec(), "broken package"),
         (good.clone(), truncated, "broken package"),
@@ -188,26 +231,50 @@ fn broken_archives_are_told_and_never_used() {
             good.clone().with_paths(outside).bytes(),
             "would be put outside of the environment",
         ),
-        (good.clone(), good.clone().claiming(json!("nonsense")).bytes(), "info/index.json"),
-        (good.clone(), good.clone().with_paths(json!(7)).bytes(), "info/paths.json"),
+        (
+            good.clone(),
+            good.clone().claiming(json!("nonsense")).bytes(),
+            "info/index.json",
+        ),
+        (
+            good.clone(),
+            good.clone().with_paths(json!(7)).bytes(),
+            "info/paths.json",
+        ),
     ];
     for (package, bytes, words) in cases {
         let world = World::new();
         let mut channel = Channel::new();
         channel.add_bytes(&package, &bytes, |_| {});
-        let text = task(&["thing"], json!({ "packages": ["thing"], "channels": [channel.url()] }));
-        world.submit(&text).ends_with(125).says("conda.package.broken").says(words);
+        let text = task(
+            &["thing"],
+            json!({ "packages": ["thing"], "channels": [channel.url()] }),
+        );
+        world
+            .submit(&text)
+            .ends_with(125)
+            .says("conda.package.broken")
+            .says(words);
         assert!(world.environments().is_empty());
         let unpacked = world.store().join("pkgs/conda/packages-1");
-        assert!(files::names(&unpacked).is_empty(), "{:?}", files::names(&unpacked));
+        assert!(
+            files::names(&unpacked).is_empty(),
+            "{:?}",
+            files::names(&unpacked)
+        );
     }
 }
 
 #[test]
 fn a_link_that_leaves_the_environment_is_refused() {
     let world = World::new();
-    let channel = Channel::with([Package::saying("thing", "1.0", "thing").link("share/outside", "../../../../etc/passwd")]);
-    let text = task(&["thing"], json!({ "packages": ["thing"], "channels": [channel.url()] }));
+    let channel = Channel::with([
+        Package::saying("thing", "1.0", "thing").link("share/outside", "../../../../etc/passwd")
+    ]);
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing"], "channels": [channel.url()] }),
+    );
     world.submit(&text).ends_with(125).says("share/outside");
     assert!(world.environments().is_empty());
 }
@@ -217,7 +284,14 @@ fn a_channel_that_dies_in_the_middle_is_told_and_what_it_sent_is_kept() {
     let failing = Failing::new();
     failing.server.fault("thing-1.0-0.conda", Fault::Status(503));
     failing.submit().ends_with(125).says("thing-1.0-0.conda");
-    let of_part = || failing.server.downloads().iter().filter(|request| request.path.contains("part-")).count();
+    let of_part = || {
+        failing
+            .server
+            .downloads()
+            .iter()
+            .filter(|request| request.path.contains("part-"))
+            .count()
+    };
     assert_eq!(of_part(), 1);
     failing.recovers();
     assert_eq!(of_part(), 1, "what was there is not fetched again");
@@ -250,9 +324,13 @@ fn a_killed_build_goes_on_with_what_it_has() {
     let names: Vec<String> = (0..12).map(|number| format!("part{number}")).collect();
     let thing = names
         .iter()
-        .fold(Package::saying("thing", "1.0", "thing"), |thing, name| thing.depends(name));
+        .fold(Package::saying("thing", "1.0", "thing"), |thing, name| {
+            thing.depends(name)
+        });
     let failing = Failing::with(packages.chain([thing]));
-    failing.server.fault(".conda", Fault::Slow(Duration::from_millis(20)));
+    failing
+        .server
+        .fault(".conda", Fault::Slow(Duration::from_millis(20)));
     failing.world.write("task.toml", failing.text());
     for _ in 0..6 {
         let running = failing.world.wrun(&["submit", "task.toml"]).spawn();
@@ -260,14 +338,21 @@ fn a_killed_build_goes_on_with_what_it_has() {
         for environment in failing.world.environments() {
             let tree = failing.world.tree(&environment);
             for name in &names {
-                assert!(tree.join("share").join(name).is_file(), "an environment that is there is whole");
+                assert!(
+                    tree.join("share").join(name).is_file(),
+                    "an environment that is there is whole"
+                );
             }
         }
     }
     failing.submit().prints("thing\n");
     let tree = failing.world.tree(&failing.world.environments()[0]);
     for name in &names {
-        assert_eq!(files::bytes(&tree.join("share").join(name)).len(), 300_000, "{name}");
+        assert_eq!(
+            files::bytes(&tree.join("share").join(name)).len(),
+            300_000,
+            "{name}"
+        );
     }
     let mut whole: Vec<String> = failing
         .server

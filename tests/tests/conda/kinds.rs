@@ -37,7 +37,11 @@ fn exact_addresses_need_no_repodata() {
     let world = World::new();
     let mut channel = Channel::new();
     let thing = channel.add(&Package::saying("thing", "1.0", "thing"));
-    let part = channel.add(&Package::new("part", "1.0").file("share/p", "p").format(Format::TarBz2));
+    let part = channel.add(
+        &Package::new("part", "1.0")
+            .file("share/p", "p")
+            .format(Format::TarBz2),
+    );
     let other = channel.add(&Package::new("other", "1.0").file("share/o", "o"));
     let server = Server::of(channel.path());
     let url = server.url();
@@ -53,13 +57,23 @@ fn exact_addresses_need_no_repodata() {
     let text = task(&["thing"], json!({ "explicit": "explicit.txt" }));
     world.submit(&text).prints("thing\n");
     let asked = server.requests();
-    assert!(asked.iter().all(|request| !request.path.contains("repodata")), "{asked:?}");
-    assert_eq!(server.downloads().len(), 2, "what was looked at is not fetched again");
+    assert!(
+        asked.iter().all(|request| !request.path.contains("repodata")),
+        "{asked:?}"
+    );
+    assert_eq!(
+        server.downloads().len(),
+        2,
+        "what was looked at is not fetched again"
+    );
     let tree = world.tree(&world.environments()[0]);
     for path in ["share/p", "share/o"] {
         assert!(tree.join(path).is_file(), "{path}");
     }
-    world.write("explicit.txt", format!("@EXPLICIT\n{url}/{}#{}\n", part.path, thing.md5));
+    world.write(
+        "explicit.txt",
+        format!("@EXPLICIT\n{url}/{}#{}\n", part.path, thing.md5),
+    );
     world.submit(&text).ends_with(125).says("conda.package.digest");
     world.write("explicit.txt", format!("{url}/{}\n", part.path));
     world.submit(&text).ends_with(125).says("conda.explicit.syntax");
@@ -70,9 +84,15 @@ fn an_environment_that_is_there_is_used_and_not_changed() {
     let world = World::new();
     let existing = world.home().join("miniforge3/envs/mine");
     files::write(&existing.join("conda-meta/history"), "");
-    files::write(&existing.join("bin/thing"), "#!/bin/sh\necho $CONDA_PREFIX $FROM_SCRIPT\n");
+    files::write(
+        &existing.join("bin/thing"),
+        "#!/bin/sh\necho $CONDA_PREFIX $FROM_SCRIPT\n",
+    );
     files::set_mode(&existing.join("bin/thing"), 0o755);
-    files::write(&existing.join("etc/conda/activate.d/a.sh"), "export FROM_SCRIPT=yes-$(basename $CONDA_PREFIX)\n");
+    files::write(
+        &existing.join("etc/conda/activate.d/a.sh"),
+        "export FROM_SCRIPT=yes-$(basename $CONDA_PREFIX)\n",
+    );
     let before = files::listing(&existing);
     let by_name = task(&["thing"], json!({ "existing": "mine" }));
     let by_path = task(&["thing"], json!({ "existing": existing }));
@@ -81,14 +101,23 @@ fn an_environment_that_is_there_is_used_and_not_changed() {
     world.submit(&by_path).prints(&expected).does_not_say("ready:");
     assert_eq!(files::listing(&existing), before);
     // A script that comes later is seen.
-    files::write(&existing.join("etc/conda/activate.d/b.sh"), "export FROM_SCRIPT=later\n");
+    files::write(
+        &existing.join("etc/conda/activate.d/b.sh"),
+        "export FROM_SCRIPT=later\n",
+    );
     world
         .submit(&by_name)
         .prints(&format!("{} later\n", existing.display()))
         .says("ready: ");
     let missing = world.submit(&task(&["thing"], json!({ "existing": "yours" })));
-    missing.ends_with(125).says("conda.existing.missing").says("miniforge3/envs/yours");
-    let both = world.submit(&task(&["thing"], json!({ "existing": "mine", "packages": ["x"] })));
+    missing
+        .ends_with(125)
+        .says("conda.existing.missing")
+        .says("miniforge3/envs/yours");
+    let both = world.submit(&task(
+        &["thing"],
+        json!({ "existing": "mine", "packages": ["x"] }),
+    ));
     both.ends_with(125).says("`packages` does not go with `existing`");
 }
 
@@ -96,16 +125,33 @@ fn an_environment_that_is_there_is_used_and_not_changed() {
 fn prefixes_are_replaced_in_text_and_in_binaries() {
     let world = World::new();
     let channel = Channel::with([Package::new("thing", "1.0")
-        .text_with_prefix("bin/thing", "#!/bin/sh\necho PREFIX/share\ncat \"PREFIX/share/thing.bin\" | tr '\\0' '|'\n")
+        .text_with_prefix(
+            "bin/thing",
+            "#!/bin/sh\necho PREFIX/share\ncat \"PREFIX/share/thing.bin\" | tr '\\0' '|'\n",
+        )
         .binary_with_prefix("share/thing.bin", b"\x01\x00", "/lib/x", b"end")]);
-    let text = task(&["thing"], json!({ "packages": ["thing"], "channels": [channel.url()] }));
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing"], "channels": [channel.url()] }),
+    );
     let ran = world.submit(&text);
     ran.ends_with(0);
     let tree = world.tree(&world.environments()[0]);
-    assert!(ran.stdout.starts_with(&format!("{}/share\n\u{1}|{}/lib/x|", tree.display(), tree.display())), "{ran:?}");
+    assert!(
+        ran.stdout.starts_with(&format!(
+            "{}/share\n\u{1}|{}/lib/x|",
+            tree.display(),
+            tree.display()
+        )),
+        "{ran:?}"
+    );
     assert!(ran.stdout.trim_end_matches('|').ends_with("end"), "{ran:?}");
     let bytes = files::bytes(&tree.join("share/thing.bin"));
-    assert_eq!(bytes.len(), 2 + PLACEHOLDER.len() + "/lib/x".len() + 1 + 3, "a binary keeps its length");
+    assert_eq!(
+        bytes.len(),
+        2 + PLACEHOLDER.len() + "/lib/x".len() + 1 + 3,
+        "a binary keeps its length"
+    );
 }
 
 #[test]
@@ -115,8 +161,14 @@ fn files_are_shared_and_links_are_kept() {
         .link("bin/alias", "thing")
         .file("share/data", "data");
     let channel = Channel::with([thing, Package::saying("more", "1.0", "more")]);
-    let one = task(&["alias"], json!({ "packages": ["thing"], "channels": [channel.url()] }));
-    let two = task(&["alias"], json!({ "packages": ["thing", "more"], "channels": [channel.url()] }));
+    let one = task(
+        &["alias"],
+        json!({ "packages": ["thing"], "channels": [channel.url()] }),
+    );
+    let two = task(
+        &["alias"],
+        json!({ "packages": ["thing", "more"], "channels": [channel.url()] }),
+    );
     world.submit(&one).prints("thing\n");
     world.submit(&two).prints("thing\n");
     let inodes: Vec<(u64, u64)> = world
@@ -139,7 +191,10 @@ fn a_file_of_two_packages_is_of_one_of_them_and_the_same_each_time() {
         Package::new("a", "1.0").file("share/same", "a"),
         Package::new("b", "1.0").file("share/same", "b").depends("a"),
     ]);
-    let text = task(&["cat", "share-same"], json!({ "packages": ["a", "b"], "channels": [channel.url()] }));
+    let text = task(
+        &["cat", "share-same"],
+        json!({ "packages": ["a", "b"], "channels": [channel.url()] }),
+    );
     let contents: Vec<String> = (0..3)
         .map(|_| {
             let world = World::new();
@@ -157,7 +212,10 @@ fn an_environment_for_another_platform_can_be_locked_and_not_run() {
     let channel = Channel::with([Package::saying("thing", "1.0", "thing").subdir("win-64")]);
     let spec = json!({ "packages": ["thing"], "channels": [channel.url()], "platform": "win-64" });
     world.write("task.toml", task(&["thing"], spec));
-    world.wrun(&["plan", "--lock", "lock.json", "task.toml"]).run().ends_with(0);
+    world
+        .wrun(&["plan", "--lock", "lock.json", "task.toml"])
+        .run()
+        .ends_with(0);
     world
         .wrun(&["submit", "task.toml"])
         .run()

@@ -22,20 +22,28 @@ fn greeter() -> Package {
 fn a_script_runs_under_an_interpreter_that_is_a_package() {
     let world = World::new();
     let channel = Channel::with([python_package(), greeter()]);
-    world.write("main.py", "import greeter, sys\ngreeter.main()\nprint(sys.version_info[:2])\n");
+    world.write(
+        "main.py",
+        "import greeter, sys\ngreeter.main()\nprint(sys.version_info[:2])\n",
+    );
     let spec = json!({ "packages": ["python", "greeter"], "channels": [channel.url()] });
     let ran = world.submit(&task(&["python", "main.py"], spec.clone()));
     let tree = world.tree(&world.environments()[0]);
     let version = python_version();
     let minor: Vec<&str> = version.split('.').take(2).collect();
-    ran.prints(&format!("hello from {}\n({})\n", tree.display(), minor.join(", ")));
+    ran.prints(&format!(
+        "hello from {}\n({})\n",
+        tree.display(),
+        minor.join(", ")
+    ));
     // The entry point is a program with the interpreter of the environment.
     world
         .submit(&task(&["greet"], spec.clone()))
         .prints(&format!("hello from {}\n", tree.display()));
     world.submit(&task(&["other-greeter"], spec)).prints("other\n");
     let compiled = files::walk(&tree).into_iter().any(|path| {
-        path.to_string_lossy().contains("greeter/__pycache__/__init__.cpython")
+        path.to_string_lossy()
+            .contains("greeter/__pycache__/__init__.cpython")
     });
     assert!(compiled, "modules are compiled once, at build");
 }
@@ -65,9 +73,19 @@ fn pip_installs_after_conda_under_the_new_interpreter() {
     world.submit(&text).prints("1.2 1.5\n");
     let asked = index.requests().len();
     let later = world.submit(&text);
-    later.prints("1.2 1.5\n").does_not_say("build:").does_not_say("solve:");
-    assert_eq!(index.requests().len(), asked, "a later run asks the index nothing");
-    let packages = world.wrun(&["--format", "json", "plan", "task.toml"]).run().json();
+    later
+        .prints("1.2 1.5\n")
+        .does_not_say("build:")
+        .does_not_say("solve:");
+    assert_eq!(
+        index.requests().len(),
+        asked,
+        "a later run asks the index nothing"
+    );
+    let packages = world
+        .wrun(&["--format", "json", "plan", "task.toml"])
+        .run()
+        .json();
     let names: Vec<&str> = packages["packages"]
         .as_array()
         .unwrap()
@@ -89,9 +107,7 @@ fn pip_is_added_where_only_packages_for_it_are_listed() {
     let channel = Channel::with([python_package(), pip]);
     let index = Index::with([Wheel::new("wheelie", "1.2")]);
     let indexes = json!([{ "url": index.url(), "default": true }]);
-    let spec = |pip: &str| {
-        json!({ "packages": ["python"], "pip": [pip], "channels": [channel.url()], "indexes": indexes })
-    };
+    let spec = |pip: &str| json!({ "packages": ["python"], "pip": [pip], "channels": [channel.url()], "indexes": indexes });
     let command = ["python", "-c", "import wheelie; print(wheelie.__version__)"];
     world
         .submit(&task(&command, spec("wheelie")))
@@ -103,5 +119,8 @@ fn pip_is_added_where_only_packages_for_it_are_listed() {
         .says("wheelie>=3");
     let no_python = Channel::with([Package::new("pip", "1.0").noarch("generic")]);
     let spec = json!({ "packages": [], "pip": ["wheelie"], "channels": [no_python.url()] });
-    world.submit(&task(&command, spec)).ends_with(125).says("conda.pip.python");
+    world
+        .submit(&task(&command, spec))
+        .ends_with(125)
+        .says("conda.pip.python");
 }

@@ -10,7 +10,9 @@ fn channel() -> Channel {
     let mut channel = Channel::with([
         Package::saying("thing", "1.0", "thing 1.0").depends("part >=2"),
         Package::saying("thing", "0.9", "thing 0.9"),
-        Package::new("part", "2.1").file("share/part.txt", "part").noarch("generic"),
+        Package::new("part", "2.1")
+            .file("share/part.txt", "part")
+            .noarch("generic"),
         Package::new("part", "1.0").noarch("generic"),
     ]);
     channel.add(&Package::saying("old", "1.0", "old 1.0").format(Format::TarBz2));
@@ -27,11 +29,17 @@ fn finds_everything(ran: &Ran) {
 #[test]
 fn a_channel_in_a_folder_is_read_once() {
     let (world, channel) = (World::new(), channel());
-    let text = task(&["thing"], json!({ "packages": ["thing", "old"], "channels": [channel.url()] }));
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing", "old"], "channels": [channel.url()] }),
+    );
     world.submit(&text).prints("thing 1.0\n").says("ready: ");
     // A later run needs neither the channel nor a shell.
     drop(channel);
-    let later = world.wrun(&["submit", "task.toml"]).env("PATH", "/nonexistent").run();
+    let later = world
+        .wrun(&["submit", "task.toml"])
+        .env("PATH", "/nonexistent")
+        .run();
     later.prints("thing 1.0\n");
     finds_everything(&later);
     if let Some(way) = network::without_network() {
@@ -46,7 +54,10 @@ fn a_channel_in_a_folder_is_read_once() {
 fn a_channel_on_the_web_is_asked_once() {
     let (world, channel) = (World::new(), channel());
     let server = Server::of(channel.path());
-    let text = task(&["thing"], json!({ "packages": ["thing"], "channels": [server.url()] }));
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing"], "channels": [server.url()] }),
+    );
     world.submit(&text).prints("thing 1.0\n").says("ready: ");
     assert_eq!(server.downloads().len(), 2, "each package is fetched once");
     let requests = server.requests().len();
@@ -64,9 +75,15 @@ fn a_channel_on_the_web_is_asked_once() {
 fn a_lock_is_built_without_repodata() {
     let (world, channel) = (World::new(), channel());
     let server = Server::of(channel.path());
-    let text = task(&["thing"], json!({ "packages": ["thing"], "channels": [server.url()] }));
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing"], "channels": [server.url()] }),
+    );
     world.write("task.toml", &text);
-    world.wrun(&["plan", "--lock", "lock.json", "task.toml"]).run().ends_with(0);
+    world
+        .wrun(&["plan", "--lock", "lock.json", "task.toml"])
+        .run()
+        .ends_with(0);
     assert!(server.downloads().is_empty(), "a plan fetches no package");
     for subdir in ["noarch", SUBDIR] {
         files::remove(&channel.path().join(subdir).join("repodata.json"));
@@ -76,7 +93,12 @@ fn a_lock_is_built_without_repodata() {
         .wrun(&["submit", "--locked", "lock.json", "task.toml"])
         .run()
         .prints("thing 1.0\n");
-    let asked: Vec<String> = server.requests().split_off(before).into_iter().map(|request| request.path).collect();
+    let asked: Vec<String> = server
+        .requests()
+        .split_off(before)
+        .into_iter()
+        .map(|request| request.path)
+        .collect();
     assert_eq!(asked.len(), 2, "{asked:?}");
     assert!(asked.iter().all(|path| path.ends_with(".conda")), "{asked:?}");
 }
@@ -96,7 +118,10 @@ fn what_is_at_hand_is_built_offline() {
         .prints("thing 1.0\n");
     world.write(
         "task.toml",
-        task(&["thing"], json!({ "packages": ["thing"], "channels": ["https://channel.invalid/x"] })),
+        task(
+            &["thing"],
+            json!({ "packages": ["thing"], "channels": ["https://channel.invalid/x"] }),
+        ),
     );
     world
         .wrun(&["--offline", "submit", "task.toml"])
@@ -109,14 +134,25 @@ fn what_is_at_hand_is_built_offline() {
 #[test]
 fn the_command_line_names_packages_too() {
     let (world, channel) = (World::new(), channel());
-    let arguments = ["run", "--conda", "thing=0.9", "--channel", &channel.url(), "--", "thing"];
+    let arguments = [
+        "run",
+        "--conda",
+        "thing=0.9",
+        "--channel",
+        &channel.url(),
+        "--",
+        "thing",
+    ];
     world.wrun(&arguments).run().prints("thing 0.9\n");
 }
 
 #[test]
 fn a_refresh_sees_what_is_new() {
     let (world, mut channel) = (World::new(), channel());
-    let text = task(&["thing"], json!({ "packages": ["thing"], "channels": [channel.url()] }));
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing"], "channels": [channel.url()] }),
+    );
     world.submit(&text).prints("thing 1.0\n");
     channel.add(&Package::saying("thing", "2.0", "thing 2.0"));
     world.submit(&text).prints("thing 1.0\n");
@@ -133,19 +169,34 @@ fn a_private_channel_wants_a_credential_by_name() {
     let (world, channel) = (World::new(), channel());
     let server = Server::of(channel.path());
     server.require("ada", "hunter2");
-    let private = json!({ "packages": ["thing"], "channels": [{ "url": server.url(), "credentials": "corp" }] });
+    let private =
+        json!({ "packages": ["thing"], "channels": [{ "url": server.url(), "credentials": "corp" }] });
     world.write("task.toml", task(&["thing"], private));
     let submit = || world.wrun(&["submit", "task.toml"]);
     submit().run().ends_with(125).says("corp");
-    let wrong = submit().env("WRUN_INDEX_CORP_USERNAME", "ada").env("WRUN_INDEX_CORP_PASSWORD", "wrong");
-    wrong.run().ends_with(125).says("status 401").says("conda.channel.unauthorized");
-    let right = submit().env("WRUN_INDEX_CORP_USERNAME", "ada").env("WRUN_INDEX_CORP_PASSWORD", "hunter2");
+    let wrong = submit()
+        .env("WRUN_INDEX_CORP_USERNAME", "ada")
+        .env("WRUN_INDEX_CORP_PASSWORD", "wrong");
+    wrong
+        .run()
+        .ends_with(125)
+        .says("status 401")
+        .says("conda.channel.unauthorized");
+    let right = submit()
+        .env("WRUN_INDEX_CORP_USERNAME", "ada")
+        .env("WRUN_INDEX_CORP_PASSWORD", "hunter2");
     right.run().prints("thing 1.0\n");
-    assert!(files::holding(&world.store(), "hunter2").is_empty(), "the password is kept nowhere");
+    assert!(
+        files::holding(&world.store(), "hunter2").is_empty(),
+        "the password is kept nowhere"
+    );
     // Who asked is not part of the key, so nobody has to be asked again.
     submit().run().prints("thing 1.0\n");
     world
-        .submit(&task(&["thing"], json!({ "packages": ["thing"], "channels": [server.url()] })))
+        .submit(&task(
+            &["thing"],
+            json!({ "packages": ["thing"], "channels": [server.url()] }),
+        ))
         .prints("thing 1.0\n");
 }
 
@@ -153,9 +204,15 @@ fn a_private_channel_wants_a_credential_by_name() {
 fn a_secret_in_an_address_is_refused_and_not_repeated() {
     let world = World::new();
     for address in ["https://ada:hunter2@x.example/c", "https://x.example/t/hunter2/c"] {
-        let ran = world.submit(&task(&["thing"], json!({ "packages": ["thing"], "channels": [address] })));
+        let ran = world.submit(&task(
+            &["thing"],
+            json!({ "packages": ["thing"], "channels": [address] }),
+        ));
         ran.ends_with(125).says("conda.channel.secret");
-        let message = ran.stderr.lines().find(|line| line.contains("with a secret in it"));
+        let message = ran
+            .stderr
+            .lines()
+            .find(|line| line.contains("with a secret in it"));
         assert!(message.is_some_and(|line| !line.contains("hunter2")), "{ran:?}");
         assert!(files::holding(&world.store(), "hunter2").is_empty());
     }
@@ -213,8 +270,13 @@ fn virtual_packages_can_be_made_up_and_hidden() {
     run(json!({ "cuda": "12.4" })).prints("cuda\n");
     world.write(
         "task.toml",
-        task(&["thing"], json!({ "packages": ["thing"], "channels": [channel.url()] })),
+        task(
+            &["thing"],
+            json!({ "packages": ["thing"], "channels": [channel.url()] }),
+        ),
     );
-    let submit = world.wrun(&["submit", "task.toml"]).env("CONDA_OVERRIDE_CUDA", "12.1");
+    let submit = world
+        .wrun(&["submit", "task.toml"])
+        .env("CONDA_OVERRIDE_CUDA", "12.1");
     submit.run().prints("cuda\n");
 }

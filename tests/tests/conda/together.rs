@@ -32,7 +32,10 @@ fn twenty_environments_asked_for_by_five_processes_are_each_built_once() {
     for number in 0..ENVIRONMENTS {
         let name = format!("own{number}");
         let file = format!("task{number}.toml");
-        let text = task(&[&name], json!({ "packages": [name], "channels": [server.url()] }));
+        let text = task(
+            &[&name],
+            json!({ "packages": [name], "channels": [server.url()] }),
+        );
         world.write(&file, text.replace("name = \"t\"", &format!("name = \"{name}\"")));
         names.push(file);
     }
@@ -48,7 +51,10 @@ fn twenty_environments_asked_for_by_five_processes_are_each_built_once() {
     for run in running {
         let ran = run.wait();
         let events = ran.ends_with(0).events();
-        for event in events.iter().filter(|event| event["event"] == "environment-ready") {
+        for event in events
+            .iter()
+            .filter(|event| event["event"] == "environment-ready")
+        {
             *built.entry(text_of(event, "task")).or_default() += usize::from(event["built"] == true);
         }
         let mut said: BTreeMap<String, String> = BTreeMap::new();
@@ -80,7 +86,10 @@ fn a_build_does_not_wait_for_another_whose_server_is_slow() {
     let (slow_server, common_server) = (Server::of(slow.path()), Server::of(common.path()));
     slow_server.fault(".conda", Fault::Hang);
     let channels = json!([slow_server.url(), common_server.url()]);
-    world.write("slow.toml", task(&["slow"], json!({ "packages": ["slow"], "channels": channels })));
+    world.write(
+        "slow.toml",
+        task(&["slow"], json!({ "packages": ["slow"], "channels": channels })),
+    );
     let waiting = world.wrun(&["submit", "slow.toml"]).spawn();
     let start = std::time::Instant::now();
     while slow_server.downloads().is_empty() && start.elapsed() < Duration::from_secs(30) {
@@ -88,7 +97,10 @@ fn a_build_does_not_wait_for_another_whose_server_is_slow() {
     }
     assert_eq!(slow_server.downloads().len(), 1, "the slow build is under way");
     world
-        .submit(&task(&["quick"], json!({ "packages": ["quick"], "channels": [common_server.url()] })))
+        .submit(&task(
+            &["quick"],
+            json!({ "packages": ["quick"], "channels": [common_server.url()] }),
+        ))
         .prints("quick\n");
     waiting.signal(rustix::process::Signal::INT);
     assert_ne!(waiting.wait().code, 0);

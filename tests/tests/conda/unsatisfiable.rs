@@ -108,7 +108,11 @@ fn a_version_that_only_a_later_channel_has() {
         .stderr
         .lines()
         .filter(|line| !line.starts_with("note: "))
-        .map(|line| line.replace(&first.url(), "[FIRST]").replace(&second.url(), "[SECOND]") + "\n")
+        .map(|line| {
+            line.replace(&first.url(), "[FIRST]")
+                .replace(&second.url(), "[SECOND]")
+                + "\n"
+        })
         .collect();
     insta::assert_snapshot!(said);
 }

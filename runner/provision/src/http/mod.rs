@@ -6,8 +6,8 @@ mod failure;
 
 use std::time::Duration;
 
-use reqwest::{Client, Method};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use url::Url;
