@@ -1,6 +1,9 @@
 //! conda packages and channels made by the tests, and a server of channels that can be made to fail.
 
-#![expect(clippy::indexing_slicing, reason = "members are added to objects that are made right there")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "members are added to objects that are made right there"
+)]
 
 mod channel;
 mod machine;

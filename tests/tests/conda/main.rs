@@ -15,6 +15,10 @@ mod unsatisfiable;
 use serde_json::{Value, json};
 
 /// A task file that runs a command in an environment of this spec.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "every caller writes the spec down right there"
+)]
 fn task(command: &[&str], conda: Value) -> String {
     let spec = toml_of(&conda);
     let command = json!(command);
