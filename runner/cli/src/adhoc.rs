@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use wrun::{EnvRequest, Runner, Stdin, Submission, Task, Variable};
+use wrun::core::net::Net;
+use wrun::{Allow, EnvRequest, Runner, Stdin, Submission, Task, Variable};
 
 use crate::args::Run;
 use crate::drive::follow;
+use crate::exec::rules;
 use crate::failure::Failure;
 use crate::speak::Speaker;
 
@@ -18,6 +20,11 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
         requirements,
         python,
         env,
+        read,
+        write,
+        net,
+        memory,
+        held,
         timeout,
         refresh,
         command,
@@ -36,7 +43,13 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
         task.vars.insert(name, value);
     }
     task.limits.time = *timeout;
-    let mut submission = Submission::new(task).stdin(Stdin::Inherit);
+    task.limits.memory = memory.map(|size| size.as_u64());
+    task.allow = Allow {
+        read: read.clone(),
+        write: write.clone(),
+        net: network(net)?,
+    };
+    let mut submission = Submission::new(task).stdin(Stdin::Inherit).sandbox(held.demand());
     if *refresh {
         submission = submission.refresh();
     }
@@ -44,6 +57,19 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
         submission = submission.output_as_events();
     }
     follow(runner.submit(submission), name, false, speaker).await
+}
+
+/// The hosts that the options list; `all` is every one.
+fn network(listed: &[String]) -> Result<Net, Failure> {
+    if listed.iter().any(|rule| rule == "all") {
+        return Ok(Net::All);
+    }
+    let rules = rules(listed)?;
+    Ok(if rules.is_empty() {
+        Net::None
+    } else {
+        Net::Listed(rules)
+    })
 }
 
 fn environment(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use wrun::{Event, Phase};
+use wrun::{Event, Phase, SandboxReport, State, Tier};
 
 use crate::speak::Speaker;
 
@@ -87,6 +87,11 @@ impl<'a> Progress<'a> {
                 self.line("ready", &format!("environment {env_id} from the store"));
             }
             Event::Notice { message, .. } => self.line("note", message),
+            Event::Sandbox(report) => {
+                for text in weaknesses(report) {
+                    self.line("sandbox", &text);
+                }
+            }
             Event::Retrying {
                 outcome,
                 attempt,
@@ -143,6 +148,38 @@ impl<'a> Progress<'a> {
             bar.finish_and_clear();
         }
     }
+}
+
+/// What a person should know of a sandbox that is not all that it could be.
+fn weaknesses(report: &SandboxReport) -> Vec<String> {
+    let reason = report
+        .reason
+        .as_deref()
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default();
+    let mut texts = Vec::new();
+    match report.tier {
+        Tier::Full => {}
+        Tier::Restricted => texts.push(format!(
+            "tier `restricted`, by Landlock and seccomp alone{reason}"
+        )),
+        Tier::None => texts.push(format!(
+            "the task is not sandboxed: it has a clean environment and the rights of your user{reason}"
+        )),
+    }
+    for (capability, state) in &report.capabilities {
+        if !capability.is_limit() {
+            continue;
+        }
+        match state {
+            State::Enforced { .. } => {}
+            State::Partial { gap, .. } => {
+                texts.push(format!("`limits.{capability}` is not wholly held: {gap}"))
+            }
+            State::NotEnforced { gap } => texts.push(format!("`limits.{capability}` is not held: {gap}")),
+        }
+    }
+    texts
 }
 
 const fn rank(phase: Phase) -> u8 {

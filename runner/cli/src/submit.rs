@@ -115,11 +115,11 @@ pub(crate) fn submission(task: &LoadedTask, no_stdin: bool, how: &How) -> Result
     let How {
         refresh,
         locked,
-        unsandboxed,
+        held,
     } = how;
     let mut submission = Submission::from(task.clone())
         .stdin(if no_stdin { Stdin::Null } else { Stdin::Inherit })
-        .unsandboxed(*unsandboxed);
+        .sandbox(held.demand());
     if *refresh {
         submission = submission.refresh();
     }

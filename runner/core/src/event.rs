@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{EnvId, LockId, SpecId};
 use crate::outcome::Outcome;
+use crate::sandbox::SandboxReport;
 
 /// The version of the event schema.
 pub const VERSION: u32 = 1;
@@ -142,6 +143,8 @@ pub enum Event {
         /// The words.
         message: String,
     },
+    /// A native task is held, and starts to run.
+    Sandbox(SandboxReport),
     /// An attempt at the task began.
     Started {
         /// Which, from 1.

@@ -11,3 +11,5 @@ pub use stdio::{Output, OutputSink, Stdin, Stdio};
 pub use wasi::{
     CodeLock, CodeStore, CodeStoreError, Guest, GuestKind, RuntimeOptions, WasiError, WasiRuntime, WasiTask,
 };
+pub use wrun_proxy::Gate;
+pub use wrun_sandbox::{Confinement, Helper};

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wrun_core::backend::{Backend, Manifest};
 use wrun_core::event::Event;
-use wrun_exec::WasiRuntime;
+use wrun_exec::{Helper, WasiRuntime};
 use wrun_provision::{Credentials, Settings, TaskHost};
 use wrun_store::Store;
 
@@ -22,6 +22,7 @@ pub(crate) struct Inner {
     pub(crate) backends: Vec<Arc<dyn Backend>>,
     pub(crate) variables: BTreeMap<String, String>,
     pub(crate) wasi: WasiRuntime,
+    pub(crate) helper: Option<Helper>,
 }
 
 impl Inner {
@@ -72,6 +73,7 @@ impl Context {
             backends: _,
             variables: _,
             wasi: _,
+            helper: _,
         } = &*self.inner;
         TaskHost::new(
             store.clone(),

@@ -2,8 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use wrun_core::grants::{Access, Grants, PathGrant};
-use wrun_core::net::Net;
+use wrun_core::grants::{Access, Grants, Limits, PathGrant};
 use wrun_core::task::Task;
 
 use crate::Error;
@@ -119,25 +118,34 @@ fn clean(path: &Path) -> PathBuf {
     cleaned
 }
 
-/// Why a native task cannot be held to what its file says, as long as nothing here enforces it.
-pub(crate) fn unenforceable(task: &Task) -> Option<String> {
-    let mut asked = Vec::new();
-    if !task.allow.is_empty() || !matches!(task.allow.net, Net::None) {
-        asked.push("`[allow]`");
-    }
-    if task.limits.memory.is_some() {
-        asked.push("`limits.memory`");
-    }
-    if task.limits.processes.is_some() {
-        asked.push("`limits.processes`");
-    }
-    if asked.is_empty() {
-        return None;
-    }
+/// The paths that a native task may touch beside its own folder, as they are listed: it knows them by their addresses.
+///
+/// # Errors
+/// As for [`grants`].
+pub(crate) fn native_paths(task: &Task, folder: &Path) -> Result<Vec<(PathBuf, Access)>, Error> {
+    listed(task)
+        .map(|(listed, access)| {
+            resolve(folder, listed, access)?;
+            Ok((clean(&folder.join(listed)), access))
+        })
+        .collect()
+}
+
+/// Why a guest cannot be held to the limits that only a process has.
+pub(crate) fn unenforceable(limits: &Limits) -> Option<String> {
+    let name = match limits {
+        Limits {
+            file_size: Some(_), ..
+        } => "file-size",
+        Limits { scratch: Some(_), .. } => "scratch",
+        // A guest has one thread, which is one processor at most.
+        Limits {
+            cpu: Some(..1000), ..
+        } => "cpu",
+        _ => return None,
+    };
     Some(format!(
-        "this version of wrun does not sandbox native tasks, so it cannot enforce {} of the task; pass `--unsandboxed` to \
-         run it with the rights of your user, or run it as a WebAssembly module",
-        asked.join(", ")
+        "`limits.{name}` cannot be held on a WebAssembly guest; take it out of the task, or run the task as a command"
     ))
 }
 
@@ -192,12 +200,18 @@ mod tests {
 
     #[test]
     fn only_what_cannot_be_enforced_is_refused() {
-        let mut task = task(Path::new("/"));
-        assert_eq!(unenforceable(&task), None);
-        task.limits.time = Some(std::time::Duration::from_secs(1));
-        task.limits.output = Some(1);
-        assert_eq!(unenforceable(&task), None);
-        task.limits.memory = Some(1);
-        assert!(unenforceable(&task).unwrap().contains("limits.memory"));
+        let mut limits = Limits {
+            time: Some(std::time::Duration::from_secs(1)),
+            memory: Some(1),
+            processes: Some(1),
+            cpu: Some(1000),
+            output: Some(1),
+            ..Limits::default()
+        };
+        assert_eq!(unenforceable(&limits), None);
+        limits.cpu = Some(999);
+        assert!(unenforceable(&limits).unwrap().contains("limits.cpu"));
+        limits.scratch = Some(1);
+        assert!(unenforceable(&limits).unwrap().contains("limits.scratch"));
     }
 }

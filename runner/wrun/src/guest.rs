@@ -29,6 +29,7 @@ pub(crate) async fn run_task(
     if let Some(Entered {
         leased,
         launch: Launch::Wasi { env: edits },
+        tools: _,
     }) = attempt.entered
     {
         env.extend(edited(edits, &leased.environment.prefix));

@@ -3,9 +3,11 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), wrun::Error> {
-//! use wrun::{EnvRequest, Runner, Task};
+//! use wrun::{EnvRequest, Helper, Runner, Task};
 //!
-//! let runner = Runner::builder().build()?;
+//! // The first thing that the program does: it is started anew to set up the sandbox of a task.
+//! let helper = Helper::enter();
+//! let runner = Runner::builder().helper(helper).build()?;
 //! let mut task = Task::command("greet", ".", vec!["python".into(), "-c".into(), "import emoji".into()]);
 //! task.env = Some(EnvRequest { backend: "uv".into(), spec: serde_json::json!({ "packages": ["emoji"] }) });
 //! let finished = runner.submit(task).wait().await?;
@@ -50,7 +52,8 @@ pub use wrun_core::host::Host;
 pub use wrun_core::lock::Lock;
 pub use wrun_core::outcome::{Outcome, OutcomeClass};
 pub use wrun_core::problem::Problem;
+pub use wrun_core::sandbox::{Capability, Demand, SandboxReport, State, Tier};
 pub use wrun_core::task::{Allow, EnvRequest, Retry, Run, Task, Variable};
-pub use wrun_exec::{Output, OutputSink, Stdin, Stdio};
+pub use wrun_exec::{Helper, Output, OutputSink, Stdin, Stdio};
 pub use wrun_provision::PlanAdapter;
 pub use wrun_store::Store;

@@ -1,15 +1,18 @@
 //! A run as a process.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use wrun_core::event::Event;
+use wrun_core::grants::Access;
 use wrun_core::launch::Launch;
-use wrun_exec::{NativeTask, Report};
+use wrun_exec::{Confinement, Gate, NativeTask, Report};
 use wrun_store::Scratch;
 
 use crate::Error;
+use crate::grants::native_paths;
 use crate::launch::{address, edited};
 use crate::run::{Attempt, Entered};
 
@@ -41,7 +44,7 @@ pub(crate) async fn run(
     ]);
     let mut search_path: Vec<PathBuf> = Vec::new();
     let mut inherit = Vec::new();
-    if let Some(Entered { leased, launch }) = attempt.entered {
+    if let Some(Entered { leased, launch, .. }) = attempt.entered {
         let prefix = &leased.environment.prefix;
         if let Launch::Native {
             env: edits,
@@ -64,12 +67,24 @@ pub(crate) async fn run(
     if let Some(path) = attempt.vars.get("PATH") {
         search_path = std::env::split_paths(path).collect();
     }
+    let grants = native_paths(attempt.task, attempt.folder)?;
+    let mut paths = readable(attempt);
+    paths.extend(grants);
+    let confinement = Confinement {
+        helper: attempt.context.inner.helper.clone(),
+        demand: attempt.demand,
+        paths,
+        scratch: scratch.path().to_owned(),
+        gate: Gate::new(attempt.task.allow.net.clone()),
+        limits: attempt.task.limits.clone(),
+        terminal: false,
+    };
     let task = NativeTask {
         command: command.to_vec(),
         cwd: attempt.folder.to_owned(),
         env,
         search_path,
-        limits: attempt.task.limits.clone(),
+        confinement,
         inherit,
         grace: GRACE,
     };
@@ -79,6 +94,7 @@ pub(crate) async fn run(
         attempt.stdio.clone(),
         attempt.context.cancel.clone(),
         Some(forwarded),
+        |report| attempt.context.emit(Event::Sandbox(report.clone())),
     );
     tokio::pin!(running);
     loop {
@@ -91,6 +107,28 @@ pub(crate) async fn run(
             }
         }
     }
+}
+
+/// What the task may read without asking: its folder, its environment, and the interpreter that this is built on.
+fn readable(attempt: &Attempt<'_>) -> Vec<(PathBuf, Access)> {
+    let mut paths = vec![attempt.folder.to_owned()];
+    if let Some(Entered {
+        leased,
+        launch: _,
+        tools,
+    }) = attempt.entered
+    {
+        paths.push(leased.environment.prefix.clone());
+        for tool in tools {
+            if let Some(python) = &tool.python {
+                paths.push(tool.path.clone());
+                paths.push(PathBuf::from(&python.base_prefix));
+            }
+        }
+    }
+    // An interpreter of the system is part of what every task reads.
+    paths.retain(|path| path != Path::new("/usr") && path != Path::new("/"));
+    paths.into_iter().map(|path| (path, Access::Read)).collect()
 }
 
 fn join(folders: &[PathBuf]) -> String {

@@ -8,6 +8,7 @@ use wrun_core::grants::Grants;
 use wrun_core::id::{EnvId, LockId, SpecId};
 use wrun_core::launch::{Launch, TaskKind};
 use wrun_core::plan::InstallPlan;
+use wrun_core::sandbox::Demand;
 use wrun_core::task::{Run, Variable};
 
 use crate::context::Context;
@@ -74,7 +75,7 @@ pub struct PlanReport {
     pub vars: Vec<String>,
     /// What the task gets.
     pub grants: Grants,
-    /// Whether the task is held to its paths and hosts: a WebAssembly guest is, a process is not in this version.
+    /// Whether the task is held to its paths and hosts: a process is not, if it is asked to be held by nothing.
     pub sandboxed: bool,
     /// Why the task would be refused, if it would.
     pub refused: Option<String>,
@@ -88,8 +89,8 @@ pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<P
     let folder = task_folder(task)?;
     let scratch = context.inner.store.scratch("plan")?;
     let refused = match task.run {
-        Run::Command(_) if !submission.unsandboxed => unenforceable(task),
-        _ => None,
+        Run::Command(_) => None,
+        Run::Module { .. } => unenforceable(&task.limits),
     };
     let mut report = PlanReport {
         v: 1,
@@ -112,7 +113,7 @@ pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<P
             .map(|(name, value)| variable(name, value))
             .collect(),
         grants: grants(task, &folder, scratch.path())?,
-        sandboxed: task.kind() == TaskKind::Module,
+        sandboxed: task.kind() == TaskKind::Module || submission.demand != Demand::Off,
         refused,
         found_lock: None,
     };

@@ -10,7 +10,9 @@ use wrun_core::event::{Event, Stream};
 use wrun_core::launch::Launch;
 use wrun_core::outcome::Outcome;
 use wrun_core::problem::Problem;
+use wrun_core::sandbox::Demand;
 use wrun_core::task::{Run, Task, Variable};
+use wrun_core::tool::ToolFound;
 use wrun_exec::{Output, OutputSink, Report, Stdio};
 
 use crate::context::{Context, Emit};
@@ -27,6 +29,8 @@ const LONGEST_DELAY: Duration = Duration::from_mins(1);
 pub(crate) struct Entered {
     pub(crate) leased: Leased,
     pub(crate) launch: Launch,
+    /// The tools that it was built with.
+    pub(crate) tools: Vec<ToolFound>,
 }
 
 /// What all attempts at a task share.
@@ -37,6 +41,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) vars: &'a BTreeMap<String, String>,
     pub(crate) entered: Option<&'a Entered>,
     pub(crate) stdio: Stdio,
+    pub(crate) demand: Demand,
 }
 
 /// Runs a task.
@@ -91,7 +96,7 @@ async fn attempts(
     signals: &mut mpsc::Receiver<i32>,
 ) -> Result<Finished, Error> {
     let task = &submission.task;
-    if let Some(outcome) = refusal(context, submission) {
+    if let Some(outcome) = refusal(submission) {
         return Ok(Finished {
             outcome,
             attempts: 0,
@@ -115,6 +120,7 @@ async fn attempts(
         vars: &vars,
         entered: entered.as_ref(),
         stdio: stdio(context, submission),
+        demand: submission.demand,
     };
     let mut delay = task.retry.delay;
     let mut attempt = 1;
@@ -154,20 +160,12 @@ async fn attempts(
 }
 
 /// Refuses what nothing here can enforce, before anything is built.
-fn refusal(context: &Context, submission: &Submission) -> Option<Outcome> {
-    if !matches!(submission.task.run, Run::Command(_)) {
-        return None;
+fn refusal(submission: &Submission) -> Option<Outcome> {
+    let task = &submission.task;
+    match task.run {
+        Run::Command(_) => None,
+        Run::Module { .. } => unenforceable(&task.limits).map(|reason| refused("exec.wasi.limit", reason)),
     }
-    match unenforceable(&submission.task) {
-        Some(reason) if !submission.unsandboxed => return Some(refused("exec.sandbox.missing", reason)),
-        _ => {}
-    }
-    context.emit(Event::Notice {
-        code: "exec.unsandboxed".to_owned(),
-        message: "the task is not sandboxed: it has a clean environment and the rights of your user"
-            .to_owned(),
-    });
-    None
 }
 
 /// The values of the task's variables.
@@ -210,7 +208,11 @@ async fn enter(context: &Context, submission: &Submission, folder: &Path) -> Res
             problem,
         })?;
     let leased = environment::lease(context, &keyed, &locked, &task.name).await?;
-    Ok(Some(Entered { leased, launch }))
+    Ok(Some(Entered {
+        leased,
+        launch,
+        tools: keyed.assessed.request.tools,
+    }))
 }
 
 /// Gives what a backend finds wrong with a spec its place in the task file, if there is one.

@@ -11,6 +11,7 @@ use wrun_core::backend::Manifest;
 use wrun_core::event::Event;
 use wrun_core::grants::Grants;
 use wrun_core::lock::Lock;
+use wrun_core::sandbox::Demand;
 use wrun_core::task::Task;
 use wrun_exec::{Output, OutputSink, Stdin, Stdio};
 use wrun_provision::TaskHost;
@@ -36,7 +37,7 @@ pub struct Submission {
     pub(crate) stdio: Stdio,
     pub(crate) output_events: bool,
     pub(crate) policy: LockPolicy,
-    pub(crate) unsandboxed: bool,
+    pub(crate) demand: Demand,
 }
 
 impl Submission {
@@ -49,7 +50,7 @@ impl Submission {
             stdio: Stdio::default(),
             output_events: false,
             policy: LockPolicy::Stored,
-            unsandboxed: false,
+            demand: Demand::default(),
         }
     }
 
@@ -88,10 +89,10 @@ impl Submission {
         self
     }
 
-    /// Run a native task with the rights of this user, though its file asks for limits that nothing here enforces.
+    /// How strongly a native task has to be held. Default: [`Demand::Strongest`].
     #[must_use]
-    pub const fn unsandboxed(mut self, unsandboxed: bool) -> Self {
-        self.unsandboxed = unsandboxed;
+    pub const fn sandbox(mut self, demand: Demand) -> Self {
+        self.demand = demand;
         self
     }
 }

@@ -116,8 +116,8 @@ pub(super) enum NetFile {
 }
 
 /// How much the task may use. A limit that is not given is none.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(super) struct LimitsFile {
     /// Time by the clock from the start of the task to its end: a number with its unit (`ms`, `s`, `m`, `h`, `d`), or
     /// several.
@@ -130,10 +130,20 @@ pub(super) struct LimitsFile {
     /// Processes and threads at one time, 1 or more.
     #[schemars(range(min = 1, max = u32::MAX), example = 64)]
     pub(super) processes: Option<u32>,
+    /// Processors, over all processes of the task: 1.5 is one and a half.
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 4_000_000), example = 1.5)]
+    pub(super) cpu: Option<f64>,
     /// What the task may write to standard output and standard error together: a number of bytes with its unit, as for
     /// `memory`.
     #[schemars(example = &"64MiB")]
     pub(super) output: Option<String>,
+    /// The size of any one file that the task writes, in bytes with a unit, as for `memory`. Not for a WebAssembly guest.
+    #[schemars(example = &"1GiB")]
+    pub(super) file_size: Option<String>,
+    /// The size of the scratch folder, in bytes with a unit, as for `memory`; the folder is then kept in memory. Not for a
+    /// WebAssembly guest.
+    #[schemars(example = &"256MiB")]
+    pub(super) scratch: Option<String>,
 }
 
 /// When the task is tried again.
