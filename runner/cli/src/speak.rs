@@ -1,5 +1,6 @@
 //! The two voices of the command: text for people on standard error, JSON for programs on standard output.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Mutex;
 
@@ -51,6 +52,7 @@ impl Speaker {
         }
         let mut error = anstream::stderr().lock();
         // Nobody can be told that standard error is gone.
+        let text = harmless(text);
         drop(writeln!(error, "{} {text}", format!("{mark}:").cyan().bold()));
     }
 
@@ -58,6 +60,8 @@ impl Speaker {
     pub(crate) fn event(&self, task: &str, event: &Event) {
         let record = Record::new(task, event.clone());
         if let Ok(text) = serde_json::to_string(&record) {
+            // JSON has to escape only the first of the two sets of control characters; terminals obey both.
+            let text = harmless_json(&text);
             let _order = self.json.lock();
             let mut out = std::io::stdout().lock();
             drop(writeln!(out, "{text}"));
@@ -154,4 +158,51 @@ fn draw(diagnostic: &dyn Diagnostic, place: &str) {
     }
     let mut error = std::io::stderr().lock();
     drop(writeln!(error, "{}\n", text.trim_end()));
+}
+
+/// The text with control characters shown in place of being sent to the terminal, but for line ends and tabulators
+/// (ECMA-48, 5.2 and 5.3).
+fn harmless(text: &str) -> Cow<'_, str> {
+    let is_harmful = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if !text.contains(is_harmful) {
+        return text.into();
+    }
+    let shown = text.chars().map(|letter| {
+        if is_harmful(letter) {
+            letter.escape_unicode().to_string()
+        } else {
+            letter.to_string()
+        }
+    });
+    shown.collect::<String>().into()
+}
+
+/// A JSON text in which the control characters that JSON lets through are escaped.
+fn harmless_json(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let shown = text.chars().map(|letter| {
+        if letter.is_control() {
+            format!("\\u{:04x}", u32::from(letter))
+        } else {
+            letter.to_string()
+        }
+    });
+    shown.collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        assert_eq!(harmless("plain\n\ttext"), "plain\n\ttext");
+        assert_eq!(harmless("a\u{1b}[2Jb\u{9b}c"), "a\\u{1b}[2Jb\\u{9b}c");
+        let json = harmless_json("{\"a\":\"\u{9b}\"}").into_owned();
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["a"], "\u{9b}");
+        assert!(!json.contains(char::is_control));
+    }
 }

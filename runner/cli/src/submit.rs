@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use wrun::{LoadedTask, Lock, Runner, Stdin, Submission};
 
 use crate::args::{How, Submit};
+use crate::denied::Place;
 use crate::drive::follow;
 use crate::failure::Failure;
 use crate::lines::WholeLines;
@@ -44,10 +45,17 @@ pub(crate) async fn submit(
                     } else {
                         submission
                     };
+                    let submission = if arguments.why_denied {
+                        submission.why_denied()
+                    } else {
+                        submission
+                    };
                     let handle = runner.submit(submission);
                     let speaker = Arc::clone(speaker);
                     running.spawn_local(async move {
-                        (index, follow(handle, &task.task.name, named, &speaker).await)
+                        let name = &task.task.name;
+                        let code = follow(handle, name, named, Place::TaskFile, &speaker).await;
+                        (index, code)
                     });
                 }
                 let Some(ended) = running.join_next().await else {
