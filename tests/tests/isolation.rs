@@ -176,11 +176,11 @@ fn a_task_cannot_change_its_environment() {
     let index = Index::with([Wheel::new("thing", "1.0")]);
     world.write("task.toml", writes_into_its_environment(&index));
     let submit = world.wrun(&["submit", "task.toml"]);
-    submit.clone().run().prints("OSError\nOSError\n");
+    submit.clone().run().prints("PermissionError\nOSError\n");
     let environments = world.environments();
     let tree = world.tree(&environments[0]);
     let before = files::listing(&tree);
-    submit.run().prints("OSError\nOSError\n");
+    submit.run().prints("PermissionError\nOSError\n");
     assert_eq!(files::listing(&tree), before);
 }
 
