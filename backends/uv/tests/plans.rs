@@ -142,7 +142,7 @@ fn credentials_are_named_and_never_words() {
         "GIT_TERMINAL_PROMPT": "Word([Text(\"0\")])",
         "NO_COLOR": "Word([Text(\"1\")])",
         "PYC_INVALIDATION_MODE": "Word([Text(\"UNCHECKED_HASH\")])",
-        "UV_CACHE_DIR": "Word([Place(Place { root: Downloads, rel: \"uv\" })])",
+        "UV_CACHE_DIR": "Word([Place(Place { root: Downloads, rel: \"uv-efb589622daecf0f\" })])",
         "UV_HTTP_RETRIES": "Word([Text(\"1\")])",
         "UV_HTTP_TIMEOUT": "Word([Text(\"30\")])",
         "UV_NO_CONFIG": "Word([Text(\"1\")])",
