@@ -15,6 +15,7 @@ use crate::Error;
 use crate::grants::native_paths;
 use crate::launch::{address, edited};
 use crate::run::{Attempt, Entered};
+use crate::signals::Signals;
 
 /// Where a task without an environment finds its command, and what comes after an environment's own folders.
 const SYSTEM_PATH: &[&str] = &[
@@ -34,7 +35,7 @@ pub(crate) async fn run(
     attempt: &Attempt<'_>,
     command: &[String],
     scratch: &Scratch,
-    signals: &mut mpsc::Receiver<i32>,
+    signals: &mut Signals,
 ) -> Result<Report, Error> {
     let home = scratch.path().to_string_lossy().into_owned();
     let mut env = BTreeMap::from([

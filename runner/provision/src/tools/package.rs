@@ -6,7 +6,7 @@ use pep440_rs::Version;
 use wrun_core::id::Digest;
 use wrun_core::tool::ToolFound;
 
-use super::wheel::{Choice, fits_python};
+use super::wheel::{Choice, fits_python, metadata};
 use super::wheel_name::WheelName;
 use crate::error::ProvisionError;
 use crate::files;
@@ -103,7 +103,9 @@ impl TaskHost {
             return Ok(None);
         };
         let folder = self.store.tool(&wanted.project, &version)?;
-        Ok(folder.map(|folder| wanted.found(folder, version, Some(digest))))
+        Ok(folder
+            .filter(|folder| is_whole(folder))
+            .map(|folder| wanted.found(folder, version, Some(digest))))
     }
 
     async fn fetched_package(&self, wanted: &Wanted<'_>) -> Result<ToolFound, ProvisionError> {
@@ -141,10 +143,10 @@ impl TaskHost {
     ) -> Result<Option<ToolFound>, ProvisionError> {
         let version = name.version.to_string();
         let folder = match self.store.tool(&wanted.project, &version)? {
-            Some(folder) => folder,
-            None => self.install_wheel(name, archive, Vec::new()).await?,
+            Some(folder) if folder.join(metadata(name)).exists() => folder,
+            _ => self.install_wheel(name, archive, Vec::new()).await?,
         };
-        let metadata = files::read_small_text(&folder.join(format!("{}.dist-info/METADATA", name.stem())));
+        let metadata = files::read_small_text(&folder.join(metadata(name)));
         let requires = metadata.as_deref().and_then(requires_python);
         Ok(fits_python(requires, &wanted.python).then(|| wanted.found(folder, version, digest)))
     }
@@ -167,6 +169,16 @@ impl Wanted<'_> {
             python: None,
         }
     }
+}
+
+/// Whether a folder holds a package with what is known of it.
+fn is_whole(folder: &Path) -> bool {
+    files::names(folder)
+        .iter()
+        .map(|name| folder.join(name))
+        .any(|path| {
+            path.extension().is_some_and(|ending| ending == "dist-info") && path.join("METADATA").exists()
+        })
 }
 
 /// The pure wheels of a project in a folder, newest first.
