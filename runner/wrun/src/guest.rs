@@ -36,7 +36,7 @@ pub(crate) async fn run_task(
     }
     env.extend(attempt.vars.clone());
     let guest = GuestRun {
-        module: Module::File(attempt.folder.join(module)),
+        module: Module::File(attempt.task.base.join(module)),
         args: args.to_vec(),
         env,
         grants: grants(attempt.task, attempt.folder, scratch.path())?,

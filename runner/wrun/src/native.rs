@@ -68,7 +68,7 @@ pub(crate) async fn run(
     if let Some(path) = attempt.vars.get("PATH") {
         search_path = std::env::split_paths(path).collect();
     }
-    let grants = native_paths(attempt.task, attempt.folder)?;
+    let grants = native_paths(attempt.task)?;
     let mut paths = readable(attempt);
     paths.extend(grants);
     let confinement = Confinement {

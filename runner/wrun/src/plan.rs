@@ -13,7 +13,7 @@ use wrun_core::task::{Run, Variable};
 
 use crate::context::Context;
 use crate::environment::{self, LockPolicy};
-use crate::grants::{grants, task_folder, unenforceable};
+use crate::grants::{grants, refused_guest, task_folder};
 use crate::lock_file::LockFile;
 use crate::run::placed;
 use crate::{Error, Submission};
@@ -91,7 +91,7 @@ pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<P
     let scratch = context.inner.store.scratch("plan")?;
     let refused = match task.run {
         Run::Command(_) => None,
-        Run::Module { .. } => unenforceable(&task.limits),
+        Run::Module { .. } => refused_guest(task).map(|(_, reason)| reason),
     };
     let mut report = PlanReport {
         v: 1,

@@ -17,7 +17,7 @@ use wrun_exec::{Output, OutputSink, Report, Stdio};
 use crate::context::{Context, Emit};
 use crate::environment::{self, Leased, LockPolicy};
 use crate::error::refused;
-use crate::grants::{task_folder, unenforceable};
+use crate::grants::{refused_guest, task_folder};
 use crate::handle::Finished;
 use crate::signals::Signals;
 use crate::{Error, GuestRun, Submission, guest, native};
@@ -162,7 +162,7 @@ fn refusal(submission: &Submission) -> Option<Outcome> {
     let task = &submission.task;
     match task.run {
         Run::Command(_) => None,
-        Run::Module { .. } => unenforceable(&task.limits).map(|reason| refused("exec.wasi.limit", reason)),
+        Run::Module { .. } => refused_guest(task).map(|(code, reason)| refused(code, reason)),
     }
 }
 
