@@ -264,3 +264,14 @@ fn the_schema_and_the_short_form_agree() {
     assert!(manifest.schema["properties"].get(&short).is_some());
     assert_eq!(manifest.schema["additionalProperties"], json!(false));
 }
+
+#[test]
+fn an_old_interpreter_is_told() {
+    let mut request = request(json!({"packages": ["six"]}), []);
+    request.tools[0].version = "3.6.15".to_owned();
+    let problem = Uv.canonicalize(&request).unwrap_err();
+    assert_eq!(problem.code(), "uv.python.old");
+    assert!(problem.to_string().contains("3.6.15"), "{problem}");
+    request.tools[0].version = "3.7.0+".to_owned();
+    assert!(Uv.canonicalize(&request).is_ok());
+}

@@ -20,16 +20,18 @@ struct Wanted<'a> {
     project: String,
     /// The version of the interpreter that runs it.
     python: Version,
+    minimum: Option<&'a str>,
 }
 
 impl TaskHost {
     /// Finds a package: a wheel that comes with the interpreter, with the distribution or with another interpreter,
-    /// else one of the index. The path found is a folder with the package in it.
+    /// else one of the index; none that is older than `minimum`. The path found is a folder with the package in it.
     pub(super) async fn find_package(
         &self,
         id: &str,
         project: &str,
         interpreter: &ToolFound,
+        minimum: Option<&str>,
     ) -> Result<ToolFound, ProvisionError> {
         let not_found = |reason: &str| ProvisionError::ToolNotFound {
             tool: id.to_owned(),
@@ -48,6 +50,7 @@ impl TaskHost {
             id,
             project: normalised(project),
             python,
+            minimum,
         };
 
         let own = match self.probe_python(&interpreter.path).await? {
@@ -71,7 +74,10 @@ impl TaskHost {
         }
         match self.fetched_package(&wanted).await {
             Err(ProvisionError::Offline { .. }) => Err(not_found(&format!(
-                "no Python of this machine brings a wheel of `{project}` for Python {}, and this run is offline",
+                "no Python of this machine brings a wheel of `{project}`{} for Python {}, and this run is offline",
+                minimum
+                    .map(|minimum| format!(" {minimum} or later"))
+                    .unwrap_or_default(),
                 wanted.python
             ))),
             other => other,
@@ -85,7 +91,11 @@ impl TaskHost {
         folders: impl Iterator<Item = PathBuf> + Send,
     ) -> Result<Option<ToolFound>, ProvisionError> {
         for folder in folders {
-            for name in wheels(&folder, &wanted.project) {
+            let names = wheels(&folder, &wanted.project);
+            for name in names
+                .into_iter()
+                .filter(|name| wanted.is_recent_enough(&name.version))
+            {
                 if let Some(found) = self
                     .unpacked(wanted, &name, folder.join(&name.file), None)
                     .await?
@@ -102,7 +112,10 @@ impl TaskHost {
         let Some((version, digest)) = self.fact::<(String, Digest)>("package", &wanted.key())? else {
             return Ok(None);
         };
-        let folder = self.store.tool(&wanted.project, &version)?;
+        let recent = version
+            .parse()
+            .is_ok_and(|version| wanted.is_recent_enough(&version));
+        let folder = self.store.tool(&wanted.project, &version)?.filter(|_| recent);
         Ok(folder
             .filter(|folder| is_whole(folder))
             .map(|folder| wanted.found(folder, version, Some(digest))))
@@ -115,7 +128,7 @@ impl TaskHost {
         }
         let choice = Choice {
             project: &wanted.project,
-            minimum: None,
+            minimum: wanted.minimum,
             interpreter: Some(&wanted.python),
         };
         let wheel = self.choose_wheel(&choice).await?;
@@ -158,6 +171,12 @@ impl Wanted<'_> {
         let release = self.python.release();
         let minor: Vec<String> = release.iter().take(2).map(u64::to_string).collect();
         format!("{} for Python {}", self.project, minor.join("."))
+    }
+
+    fn is_recent_enough(&self, version: &Version) -> bool {
+        self.minimum
+            .and_then(|minimum| minimum.parse::<Version>().ok())
+            .is_none_or(|minimum| *version >= minimum)
     }
 
     fn found(&self, folder: PathBuf, version: String, digest: Option<Digest>) -> ToolFound {

@@ -117,7 +117,11 @@ impl TaskHost {
                 url: shown(&page),
                 project: choice.project.to_owned(),
                 reason: choice.describe(&self.platform.os, &self.platform.arch),
-                help: format!("install `{}` on this machine", choice.project),
+                help: if choice.interpreter.is_some() {
+                    "ask for a newer `python`".to_owned()
+                } else {
+                    format!("install `{}` on this machine", choice.project)
+                },
             }),
         }
     }
