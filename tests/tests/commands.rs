@@ -150,6 +150,10 @@ fn the_cache_is_listed_looked_at_and_removed_from() {
     assert_eq!(info["prefix"], world.tree(&environments[0]).display().to_string());
 
     for verb in ["info", "rm"] {
+        for short in ["", &id[..3]] {
+            let ran = world.wrun(&["cache", verb, short]).run();
+            ran.ends_with(125).says("too short").says("help: ");
+        }
         world
             .wrun(&["cache", verb, "zzzzzz"])
             .run()
@@ -178,6 +182,22 @@ fn the_cache_is_listed_looked_at_and_removed_from() {
         .prints("1.0\n")
         .says("build: ")
         .does_not_say("solve: ");
+}
+
+#[test]
+fn an_environment_that_was_emptied_is_built_again() {
+    for backend in ["uv", "pip"] {
+        let (world, index) = (World::new(), thing());
+        let task = PythonTask::new(backend, "import thing; print(thing.__version__)")
+            .package("thing")
+            .index(&index.url());
+        world.submit(&task.text()).prints("1.0\n");
+        let prefix = world.tree(&world.environments()[0]);
+        files::set_mode(&prefix.join("bin"), 0o755);
+        files::remove(&prefix.join("bin/python"));
+        world.submit(&task.text()).prints("1.0\n").says("build: ");
+        world.submit(&task.text()).prints("1.0\n").does_not_say("build: ");
+    }
 }
 
 #[test]

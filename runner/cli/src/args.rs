@@ -269,12 +269,12 @@ pub(crate) enum Cache {
     Ls,
     /// Show everything about an environment
     Info {
-        /// The id, or enough of its beginning
+        /// The id, or enough of its beginning: four characters at least
         id: String,
     },
     /// Remove environments that nobody uses
     Rm {
-        /// The ids, or enough of their beginnings
+        /// The ids, or enough of their beginnings: four characters at least
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },

@@ -23,6 +23,7 @@ struct Finding {
 /// Looks at this machine. Returns 1 if something that wrun needs is missing.
 pub(crate) async fn doctor(runner: &Runner, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
     let mut findings = store(runner);
+    findings.extend(settings(runner));
     findings.extend(tools(runner).await);
     findings.extend(sandbox(runner).await);
     let good = findings.iter().all(|finding| finding.good);
@@ -113,6 +114,15 @@ async fn sandbox(runner: &Runner) -> Vec<Finding> {
         },
     }));
     findings
+}
+
+fn settings(runner: &Runner) -> Option<Finding> {
+    let error = runner.check_settings().err()?;
+    Some(Finding {
+        name: "settings",
+        good: false,
+        text: with_help(&error),
+    })
 }
 
 async fn tools(runner: &Runner) -> Vec<Finding> {

@@ -1,7 +1,7 @@
 //! Following a run to its end: events, signals, and what is said about the outcome.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use wrun::{Event, Outcome, RunHandle};
+use wrun::{Event, Outcome, RunHandle, asks_to_end};
 
 use crate::denied::Place;
 use crate::failure::Failure;
@@ -59,7 +59,7 @@ pub(crate) async fn follow(
 ) -> Result<u8, Failure> {
     let mut signals = Signals::new()?;
     let mut progress = Progress::new(speaker, task, named, place);
-    let mut interrupts = 0;
+    let mut requests_to_end = 0;
     loop {
         tokio::select! {
             event = handle.next_event() => match event {
@@ -68,15 +68,15 @@ pub(crate) async fn follow(
                         progress.clear();
                     }
                     progress.show(&event);
+                    // Nobody would learn what becomes of the run.
+                    if speaker.is_cut_off() { handle.cancel() }
                 }
                 None => break,
             },
             number = signals.next() => {
-                if number == SignalKind::interrupt().as_raw_value() {
-                    interrupts += 1;
-                }
-                // A task that does not end at the first Ctrl-C is ended by the second.
-                if interrupts > 1 { handle.cancel() } else { handle.signal(number) }
+                requests_to_end += u32::from(asks_to_end(number));
+                // A task that does not end when it is asked to is ended when it is asked again.
+                if requests_to_end > 1 { handle.cancel() } else { handle.signal(number) }
             }
         }
     }

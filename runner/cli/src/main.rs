@@ -15,6 +15,7 @@ mod speak;
 mod submit;
 mod trace;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -36,8 +37,14 @@ fn main() -> ExitCode {
             } else {
                 0
             };
-            drop(error.print());
-            return ExitCode::from(code);
+            let printed = error.print().and_then(|()| std::io::stdout().flush());
+            return ExitCode::from(match printed {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    drop(writeln!(std::io::stderr(), "error: cannot write: {error}"));
+                    wrun::exit_code::FAILED
+                }
+                _ => code,
+            });
         }
     };
     trace::start();
@@ -50,6 +57,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => speaker.failure(&failure),
     };
+    let code = speaker.cut_off().unwrap_or(code);
     // A guest may be blocked in a read of standard input; the process does not wait for it.
     runtime.shutdown_background();
     ExitCode::from(code)

@@ -220,6 +220,21 @@ pub enum ProvisionError {
         variable: String,
     },
 
+    /// A setting that is no address of an index.
+    #[error("`{name}` is `{value}`, which is not the address of a package index: {reason}")]
+    #[diagnostic(
+        code("setting.index.invalid"),
+        help("write an address such as `https://pypi.org/simple`, or leave it out")
+    )]
+    Setting {
+        /// What it is called: a variable, or a key and its file.
+        name: String,
+        /// What it is, without credentials.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// A request for Python that cannot be understood.
     #[error("`{request}` is not a request for Python: {reason}")]
     #[diagnostic(
@@ -268,7 +283,7 @@ pub enum ProvisionError {
     #[error("`{}` cannot be used as the tool `{tool}`: {reason}", path.display())]
     #[diagnostic(
         code("tool.unusable"),
-        help("correct the setting that names it, or remove the setting")
+        help("correct the setting that names it (`WRUN_{}`), or remove the setting", tool.to_ascii_uppercase())
     )]
     ToolUnusable {
         /// The tool.

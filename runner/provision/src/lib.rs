@@ -44,4 +44,4 @@ pub use host::{Events, TaskHost};
 pub use index::Index;
 pub use inputs::LEFT_OUT;
 pub use redact::Redactor;
-pub use settings::{Settings, Timing};
+pub use settings::{SettingMistake, Settings, Timing};

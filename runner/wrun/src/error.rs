@@ -131,6 +131,25 @@ pub enum Error {
         wanted: String,
     },
 
+    /// A lock was made for another request.
+    #[error("the lock was made for another request than this task's: {differences}")]
+    #[diagnostic(
+        code("env.lock.request"),
+        help("make the lock anew from this task: `wrun plan TASK --lock FILE`")
+    )]
+    LockOfOtherRequest {
+        /// What is different.
+        differences: String,
+    },
+
+    /// A lock is given for a task that has no environment.
+    #[error("a lock is given, and the task has no `[env]` that it could be of")]
+    #[diagnostic(
+        code("env.lock.unused"),
+        help("leave `--locked` out, or say in `[env]` what the task needs")
+    )]
+    LockUnused,
+
     /// The caller ended the run before the task started.
     #[error("cancelled")]
     #[diagnostic(code("cancelled"))]

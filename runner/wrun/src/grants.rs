@@ -44,9 +44,9 @@ pub(crate) fn grants(task: &Task, folder: &Path, scratch: &Path) -> Result<Grant
             access: Access::Write,
         },
     ];
-    for (listed, access) in listed(task) {
-        let host = resolve(folder, listed, access)?;
-        let guest = guest_name(folder, listed, &host);
+    for (path, access) in listed(task) {
+        let host = resolve(&path, access)?;
+        let guest = guest_name(folder, &path, &host);
         match paths.iter_mut().find(|grant| grant.guest == guest) {
             Some(grant) => grant.access = grant.access.max(access),
             None => paths.push(PathGrant { host, guest, access }),
@@ -59,43 +59,39 @@ pub(crate) fn grants(task: &Task, folder: &Path, scratch: &Path) -> Result<Grant
     })
 }
 
-/// The listed paths, each with what may be done with it.
-pub(crate) fn listed(task: &Task) -> impl Iterator<Item = (&Path, Access)> {
-    let read = task.allow.read.iter().map(|path| (path.as_path(), Access::Read));
-    let write = task
-        .allow
-        .write
-        .iter()
-        .map(|path| (path.as_path(), Access::Write));
+/// The listed paths, absolute, each with what may be done with it. They are relative to the task's file.
+fn listed(task: &Task) -> impl Iterator<Item = (PathBuf, Access)> {
+    // A base that is not there has no folder either, and that is told.
+    let base = task.base.canonicalize().unwrap_or_else(|_| task.base.clone());
+    let read = task.allow.read.iter().map(|path| (path, Access::Read));
+    let write = task.allow.write.iter().map(|path| (path, Access::Write));
     read.chain(write)
+        .map(move |(path, access)| (clean(&base.join(path)), access))
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "an output folder lies outside of the store"
 )]
-fn resolve(folder: &Path, listed: &Path, access: Access) -> Result<PathBuf, Error> {
-    let path = clean(&folder.join(listed));
+fn resolve(path: &Path, access: Access) -> Result<PathBuf, Error> {
     let what = match access {
         Access::Read => "a path of `allow.read`",
         Access::Write => "a path of `allow.write`",
     };
     let missing = |error: std::io::Error| Error::Path {
         what,
-        path: path.clone(),
+        path: path.to_owned(),
         reason: error.to_string(),
     };
     if access == Access::Write && !path.exists() {
-        std::fs::create_dir_all(&path).map_err(missing)?;
+        std::fs::create_dir_all(path).map_err(missing)?;
     }
     path.canonicalize().map_err(missing)
 }
 
-/// The name that a guest knows a path by: as it is listed if it lies in the task's folder, else its address.
-fn guest_name(folder: &Path, listed: &Path, host: &Path) -> String {
-    let inside = clean(&folder.join(listed))
-        .strip_prefix(folder)
-        .map(Path::to_path_buf);
+/// The name that a guest knows a path by: relative to the task's folder if it lies in there, else its address.
+fn guest_name(folder: &Path, path: &Path, host: &Path) -> String {
+    let inside = path.strip_prefix(folder).or_else(|_| host.strip_prefix(folder));
     match inside {
         Ok(rel) if rel.as_os_str().is_empty() => ".".to_owned(),
         Ok(rel) => rel.to_string_lossy().into_owned(),
@@ -122,17 +118,31 @@ fn clean(path: &Path) -> PathBuf {
 ///
 /// # Errors
 /// As for [`grants`].
-pub(crate) fn native_paths(task: &Task, folder: &Path) -> Result<Vec<(PathBuf, Access)>, Error> {
+pub(crate) fn native_paths(task: &Task) -> Result<Vec<(PathBuf, Access)>, Error> {
     listed(task)
-        .map(|(listed, access)| {
-            resolve(folder, listed, access)?;
-            Ok((clean(&folder.join(listed)), access))
+        .map(|(path, access)| {
+            resolve(&path, access)?;
+            Ok((path, access))
         })
         .collect()
 }
 
+/// Why a guest is refused, if it is, with a stable code: it asks for what it cannot be given or held to.
+pub(crate) fn refused_guest(task: &Task) -> Option<(&'static str, String)> {
+    if let Some(reason) = unenforceable(&task.limits) {
+        return Some(("exec.wasi.limit", reason));
+    }
+    // The whole file system would stand before the guest's own folder and its scratch folder.
+    let everything =
+        listed(task).any(|(path, _)| path.canonicalize().is_ok_and(|real| real == Path::new("/")));
+    everything.then(|| {
+        let reason = "the whole file system, `/`, cannot be granted; list the folders that the task needs";
+        ("exec.wasi.everything", reason.to_owned())
+    })
+}
+
 /// Why a guest cannot be held to the limits that only a process has.
-pub(crate) fn unenforceable(limits: &Limits) -> Option<String> {
+fn unenforceable(limits: &Limits) -> Option<String> {
     let name = match limits {
         Limits {
             file_size: Some(_), ..
@@ -186,6 +196,44 @@ mod tests {
             ]
         );
         assert!(folder.join("out/deep").is_dir());
+    }
+
+    #[test]
+    fn listed_paths_are_relative_to_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(base.join("src/data")).unwrap();
+        std::fs::create_dir_all(base.join("data")).unwrap();
+        let mut task = task(&base);
+        task.dir = "src".into();
+        task.allow.read = vec!["src/data".into(), "data".into()];
+        let folder = task_folder(&task).unwrap();
+        let grants = grants(&task, &folder, Path::new("/scratch")).unwrap();
+        let seen: Vec<_> = grants
+            .paths
+            .iter()
+            .skip(2)
+            .map(|grant| (grant.guest.clone(), grant.host.clone()))
+            .collect();
+        let outside = base.join("data");
+        assert_eq!(
+            seen,
+            [
+                ("data".to_owned(), base.join("src/data")),
+                (outside.display().to_string(), outside),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_whole_file_system_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/", folder.path().join("all")).unwrap();
+        for path in ["/", "/..", "all", "all/."] {
+            let mut task = task(folder.path());
+            task.allow.read = vec![path.into()];
+            assert_eq!(refused_guest(&task).unwrap().0, "exec.wasi.everything", "{path}");
+        }
     }
 
     #[test]

@@ -30,10 +30,12 @@ mod handle;
 mod index;
 mod launch;
 mod load;
+mod lock_file;
 mod native;
 mod plan;
 mod run;
 mod runner;
+mod signals;
 pub mod variables;
 
 pub use builder::RunnerBuilder;
@@ -41,8 +43,10 @@ pub use error::Error;
 pub use guest::{LoadedModule, Module};
 pub use handle::{Finished, RunHandle};
 pub use load::LoadedTask;
+pub use lock_file::LockFile;
 pub use plan::{Level, PlanReport, PlannedPackage};
 pub use runner::{GuestRun, Runner, Submission};
+pub use signals::asks_to_end;
 
 pub use wrun_core as core;
 pub use wrun_core::backend::{Assessed, Backend, Manifest, PlanBackend, Slot};

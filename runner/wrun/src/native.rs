@@ -19,6 +19,7 @@ use crate::denied::Refusals;
 use crate::grants::native_paths;
 use crate::launch::{address, edited};
 use crate::run::{Attempt, Entered};
+use crate::signals::Signals;
 
 /// Where a task without an environment finds its command, and what comes after an environment's own folders.
 const SYSTEM_PATH: &[&str] = &[
@@ -38,7 +39,7 @@ pub(crate) async fn run(
     attempt: &Attempt<'_>,
     command: &[String],
     scratch: &Scratch,
-    signals: &mut mpsc::Receiver<i32>,
+    signals: &mut Signals,
 ) -> Result<Report, Error> {
     let home = scratch.path().to_string_lossy().into_owned();
     let mut env = BTreeMap::from([
@@ -71,7 +72,7 @@ pub(crate) async fn run(
     if let Some(path) = attempt.vars.get("PATH") {
         search_path = std::env::split_paths(path).collect();
     }
-    let grants = native_paths(attempt.task, attempt.folder)?;
+    let grants = native_paths(attempt.task)?;
     let mut paths = readable(attempt);
     paths.extend(grants);
     let refusals = Refusals::new(Arc::clone(&attempt.context.emit));

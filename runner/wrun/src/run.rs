@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use wrun_core::denial::Observation;
 use wrun_core::event::{Event, Stream};
 use wrun_core::launch::Launch;
@@ -16,10 +15,11 @@ use wrun_core::tool::ToolFound;
 use wrun_exec::{Output, OutputSink, Report, Stdio};
 
 use crate::context::{Context, Emit};
-use crate::environment::{self, Leased};
+use crate::environment::{self, Leased, LockPolicy};
 use crate::error::refused;
-use crate::grants::{task_folder, unenforceable};
+use crate::grants::{refused_guest, task_folder};
 use crate::handle::Finished;
+use crate::signals::Signals;
 use crate::{Error, GuestRun, Submission, guest, native};
 
 /// The longest pause between two attempts.
@@ -52,18 +52,14 @@ pub(crate) struct Attempt<'a> {
 pub(crate) async fn submit(
     context: Context,
     submission: Submission,
-    mut signals: mpsc::Receiver<i32>,
+    mut signals: Signals,
 ) -> Result<Finished, Error> {
     let finished = attempts(&context, &submission, &mut signals).await;
     conclude(&context, finished)
 }
 
 /// Runs a guest with exactly what it is given.
-pub(crate) async fn exec(
-    context: Context,
-    guest: GuestRun,
-    mut signals: mpsc::Receiver<i32>,
-) -> Result<Finished, Error> {
+pub(crate) async fn exec(context: Context, guest: GuestRun, mut signals: Signals) -> Result<Finished, Error> {
     context.emit(Event::Started { attempt: 1 });
     let finished = guest::run(&context, guest, &mut signals)
         .await
@@ -97,7 +93,7 @@ fn conclude(context: &Context, finished: Result<Finished, Error>) -> Result<Fini
 async fn attempts(
     context: &Context,
     submission: &Submission,
-    signals: &mut mpsc::Receiver<i32>,
+    signals: &mut Signals,
 ) -> Result<Finished, Error> {
     let task = &submission.task;
     if let Some(outcome) = refusal(submission) {
@@ -131,7 +127,9 @@ async fn attempts(
     loop {
         context.emit(Event::Started { attempt });
         let report = once(&attempt_parts, signals).await?;
+        // A task that was asked to end has not failed by itself.
         let again = attempt < task.retry.attempts
+            && !signals.asked_to_end()
             && report
                 .outcome
                 .class()
@@ -155,7 +153,7 @@ async fn attempts(
             () = context.cancel.cancelled() => {
                 return Ok(Finished { outcome: Outcome::Cancelled, attempts: attempt - 1, elapsed: report.elapsed });
             }
-            Some(_) = signals.recv() => {
+            () = signals.end() => {
                 return Ok(Finished { outcome: Outcome::Cancelled, attempts: attempt - 1, elapsed: report.elapsed });
             }
         }
@@ -168,7 +166,7 @@ fn refusal(submission: &Submission) -> Option<Outcome> {
     let task = &submission.task;
     match task.run {
         Run::Command(_) => None,
-        Run::Module { .. } => unenforceable(&task.limits).map(|reason| refused("exec.wasi.limit", reason)),
+        Run::Module { .. } => refused_guest(task).map(|(code, reason)| refused(code, reason)),
     }
 }
 
@@ -199,7 +197,12 @@ fn variables(context: &Context, task: &Task) -> Result<BTreeMap<String, String>,
 /// Makes the task's environment, if it asks for one, and says how to start in it.
 async fn enter(context: &Context, submission: &Submission, folder: &Path) -> Result<Option<Entered>, Error> {
     let task = &submission.task;
-    let Some(request) = &task.env else { return Ok(None) };
+    let Some(request) = &task.env else {
+        return match submission.policy {
+            LockPolicy::Given(_) => Err(Error::LockUnused),
+            _ => Ok(None),
+        };
+    };
     let keyed = environment::key(context, request, folder)
         .await
         .map_err(|error| placed(context, submission, error))?;
@@ -259,7 +262,7 @@ impl OutputSink for EventSink {
 
 /// One attempt, in a scratch folder of its own.
 #[tracing::instrument(name = "run", skip_all, fields(task = attempt.task.name))]
-async fn once(attempt: &Attempt<'_>, signals: &mut mpsc::Receiver<i32>) -> Result<Report, Error> {
+async fn once(attempt: &Attempt<'_>, signals: &mut Signals) -> Result<Report, Error> {
     let scratch = attempt.context.inner.store.scratch("run")?;
     match &attempt.task.run {
         Run::Command(command) => native::run(attempt, command, &scratch, signals).await,

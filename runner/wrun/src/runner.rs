@@ -11,6 +11,7 @@ use wrun_core::backend::Manifest;
 use wrun_core::event::Event;
 use wrun_core::grants::Grants;
 use wrun_core::lock::Lock;
+use wrun_core::problem::Problem;
 use wrun_core::sandbox::{Demand, SandboxReport};
 use wrun_core::task::Task;
 use wrun_exec::{Output, OutputSink, Stdin, Stdio};
@@ -21,9 +22,11 @@ use crate::context::{Context, Inner};
 use crate::environment::LockPolicy;
 use crate::guest::{self, LoadedModule, Module};
 use crate::load::{self, LoadedTask, Source};
+use crate::lock_file::LockFile;
 use crate::native;
 use crate::plan::{self, PlanReport};
 use crate::run;
+use crate::signals::Signals;
 use crate::{Error, Finished, RunHandle, RunnerBuilder};
 
 /// Builds environments and runs tasks. Cheap to clone; all clones share one store.
@@ -85,9 +88,9 @@ impl Submission {
         self
     }
 
-    /// Start at this lock and solve nothing.
+    /// Start at this lock and solve nothing. It has to be one of the same request.
     #[must_use]
-    pub fn locked(mut self, lock: Lock) -> Self {
+    pub fn locked(mut self, lock: LockFile) -> Self {
         self.policy = LockPolicy::Given(Box::new(lock));
         self
     }
@@ -175,7 +178,7 @@ impl Runner {
         guest::load(&self.context(sender, CancellationToken::new()), &path.into()).await
     }
 
-    fn start<F>(&self, run: impl FnOnce(Context, mpsc::Receiver<i32>) -> F) -> RunHandle
+    fn start<F>(&self, run: impl FnOnce(Context, Signals) -> F) -> RunHandle
     where
         F: Future<Output = Result<Finished, Error>> + Send + 'static,
     {
@@ -183,7 +186,7 @@ impl Runner {
         let (signals, received) = mpsc::channel(16);
         let cancel = CancellationToken::new();
         let context = self.context(sender, cancel.clone());
-        let run = tokio::spawn(run(context, received));
+        let run = tokio::spawn(run(context, Signals::new(received)));
         RunHandle {
             events,
             signals,
@@ -240,6 +243,14 @@ impl Runner {
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.0.store
+    }
+
+    /// Sees to it that what this machine is set up with makes sense, for instance the address of its package index.
+    ///
+    /// # Errors
+    /// The first setting that does not.
+    pub fn check_settings(&self) -> Result<(), Problem> {
+        Ok(self.0.settings.check_indexes()?)
     }
 
     /// The acting half that backends get, for a task in this folder: finds tools and reads files.

@@ -12,7 +12,7 @@ pub const TABLE: &[(&str, &str)] = &[
     ),
     (
         "WRUN_PYTHON",
-        "The interpreter that Python environments are built on, if the task asks for no other.",
+        "The path of the interpreter that Python environments are built on, if the task asks for no other.",
     ),
     (
         "WRUN_UV",

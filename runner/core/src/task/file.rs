@@ -44,7 +44,7 @@ pub(super) struct TaskFile {
 #[schemars(extend("oneOf" = json!([{ "required": ["command"] }, { "required": ["module"] }])))]
 pub(super) struct RunFile {
     /// A native program and its arguments, one text for each; no shell reads them. The program is found on the
-    /// environment's search path, or is a path relative to `dir`.
+    /// environment's search path, or is a path relative to `dir`, where it starts.
     #[schemars(example = &["python", "main.py", "--loud"])]
     pub(super) command: Option<Vec<String>>,
     /// A WebAssembly module (WASI 0.1) or component (WASI 0.2); a path relative to the file.
@@ -92,10 +92,13 @@ pub(super) struct FromFile {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct AllowFile {
-    /// Files and folders to read, with all that is below them; absolute, or relative to the file.
+    /// Files and folders to read, with all that is below them; absolute, or relative to the file. A native task knows
+    /// them by their addresses. A WebAssembly guest knows what lies in its own folder by the path from there, and what
+    /// lies outside of it by its address: `/home/ada/keys` for `../keys`. The whole file system, `/`, is refused.
     #[schemars(example = &["data"])]
     pub(super) read: Vec<String>,
-    /// Files and folders to read and change, with all that is below them; absolute, or relative to the file.
+    /// Files and folders to read and change, with all that is below them, as for `read`. A folder that is not there is
+    /// made.
     #[schemars(example = &["out"])]
     pub(super) write: Vec<String>,
     /// Hosts and ports to reach, or `true` for all. A rule is `host:port`; the host is a name, `*.` and a name for
