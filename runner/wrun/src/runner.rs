@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::backend::Manifest;
 use wrun_core::event::Event;
 use wrun_core::grants::Grants;
-use wrun_core::lock::Lock;
 use wrun_core::problem::Problem;
 use wrun_core::sandbox::{Demand, SandboxReport};
 use wrun_core::task::Task;
