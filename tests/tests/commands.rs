@@ -1,7 +1,7 @@
 //! The commands beside `submit` and `exec`.
 
 use serde_json::Value;
-use wrun_tests::tasks::{PythonTask, command};
+use wrun_tests::tasks::PythonTask;
 use wrun_tests::{Index, Wheel, World, binary, files};
 
 /// Compares with the snapshot, with what differs between worlds taken out.
@@ -88,7 +88,8 @@ fn a_plan_is_data_for_programs() {
 #[test]
 fn a_plan_of_a_task_that_would_be_refused_says_so() {
     let world = World::new();
-    world.write("task.toml", command(&["true"], "[limits]\nmemory = \"1GiB\"\n"));
+    let task = "[run]\nmodule = \"task.wasm\"\n[limits]\nscratch = \"1GiB\"\n";
+    world.write("task.toml", task);
     let ran = world.wrun(&["plan", "task.toml"]).run();
     assert_output!(world, "plan_refused", &ran.ends_with(0).stdout);
 }
@@ -150,6 +151,10 @@ fn the_cache_is_listed_looked_at_and_removed_from() {
     assert_eq!(info["prefix"], world.tree(&environments[0]).display().to_string());
 
     for verb in ["info", "rm"] {
+        for short in ["", &id[..3]] {
+            let ran = world.wrun(&["cache", verb, short]).run();
+            ran.ends_with(125).says("too short").says("help: ");
+        }
         world
             .wrun(&["cache", verb, "zzzzzz"])
             .run()
@@ -178,6 +183,22 @@ fn the_cache_is_listed_looked_at_and_removed_from() {
         .prints("1.0\n")
         .says("build: ")
         .does_not_say("solve: ");
+}
+
+#[test]
+fn an_environment_that_was_emptied_is_built_again() {
+    for backend in ["uv", "pip"] {
+        let (world, index) = (World::new(), thing());
+        let task = PythonTask::new(backend, "import thing; print(thing.__version__)")
+            .package("thing")
+            .index(&index.url());
+        world.submit(&task.text()).prints("1.0\n");
+        let prefix = world.tree(&world.environments()[0]);
+        files::set_mode(&prefix.join("bin"), 0o755);
+        files::remove(&prefix.join("bin/python"));
+        world.submit(&task.text()).prints("1.0\n").says("build: ");
+        world.submit(&task.text()).prints("1.0\n").does_not_say("build: ");
+    }
 }
 
 #[test]
@@ -241,7 +262,11 @@ fn what_is_left_of_a_killed_task_still_holds_its_environment() {
         .index(&index.url())
         .command(&["sh", "-c", script, code]);
     world.write("task.toml", task.text());
-    let mut running = world.wrun(&["submit", "task.toml"]).open_stdin().spawn();
+    // In a sandbox nothing of a task is left.
+    let mut running = world
+        .wrun(&["submit", "--sandbox", "off", "task.toml"])
+        .open_stdin()
+        .spawn();
     running.wait_for("ready");
     let environments = world.environments();
     let id = environments[0]["env_id"].as_str().unwrap();

@@ -268,3 +268,48 @@ fn another_interpreter_is_another_key_or_another_tree() {
         assert_ne!(plain["spec_id"], of_other["spec_id"]);
     }
 }
+
+/// A source distribution whose module knows what the variable `FLAVOUR` was when it was built. It brings its own
+/// build backend (PEP 517), so that nothing has to be fetched for the build.
+fn flavoured(world: &World) {
+    world.write(
+        "lib/pyproject.toml",
+        "[project]\nname = \"flavoured\"\nversion = \"1.0\"\n\
+         [build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n",
+    );
+    world.write(
+        "lib/backend.py",
+        r#"
+import os, zipfile
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    name = "flavoured-1.0-py3-none-any.whl"
+    files = {
+        "flavoured.py": f"FLAVOUR = {os.environ.get('FLAVOUR')!r}\n",
+        "flavoured-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: flavoured\nVersion: 1.0\n",
+        "flavoured-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{path},,\n" for path in files) + "flavoured-1.0.dist-info/RECORD,,\n"
+    with zipfile.ZipFile(os.path.join(wheel_directory, name), "w") as wheel:
+        for path, text in {**files, "flavoured-1.0.dist-info/RECORD": record}.items():
+            wheel.writestr(path, text)
+    return name
+"#,
+    );
+}
+
+#[test]
+fn what_a_build_sees_makes_another_environment() {
+    for backend in ["uv", "pip"] {
+        let world = World::new();
+        flavoured(&world);
+        for flavour in ["plain", "salted", "plain"] {
+            let task = format!(
+                "[run]\ncommand = [\"python\", \"-c\", \"import flavoured; print(flavoured.FLAVOUR)\"]\n\
+                 [env.{backend}]\npackages = [\"./lib\"]\nvariables = {{ FLAVOUR = \"{flavour}\" }}\n"
+            );
+            world.submit(&task).prints(&format!("{flavour}\n"));
+        }
+        assert_eq!(world.environments().len(), 2, "{backend}");
+    }
+}

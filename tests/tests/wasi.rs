@@ -83,6 +83,36 @@ fn listed_folders_are_seen_as_they_are_listed() {
 }
 
 #[test]
+fn paths_are_relative_to_the_file_whatever_the_folder_of_the_task() {
+    let world = World::new();
+    let guest = files::bytes(&binary::guest(PROBES[0]));
+    world.write("bin/probe.wasm", guest);
+    world.write("src/own.txt", "own");
+    world.write("data/there.txt", "elsewhere");
+    let there = world.project().join("data/there.txt").display().to_string();
+    for (path, content) in [("own.txt", "own"), (there.as_str(), "elsewhere")] {
+        let task = format!(
+            "[run]\nmodule = \"bin/probe.wasm\"\nargs = [\"cat\", \"{path}\"]\ndir = \"src\"\n\
+             [allow]\nread = [\"data\"]\nwrite = [\"src/out\"]\n"
+        );
+        world.submit(&task).prints(content);
+    }
+    assert!(world.project().join("src/out").is_dir());
+}
+
+#[test]
+fn the_whole_file_system_is_not_granted() {
+    let world = World::new();
+    let ran = probe(
+        &world,
+        PROBES[0],
+        &["cat", "data.txt"],
+        "[allow]\nread = [\"/\"]\n",
+    );
+    ran.ends_with(126).says("list the folders");
+}
+
+#[test]
 fn a_scratch_folder_is_fresh_in_each_run() {
     for guest in PROBES {
         let world = World::new();

@@ -163,7 +163,7 @@ impl Activation {
     pub(crate) fn record(self, prefix: &Path) -> Result<(), Problem> {
         let mut recorded = Recorded {
             variables: self.variables,
-            search_path: Vec::new(),
+            ..Recorded::default()
         };
         if !self.scripts.is_empty() {
             let brought = |name: &str| {
@@ -176,6 +176,7 @@ impl Activation {
             let Recorded {
                 variables,
                 search_path,
+                reads: _,
             } = changed(self.outside.as_deref().unwrap_or(prefix), &before, &after);
             recorded.variables.extend(variables);
             recorded.search_path = search_path;
@@ -184,7 +185,8 @@ impl Activation {
         if let Some(path) = &self.outside {
             let text = path.to_string_lossy().into_owned();
             recorded.variables.insert("CONDA_PREFIX".to_owned(), text.clone());
-            recorded.variables.insert("CONDA_DEFAULT_ENV".to_owned(), text);
+            recorded.variables.insert("CONDA_DEFAULT_ENV".to_owned(), text.clone());
+            recorded.reads.push(text);
             recorded
                 .search_path
                 .push(path.join("bin").to_string_lossy().into_owned());

@@ -82,6 +82,7 @@ pub(crate) fn preview(understood: &Understood, locked: &Locked) -> Result<Instal
     Ok(InstallPlan {
         steps,
         checks: Vec::new(),
+        reads: Vec::new(),
         estimated_bytes: None,
     })
 }
@@ -328,6 +329,7 @@ async fn enter_existing(host: &dyn Host, request: &Request, path: &Path, slot: &
     let plan = InstallPlan {
         steps: activation.step().into_iter().collect(),
         checks: vec![Check::Exists(Place::prefix(EXISTING))],
+        reads: vec![path.to_path_buf()],
         estimated_bytes: None,
     };
     host.execute(&request, &plan, slot, &explain).await?;

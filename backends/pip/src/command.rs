@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wrun_backend_python::index::Index;
-use wrun_backend_python::spec::BuildPolicy;
+use wrun_backend_python::spec::{BuildPolicy, cache_name};
 use wrun_core::plan::{Piece, Place, Program, Run, SecretPart, SecretVariable, Word};
 
 use crate::PIP;
@@ -69,7 +69,7 @@ pub(crate) fn python(interpreter: Program, args: Vec<Word>, timeout: Duration) -
 pub(crate) fn install(understood: &Understood) -> Vec<Word> {
     let mut args: Vec<Word> = vec!["install".into()];
     args.extend(QUIET.iter().copied().map(Word::from));
-    args.push(Place::downloads("pip").into());
+    args.push(Place::downloads(cache_name(PIP, &understood.spec.variables)).into());
     for page in &understood.gathered.link_pages {
         args.extend(["--find-links".into(), page.as_str().into()]);
     }

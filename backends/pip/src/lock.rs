@@ -178,8 +178,8 @@ struct VcsInfo {
 }
 
 /// The lock of nothing.
-pub(crate) fn empty(request: &Request) -> Result<Lock, Problem> {
-    lock(request, &[], &[])
+pub(crate) fn empty(request: &Request, understood: &Understood) -> Result<Lock, Problem> {
+    lock(request, understood, &[], &[])
 }
 
 /// The lock from pip's report.
@@ -204,17 +204,24 @@ pub(crate) fn from_report(request: &Request, understood: &Understood, text: &str
         .map(|item| package(item, &sources))
         .collect::<Result<Vec<_>, _>>()?;
     packages.sort();
-    lock(request, &packages, &sources)
+    lock(request, understood, &packages, &sources)
 }
 
-fn lock(request: &Request, packages: &[Package], sources: &[Source]) -> Result<Lock, Problem> {
+fn lock(
+    request: &Request,
+    understood: &Understood,
+    packages: &[Package],
+    sources: &[Source],
+) -> Result<Lock, Problem> {
     Ok(Lock {
         backend: PIP.to_owned(),
         revision: REVISION,
+        // The variables are what a build sees: with others, the same files may become another tree.
         content: json!({
             "packages": packages,
             "python": markers::interpreter(request)?.version,
             "sources": sources.iter().map(Source::to_json).collect::<Vec<_>>(),
+            "variables": understood.spec.variables,
         }),
         packages: packages.iter().map(Package::reference).collect(),
     })

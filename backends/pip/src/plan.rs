@@ -100,6 +100,7 @@ fn fill(request: &Request, lock: &Lock, mut steps: Steps) -> Result<InstallPlan,
     Ok(InstallPlan {
         steps: steps.0,
         checks,
+        reads: Vec::new(),
         estimated_bytes: None,
     })
 }

@@ -21,7 +21,7 @@ const LOG: &str = "wrun-pip.log";
 pub(crate) fn solve(request: &Request, transcript: &[Exchange]) -> Result<Solve, Problem> {
     let understood = Understood::of(request)?;
     match transcript.last() {
-        None if understood.gathered.is_empty() => Ok(Solve::Done(lock::empty(request)?)),
+        None if understood.gathered.is_empty() => Ok(Solve::Done(lock::empty(request, &understood)?)),
         None => {
             check_venv(request)?;
             Ok(Solve::Ask(vec![question(request, &understood)?]))

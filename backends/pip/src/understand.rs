@@ -152,6 +152,11 @@ pub(crate) fn check_venv(request: &Request) -> Result<(), Problem> {
 /// The files and tools of a spec.
 pub(crate) fn needs(spec: &Value, known: &Inputs) -> Result<Needs, Problem> {
     let understood = Understood::read(spec, known)?;
+    let first = if understood.exclude_newer.is_some() {
+        FIRST_WITH_CUT_OFF
+    } else {
+        FIRST_WITH_REPORT
+    };
     let request = understood.spec.python.map(|text| text.trim().to_owned());
     let python = ToolRequest {
         id: PYTHON.to_owned(),
@@ -162,6 +167,7 @@ pub(crate) fn needs(spec: &Value, known: &Inputs) -> Result<Needs, Problem> {
         kind: ToolKind::PythonPackage {
             project: PIP.to_owned(),
             interpreter: PYTHON.to_owned(),
+            minimum: Some(format!("{}.{}", first[0], first[1])),
         },
     };
     Ok(Needs {

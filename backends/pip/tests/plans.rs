@@ -205,7 +205,8 @@ fn tools() {
         }
     );
     assert!(
-        matches!(&needs.tools[1].kind, ToolKind::PythonPackage { interpreter, .. } if interpreter == "python")
+        matches!(&needs.tools[1].kind, ToolKind::PythonPackage { interpreter, minimum: Some(minimum), .. }
+            if interpreter == "python" && minimum == "23.0")
     );
 }
 

@@ -137,7 +137,8 @@ fn a_report_becomes_a_lock() {
           }
         ],
         "python": "3.11.7",
-        "sources": []
+        "sources": [],
+        "variables": {}
       },
       "packages": [
         {

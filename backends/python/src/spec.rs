@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wrun_core::canon::Canon;
 use wrun_core::diagnostic::{Finding, Severity, suggestion};
+use wrun_core::id::Digest;
 use wrun_core::problem::Problem;
 
 /// One file, or several.
@@ -240,6 +241,17 @@ pub fn variables_canon(variables: &BTreeMap<String, String>) -> Canon {
     Canon::map(variables.iter().map(|(name, value)| (name, Canon::text(value))))
 }
 
+/// The name of a package manager's download cache. What was built with variables is kept apart by them: package
+/// managers keep wheels that they built by their sources alone, and another value may build another wheel.
+#[must_use]
+pub fn cache_name(tool: &str, variables: &BTreeMap<String, String>) -> String {
+    if variables.is_empty() {
+        return tool.to_owned();
+    }
+    let digest = Digest::of(&variables_canon(variables).to_bytes()).hex();
+    format!("{tool}-{}", digest.get(..16).unwrap_or(&digest))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,6 +317,14 @@ mod tests {
         );
         assert_eq!(BuildPolicy::new(Some(&some)).and([":all:"]), BuildPolicy::Nothing);
         assert_eq!(BuildPolicy::new(Some(&NoBuild::All(false))).canon(), None);
+    }
+
+    #[test]
+    fn other_variables_have_another_cache() {
+        let with = |value: &str| BTreeMap::from([("CFLAGS".to_owned(), value.to_owned())]);
+        assert_eq!(cache_name("uv", &BTreeMap::new()), "uv");
+        assert_eq!(cache_name("uv", &with("-O2")), cache_name("uv", &with("-O2")));
+        assert_ne!(cache_name("uv", &with("-O2")), cache_name("uv", &with("-O3")));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wrun_backend_python::index::{Index, variable_part};
 use wrun_backend_python::markers::PYTHON;
-use wrun_backend_python::spec::BuildPolicy;
+use wrun_backend_python::spec::{BuildPolicy, cache_name};
 use wrun_core::plan::{Piece, Place, Program, Run, SecretPart, SecretVariable, Word};
 
 use crate::UV;
@@ -45,7 +45,8 @@ pub(crate) fn run(
     ]
     .map(|(name, value)| (name.to_owned(), value.into()))
     .into();
-    env.push(("UV_CACHE_DIR".to_owned(), Place::downloads("uv").into()));
+    let cache = cache_name(UV, &understood.spec.variables);
+    env.push(("UV_CACHE_DIR".to_owned(), Place::downloads(cache).into()));
     // A project's own `[tool.uv]` and `uv.toml` are part of what is asked for.
     if !matches!(understood.family, Family::Project(_)) {
         env.push(("UV_NO_CONFIG".to_owned(), "1".into()));

@@ -48,11 +48,13 @@ pub(crate) fn from_pylock(request: &Request, understood: &Understood, text: &str
     Ok(Lock {
         backend: UV.to_owned(),
         revision: REVISION,
+        // The variables are what a build sees: with others, the same files may become another tree.
         content: json!({
             "folder": understood.folder(),
             "pylock": text,
             "python": markers::interpreter(request)?.version,
             "sources": sources.iter().map(Source::to_json).collect::<Vec<_>>(),
+            "variables": understood.spec.variables,
         }),
         packages: packages(&document).iter().filter_map(package_ref).collect(),
     })

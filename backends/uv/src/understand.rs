@@ -1,7 +1,9 @@
 //! A spec that was understood, with all that is wrong with it.
 
 use std::collections::BTreeSet;
+use std::str::FromStr as _;
 
+use pep440_rs::Version;
 use serde_json::Value;
 use wrun_backend_python::gather::{Ask, Gathered, gather};
 use wrun_backend_python::markers::PYTHON;
@@ -20,6 +22,10 @@ use crate::spec::{KEYS, UvSpec};
 
 /// The oldest uv that writes and installs locks (PEP 751) as they are used here.
 const MINIMUM_UV: &str = "0.8.0";
+
+/// The first Python that uv makes environments for: older ones know no bytecode that is valid whatever the times of
+/// files are (PEP 552).
+const FIRST_PYTHON: [u64; 2] = [3, 7];
 
 /// The folder below the scratch folder that stands in for the task's folder.
 pub(crate) const WORK: &str = "work";
@@ -98,9 +104,26 @@ impl Understood {
         })
     }
 
-    /// Reads a request, all of whose files are known.
+    /// Reads a request, all of whose files are known, and sees to it that its interpreter will do.
     pub(crate) fn of(request: &Request) -> Result<Self, Problem> {
-        Self::read(&request.spec, &request.inputs)
+        let understood = Self::read(&request.spec, &request.inputs)?;
+        let python = request.tool(PYTHON)?;
+        let is_older = Version::from_str(python.version.trim_end_matches('+'))
+            .is_ok_and(|version| version < Version::new(FIRST_PYTHON));
+        if is_older {
+            return Err(Problem::Unsupported {
+                code: "uv.python.old".to_owned(),
+                message: format!(
+                    "uv makes environments for Python {}.{} or later, and `{}` is Python {}",
+                    FIRST_PYTHON[0],
+                    FIRST_PYTHON[1],
+                    python.path.display(),
+                    python.version
+                ),
+                help: Some("ask for a newer one, for instance `python = \"3.12\"`".to_owned()),
+            });
+        }
+        Ok(understood)
     }
 
     /// The interpreter that is asked for: by the spec, else by the project or script.

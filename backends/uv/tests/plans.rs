@@ -142,7 +142,7 @@ fn credentials_are_named_and_never_words() {
         "GIT_TERMINAL_PROMPT": "Word([Text(\"0\")])",
         "NO_COLOR": "Word([Text(\"1\")])",
         "PYC_INVALIDATION_MODE": "Word([Text(\"UNCHECKED_HASH\")])",
-        "UV_CACHE_DIR": "Word([Place(Place { root: Downloads, rel: \"uv\" })])",
+        "UV_CACHE_DIR": "Word([Place(Place { root: Downloads, rel: \"uv-efb589622daecf0f\" })])",
         "UV_HTTP_RETRIES": "Word([Text(\"1\")])",
         "UV_HTTP_TIMEOUT": "Word([Text(\"30\")])",
         "UV_NO_CONFIG": "Word([Text(\"1\")])",
@@ -263,4 +263,15 @@ fn the_schema_and_the_short_form_agree() {
     let short = manifest.short_form.unwrap();
     assert!(manifest.schema["properties"].get(&short).is_some());
     assert_eq!(manifest.schema["additionalProperties"], json!(false));
+}
+
+#[test]
+fn an_old_interpreter_is_told() {
+    let mut request = request(json!({"packages": ["six"]}), []);
+    request.tools[0].version = "3.6.15".to_owned();
+    let problem = Uv.canonicalize(&request).unwrap_err();
+    assert_eq!(problem.code(), "uv.python.old");
+    assert!(problem.to_string().contains("3.6.15"), "{problem}");
+    request.tools[0].version = "3.7.0+".to_owned();
+    assert!(Uv.canonicalize(&request).is_ok());
 }

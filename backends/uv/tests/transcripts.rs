@@ -135,7 +135,8 @@ fn a_lock_is_read() {
         "folder": "",
         "pylock": "lock-version = \"1.0\"\ncreated-by = \"uv\"\nrequires-python = \">=3.11.7\"\n\n[[packages]]\nname = \"pkga\"\nversion = \"1.0\"\nwheels = [{ url = \"http://127.0.0.1:8399/auth/files/pkga-1.0-py3-none-any.whl\", hashes = { sha256 = \"41e214973d51b454618e3653893a53d42715e2043d780f8da779c33dcd0eb0ee\" } }]\n",
         "python": "3.11.7",
-        "sources": []
+        "sources": [],
+        "variables": {}
       },
       "packages": [
         {

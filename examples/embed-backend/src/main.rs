@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
-use wrun::{Assessed, Backend, EnvRequest, Host, Lock, Problem, Runner, Slot, Task};
+use wrun::{Assessed, Backend, EnvRequest, Helper, Host, Lock, Problem, Runner, Slot, Task};
 
 /// Puts the text of a spec into an environment as the program `greet`.
 struct Script;
@@ -38,7 +38,9 @@ fn write_program(slot: &Slot, text: &str) -> std::io::Result<()> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), wrun::Error> {
-    let runner = Runner::builder().backend(Script).build()?;
+    // Must come first: this program is started anew to set up the sandbox of a task.
+    let helper = Helper::enter();
+    let runner = Runner::builder().helper(helper).backend(Script).build()?;
     let mut task = Task::command("greet", ".", vec!["greet".into(), "world".into()]);
     task.env = Some(EnvRequest {
         backend: "script".into(),

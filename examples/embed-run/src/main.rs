@@ -1,10 +1,12 @@
 //! A program that runs a task in an environment of its own and follows what happens.
 
-use wrun::{EnvRequest, Event, Runner, Submission, Task};
+use wrun::{EnvRequest, Event, Helper, Runner, Submission, Task};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), wrun::Error> {
-    let runner = Runner::builder().build()?;
+    // Must come first: this program is started anew to set up the sandbox of a task.
+    let helper = Helper::enter();
+    let runner = Runner::builder().helper(helper).build()?;
 
     let code = "import emoji; print(emoji.emojize('embedded :crab:'))";
     let mut task = Task::command("embedded", ".", vec!["python".into(), "-c".into(), code.into()]);

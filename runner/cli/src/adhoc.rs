@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use wrun::{EnvRequest, Runner, Stdin, Submission, Task, Variable};
+use wrun::core::net::Net;
+use wrun::{Allow, EnvRequest, Runner, Stdin, Submission, Task, Variable};
 
 use crate::args::Run;
+use crate::denied::Place;
 use crate::drive::follow;
+use crate::exec::rules;
 use crate::failure::Failure;
 use crate::speak::Speaker;
 
@@ -20,6 +23,12 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
         requirements,
         python,
         env,
+        read,
+        write,
+        net,
+        memory,
+        held,
+        why_denied,
         timeout,
         refresh,
         command,
@@ -44,14 +53,36 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
         task.vars.insert(name, value);
     }
     task.limits.time = *timeout;
-    let mut submission = Submission::new(task).stdin(Stdin::Inherit);
+    task.limits.memory = memory.map(|size| size.as_u64());
+    task.allow = Allow {
+        read: read.clone(),
+        write: write.clone(),
+        net: network(net)?,
+    };
+    let mut submission = Submission::new(task).stdin(Stdin::Inherit).sandbox(held.demand());
     if *refresh {
         submission = submission.refresh();
+    }
+    if *why_denied {
+        submission = submission.why_denied();
     }
     if speaker.is_json() {
         submission = submission.output_as_events();
     }
-    follow(runner.submit(submission), name, false, speaker).await
+    follow(runner.submit(submission), name, false, Place::Options, speaker).await
+}
+
+/// The hosts that the options list; `all` is every one.
+fn network(listed: &[String]) -> Result<Net, Failure> {
+    if listed.iter().any(|rule| rule == "all") {
+        return Ok(Net::All);
+    }
+    let rules = rules(listed)?;
+    Ok(if rules.is_empty() {
+        Net::None
+    } else {
+        Net::Listed(rules)
+    })
 }
 
 fn environment(

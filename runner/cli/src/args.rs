@@ -7,6 +7,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use wrun::Demand;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -105,6 +106,9 @@ pub(crate) struct Submit {
     #[arg(long, short, env = "WRUN_JOBS", hide_env_values = true, default_value_t = 4, value_name = "N",
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: u16,
+    /// Watch the tasks, which makes them slower, and list what they were refused with what would allow it
+    #[arg(long)]
+    pub(crate) why_denied: bool,
     #[command(flatten)]
     pub(crate) how: How,
 }
@@ -118,9 +122,52 @@ pub(crate) struct How {
     /// Use the lock in this file and solve nothing (made by `wrun plan --lock FILE`)
     #[arg(long, value_name = "FILE")]
     pub(crate) locked: Option<PathBuf>,
-    /// Run a native task with your rights, though its file asks for limits that this version cannot enforce
-    #[arg(long)]
+    #[command(flatten)]
+    pub(crate) held: HeldBy,
+}
+
+/// How strongly a native task is held to its grants.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct HeldBy {
+    /// How a native task is held to its grants [default: as strongly as this machine can, or not run at all]
+    #[arg(
+        long,
+        value_enum,
+        env = "WRUN_SANDBOX",
+        hide_env_values = true,
+        value_name = "HOW"
+    )]
+    pub(crate) sandbox: Option<Sandbox>,
+    /// The same as `--sandbox off`
+    #[arg(long, conflicts_with = "sandbox")]
     pub(crate) unsandboxed: bool,
+}
+
+impl HeldBy {
+    /// What is asked of the sandbox.
+    pub(crate) fn demand(self) -> Demand {
+        match self.sandbox {
+            _ if self.unsandboxed => Demand::Off,
+            None => Demand::Strongest,
+            Some(Sandbox::Full) => Demand::Full,
+            Some(Sandbox::Restricted) => Demand::Restricted,
+            Some(Sandbox::BestEffort) => Demand::BestEffort,
+            Some(Sandbox::Off) => Demand::Off,
+        }
+    }
+}
+
+/// How strongly a native task is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sandbox {
+    /// By namespaces and a file system of its own, Landlock and seccomp
+    Full,
+    /// By Landlock and seccomp alone, which also work inside of most containers
+    Restricted,
+    /// By what there is, be that nothing
+    BestEffort,
+    /// By nothing: it has your rights
+    Off,
 }
 
 /// Run a command in an environment named on the command line.
@@ -147,6 +194,23 @@ pub(crate) struct Run {
     /// A variable for the command; `NAME` alone takes the caller's
     #[arg(long, short, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<String>,
+    /// A file or folder that the command may read, beside the current folder
+    #[arg(long, value_name = "PATH")]
+    pub(crate) read: Vec<PathBuf>,
+    /// A file or folder that the command may change
+    #[arg(long, value_name = "PATH")]
+    pub(crate) write: Vec<PathBuf>,
+    /// A host and port that the command may reach, for instance `example.org:443`; `all` for the whole network
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) net: Vec<String>,
+    /// The most memory that the command may have, for instance `64MiB`
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<bytesize::ByteSize>,
+    #[command(flatten)]
+    pub(crate) held: HeldBy,
+    /// Watch the command, which makes it slower, and list what it was refused with what would allow it
+    #[arg(long)]
+    pub(crate) why_denied: bool,
     /// The longest time that the command may take, for instance `30s`
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<std::time::Duration>,
@@ -211,12 +275,12 @@ pub(crate) enum Cache {
     Ls,
     /// Show everything about an environment
     Info {
-        /// The id, or enough of its beginning
+        /// The id, or enough of its beginning: four characters at least
         id: String,
     },
     /// Remove environments that nobody uses
     Rm {
-        /// The ids, or enough of their beginnings
+        /// The ids, or enough of their beginnings: four characters at least
         #[arg(required = true, value_name = "ID")]
         ids: Vec<String>,
     },

@@ -13,6 +13,9 @@ use crate::args::Cache;
 use crate::failure::Failure;
 use crate::speak::Speaker;
 
+/// Characters of an id that name an environment at least: what is typed by mistake should name none.
+const SHORTEST_ID: usize = 4;
+
 /// Looks at the store, or removes from it.
 pub(crate) fn cache(runner: &Runner, command: &Cache, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
     let store = runner.store();
@@ -122,6 +125,12 @@ fn remove(store: &Store, ids: &[String], speaker: &Speaker) -> Result<u8, Failur
 
 /// The one environment that the beginning of an id stands for.
 fn one(store: &Store, text: &str) -> Result<EnvId, Failure> {
+    if text.len() < SHORTEST_ID {
+        return Err(Failure::usage(
+            format!("`{text}` is too short to name an environment"),
+            format!("write {SHORTEST_ID} characters of the id or more; `wrun cache ls` lists them"),
+        ));
+    }
     let mut found = store.find(text)?;
     match (found.pop(), found.len()) {
         (Some(id), 0) => Ok(id),

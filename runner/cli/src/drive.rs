@@ -1,8 +1,9 @@
 //! Following a run to its end: events, signals, and what is said about the outcome.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use wrun::{Event, Outcome, RunHandle};
+use wrun::{Event, Outcome, RunHandle, asks_to_end};
 
+use crate::denied::Place;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::speak::Speaker;
@@ -48,16 +49,17 @@ impl Signals {
     }
 }
 
-/// Follows a run to its end and gives the exit code.
+/// Follows a run to its end and gives the exit code. `place` is where its grants are written.
 pub(crate) async fn follow(
     mut handle: RunHandle,
     task: &str,
     named: bool,
+    place: Place,
     speaker: &Speaker,
 ) -> Result<u8, Failure> {
     let mut signals = Signals::new()?;
-    let mut progress = Progress::new(speaker, task, named);
-    let mut interrupts = 0;
+    let mut progress = Progress::new(speaker, task, named, place);
+    let mut requests_to_end = 0;
     loop {
         tokio::select! {
             event = handle.next_event() => match event {
@@ -66,15 +68,15 @@ pub(crate) async fn follow(
                         progress.clear();
                     }
                     progress.show(&event);
+                    // Nobody would learn what becomes of the run.
+                    if speaker.is_cut_off() { handle.cancel() }
                 }
                 None => break,
             },
             number = signals.next() => {
-                if number == SignalKind::interrupt().as_raw_value() {
-                    interrupts += 1;
-                }
-                // A task that does not end at the first Ctrl-C is ended by the second.
-                if interrupts > 1 { handle.cancel() } else { handle.signal(number) }
+                requests_to_end += u32::from(asks_to_end(number));
+                // A task that does not end when it is asked to is ended when it is asked again.
+                if requests_to_end > 1 { handle.cancel() } else { handle.signal(number) }
             }
         }
     }

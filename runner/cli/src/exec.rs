@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use wrun::core::grants::PathGrant;
-use wrun::core::net::Net;
+use wrun::core::net::{Net, NetRule};
 use wrun::{Access, Grants, GuestRun, Limits, Module, Output, Runner, Stdin, Stdio};
 
 use crate::args::Exec;
+use crate::denied::Place;
 use crate::drive::follow;
 use crate::failure::Failure;
 use crate::speak::Speaker;
@@ -27,22 +28,11 @@ pub(crate) async fn exec(runner: &Runner, arguments: &Exec, speaker: &Arc<Speake
     let name = module
         .file_name()
         .map_or_else(|| "guest".to_owned(), |name| name.to_string_lossy().into_owned());
-    let rules = net
-        .iter()
-        .map(|rule| {
-            rule.parse().map_err(|error| {
-                Failure::usage(
-                    format!("--net {rule}: {error}"),
-                    "for instance `--net example.org:443`",
-                )
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
+    let rules = rules(net)?;
     let limits = Limits {
         time: *timeout,
         memory: memory.map(|size| size.as_u64()),
-        processes: None,
-        output: None,
+        ..Limits::default()
     };
     let guest = GuestRun {
         module: Module::File(
@@ -77,7 +67,7 @@ pub(crate) async fn exec(runner: &Runner, arguments: &Exec, speaker: &Arc<Speake
             output: Output::Inherit,
         },
     };
-    follow(runner.exec(guest), &name, false, speaker).await
+    follow(runner.exec(guest), &name, false, Place::Options, speaker).await
 }
 
 /// `HOST`, `HOST::GUEST` or `HOST::GUEST::ro`.
@@ -123,4 +113,22 @@ fn variable(pair: &str) -> Result<(String, String), Failure> {
             format!("set it, or write --env {pair}=VALUE"),
         )),
     }
+}
+
+/// The rules that `--net` lists.
+///
+/// # Errors
+/// One is no rule.
+pub(crate) fn rules(listed: &[String]) -> Result<Vec<NetRule>, Failure> {
+    listed
+        .iter()
+        .map(|rule| {
+            rule.parse().map_err(|error| {
+                Failure::usage(
+                    format!("--net {rule}: {error}"),
+                    "for instance `--net example.org:443`",
+                )
+            })
+        })
+        .collect()
 }

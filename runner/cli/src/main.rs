@@ -3,6 +3,7 @@
 mod adhoc;
 mod args;
 mod cache;
+mod denied;
 mod doctor;
 mod drive;
 mod exec;
@@ -14,17 +15,19 @@ mod speak;
 mod submit;
 mod trace;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{CommandFactory as _, Parser as _};
-use wrun::Runner;
+use wrun::{Helper, Runner};
 
 use crate::args::{Cli, Command, Global};
 use crate::failure::Failure;
 use crate::speak::Speaker;
 
 fn main() -> ExitCode {
+    let helper = Helper::enter();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -34,8 +37,14 @@ fn main() -> ExitCode {
             } else {
                 0
             };
-            drop(error.print());
-            return ExitCode::from(code);
+            let printed = error.print().and_then(|()| std::io::stdout().flush());
+            return ExitCode::from(match printed {
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    drop(writeln!(std::io::stderr(), "error: cannot write: {error}"));
+                    wrun::exit_code::FAILED
+                }
+                _ => code,
+            });
         }
     };
     trace::start();
@@ -44,26 +53,27 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return ExitCode::from(speaker.failure(&Failure::io("start", error))),
     };
-    let code = match runtime.block_on(dispatch(&cli, &speaker)) {
+    let code = match runtime.block_on(dispatch(&cli, &helper, &speaker)) {
         Ok(code) => code,
         Err(failure) => speaker.failure(&failure),
     };
+    let code = speaker.cut_off().unwrap_or(code);
     // A guest may be blocked in a read of standard input; the process does not wait for it.
     runtime.shutdown_background();
     ExitCode::from(code)
 }
 
-async fn dispatch(cli: &Cli, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
+async fn dispatch(cli: &Cli, helper: &Helper, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
     let global = &cli.global;
     match &cli.command {
-        Command::Submit(arguments) => submit::submit(&runner(global)?, arguments, speaker).await,
-        Command::Run(arguments) => adhoc::run(&runner(global)?, arguments, speaker).await,
-        Command::Exec(arguments) => exec::exec(&runner(global)?, arguments, speaker).await,
-        Command::Plan(arguments) => plan::plan(&runner(global)?, arguments, speaker).await,
-        Command::Cache(command) => cache::cache(&runner(global)?, command, speaker),
-        Command::Doctor => doctor::doctor(&runner(global)?, speaker).await,
+        Command::Submit(arguments) => submit::submit(&runner(global, helper)?, arguments, speaker).await,
+        Command::Run(arguments) => adhoc::run(&runner(global, helper)?, arguments, speaker).await,
+        Command::Exec(arguments) => exec::exec(&runner(global, helper)?, arguments, speaker).await,
+        Command::Plan(arguments) => plan::plan(&runner(global, helper)?, arguments, speaker).await,
+        Command::Cache(command) => cache::cache(&runner(global, helper)?, command, speaker),
+        Command::Doctor => doctor::doctor(&runner(global, helper)?, speaker).await,
         Command::Schema => {
-            let schema = wrun::core::task::schema(&runner(global)?.manifests());
+            let schema = wrun::core::task::schema(&runner(global, helper)?.manifests());
             speaker.data(&format!("{schema:#}\n"))
         }
         Command::Completions { shell } => {
@@ -74,12 +84,12 @@ async fn dispatch(cli: &Cli, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
     }
 }
 
-fn runner(global: &Global) -> Result<Runner, Failure> {
+fn runner(global: &Global, helper: &Helper) -> Result<Runner, Failure> {
     // Grandchildren of a task that lose their parent come to this process, which then can end them.
     if let Err(error) = wrun_process::adopt_orphans() {
         tracing::debug!(%error, "orphans cannot be adopted");
     }
-    let mut builder = Runner::builder().offline(global.offline);
+    let mut builder = Runner::builder().offline(global.offline).helper(helper.clone());
     if let Some(path) = &global.cache_dir {
         builder = builder.cache_dir(path);
     }

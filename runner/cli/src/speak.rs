@@ -1,7 +1,8 @@
 //! The two voices of the command: text for people on standard error, JSON for programs on standard output.
 
-use std::io::{IsTerminal as _, Write as _};
-use std::sync::Mutex;
+use std::borrow::Cow;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Mutex, PoisonError};
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use owo_colors::OwoColorize as _;
@@ -10,6 +11,9 @@ use wrun::{Event, Record};
 use crate::args::{Format, Global};
 use crate::failure::Failure;
 
+/// The number of SIGPIPE (POSIX.1-2017, XBD `signal.h`; the same on every Unix).
+const SIGPIPE: u8 = 13;
+
 /// Speaks for the command.
 pub(crate) struct Speaker {
     pub(crate) format: Format,
@@ -17,7 +21,8 @@ pub(crate) struct Speaker {
     pub(crate) verbose: bool,
     /// Progress bars are drawn: standard error is a terminal, and people read it.
     pub(crate) bars: bool,
-    json: Mutex<()>,
+    /// Why programs cannot be spoken to any more.
+    cut_off: Mutex<Option<io::Error>>,
 }
 
 impl Speaker {
@@ -34,8 +39,8 @@ impl Speaker {
             format: *format,
             quiet: *quiet,
             verbose: *verbose,
-            bars: people && std::io::stderr().is_terminal(),
-            json: Mutex::new(()),
+            bars: people && io::stderr().is_terminal(),
+            cut_off: Mutex::default(),
         }
     }
 
@@ -51,17 +56,47 @@ impl Speaker {
         }
         let mut error = anstream::stderr().lock();
         // Nobody can be told that standard error is gone.
+        let text = harmless(text);
         drop(writeln!(error, "{} {text}", format!("{mark}:").cyan().bold()));
     }
 
-    /// Says one event to programs.
+    /// Says one event to programs. The first error is kept, see [`Speaker::cut_off`], and nothing is said from then on.
     pub(crate) fn event(&self, task: &str, event: &Event) {
         let record = Record::new(task, event.clone());
-        if let Ok(text) = serde_json::to_string(&record) {
-            let _order = self.json.lock();
-            let mut out = std::io::stdout().lock();
-            drop(writeln!(out, "{text}"));
+        let Ok(text) = serde_json::to_string(&record) else {
+            return;
+        };
+        // JSON has to escape only the first of the two sets of control characters; terminals obey both.
+        let text = harmless_json(&text);
+        let mut cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
+        if cut_off.is_none() {
+            let mut out = io::stdout().lock();
+            *cut_off = writeln!(out, "{text}").and_then(|()| out.flush()).err();
         }
+    }
+
+    /// Whether programs cannot be spoken to any more.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.cut_off
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some()
+    }
+
+    /// Takes the reason why programs cannot be spoken to any more, and gives the exit code for it. A reader that went
+    /// away has what it wanted: nothing is said then, and the code is that of a process that SIGPIPE ended.
+    pub(crate) fn cut_off(&self) -> Option<u8> {
+        let error = self
+            .cut_off
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()?;
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Some(wrun::exit_code::SIGNAL_BASE + SIGPIPE);
+        }
+        let failure = Failure::io("write to standard output", error);
+        self.report(&failure);
+        Some(failure.exit_code())
     }
 
     /// Writes data to standard output.
@@ -75,7 +110,7 @@ impl Speaker {
     pub(crate) fn data(&self, text: &str) -> Result<u8, Failure> {
         let mut out = anstream::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Failure::io("write to standard output", error))
             }
             _ => Ok(0),
@@ -136,7 +171,7 @@ impl Speaker {
 
 /// Draws a diagnostic with its place in the source. An empty source has no line to draw, so the place is said.
 fn draw(diagnostic: &dyn Diagnostic, place: &str) {
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let theme = if colour {
         GraphicalTheme::unicode()
     } else {
@@ -152,6 +187,53 @@ fn draw(diagnostic: &dyn Diagnostic, place: &str) {
     if !text.contains(place) {
         text = format!("{place}\n{text}");
     }
-    let mut error = std::io::stderr().lock();
+    let mut error = io::stderr().lock();
     drop(writeln!(error, "{}\n", text.trim_end()));
+}
+
+/// The text with control characters shown in place of being sent to the terminal, but for line ends and tabulators
+/// (ECMA-48, 5.2 and 5.3).
+fn harmless(text: &str) -> Cow<'_, str> {
+    let is_harmful = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if !text.contains(is_harmful) {
+        return text.into();
+    }
+    let shown = text.chars().map(|letter| {
+        if is_harmful(letter) {
+            letter.escape_unicode().to_string()
+        } else {
+            letter.to_string()
+        }
+    });
+    shown.collect::<String>().into()
+}
+
+/// A JSON text in which the control characters that JSON lets through are escaped.
+fn harmless_json(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let shown = text.chars().map(|letter| {
+        if letter.is_control() {
+            format!("\\u{:04x}", u32::from(letter))
+        } else {
+            letter.to_string()
+        }
+    });
+    shown.collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        assert_eq!(harmless("plain\n\ttext"), "plain\n\ttext");
+        assert_eq!(harmless("a\u{1b}[2Jb\u{9b}c"), "a\\u{1b}[2Jb\\u{9b}c");
+        let json = harmless_json("{\"a\":\"\u{9b}\"}").into_owned();
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["a"], "\u{9b}");
+        assert!(!json.contains(char::is_control));
+    }
 }

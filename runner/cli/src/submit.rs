@@ -6,10 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use wrun::{LoadedTask, Lock, Runner, Stdin, Submission};
+use wrun::{Event, LoadedTask, LockFile, Runner, Stdin, Submission, asks_to_end};
 
 use crate::args::{How, Submit};
-use crate::drive::follow;
+use crate::denied::Place;
+use crate::drive::{Signals, follow};
 use crate::failure::Failure;
 use crate::lines::WholeLines;
 use crate::speak::Speaker;
@@ -24,6 +25,8 @@ pub(crate) async fn submit(
     let named = tasks.len() > 1;
     let mut waiting: VecDeque<_> = tasks.into_iter().enumerate().collect();
     let mut codes = vec![0; waiting.len()];
+    let mut signals = Signals::new()?;
+    let mut cancellers = Vec::new();
     let local = tokio::task::LocalSet::new();
     let mut running: JoinSet<(usize, Result<u8, Failure>)> = JoinSet::new();
     local
@@ -44,24 +47,70 @@ pub(crate) async fn submit(
                     } else {
                         submission
                     };
+                    let submission = if arguments.why_denied {
+                        submission.why_denied()
+                    } else {
+                        submission
+                    };
                     let handle = runner.submit(submission);
+                    cancellers.push(handle.canceller());
                     let speaker = Arc::clone(speaker);
                     running.spawn_local(async move {
-                        (index, follow(handle, &task.task.name, named, &speaker).await)
+                        let name = &task.task.name;
+                        let code = follow(handle, name, named, Place::TaskFile, &speaker).await;
+                        (index, code)
                     });
                 }
-                let Some(ended) = running.join_next().await else {
-                    break;
+                let ended = tokio::select! {
+                    biased;
+                    number = signals.next() => {
+                        if asks_to_end(number) {
+                            give_up(&mut waiting, &mut codes, speaker);
+                        }
+                        continue;
+                    }
+                    ended = running.join_next() => ended,
                 };
+                let Some(ended) = ended else { break };
                 let (index, code) = ended.map_err(|error| Failure::io("run a task", error))?;
                 if let Some(slot) = codes.get_mut(index) {
                     *slot = code?;
+                }
+                if speaker.is_cut_off() {
+                    give_up(&mut waiting, &mut codes, speaker);
+                    for canceller in &cancellers {
+                        canceller.cancel();
+                    }
                 }
             }
             Ok(())
         })
         .await
         .map(|()| codes.into_iter().find(|code| *code != 0).unwrap_or(0))
+}
+
+/// Takes the tasks that have not begun off the list: they are cancelled.
+fn give_up(waiting: &mut VecDeque<(usize, (LoadedTask, bool))>, codes: &mut [u8], speaker: &Speaker) {
+    for (index, (loaded, _)) in waiting.drain(..) {
+        let name = &loaded.task.name;
+        if let Some(code) = codes.get_mut(index) {
+            *code = wrun::exit_code::CANCELLED;
+        }
+        if speaker.is_json() {
+            let cancelled = wrun::Error::Cancelled;
+            speaker.event(
+                name,
+                &Event::Failed {
+                    code: cancelled.code_text(),
+                    message: cancelled.to_string(),
+                    help: None,
+                    exit_code: cancelled.exit_code(),
+                },
+            );
+        } else {
+            speaker.line("cancelled", &format!("`{name}` was not started"));
+        }
+    }
 }
 
 /// Loads all files first, so that a mistake in the last is said before the first runs. With each task comes whether it
@@ -115,11 +164,11 @@ pub(crate) fn submission(task: &LoadedTask, no_stdin: bool, how: &How) -> Result
     let How {
         refresh,
         locked,
-        unsandboxed,
+        held,
     } = how;
     let mut submission = Submission::from(task.clone())
         .stdin(if no_stdin { Stdin::Null } else { Stdin::Inherit })
-        .unsandboxed(*unsandboxed);
+        .sandbox(held.demand());
     if *refresh {
         submission = submission.refresh();
     }
@@ -133,7 +182,7 @@ pub(crate) fn submission(task: &LoadedTask, no_stdin: bool, how: &How) -> Result
     clippy::disallowed_methods,
     reason = "a lock that a person keeps lies outside of the store"
 )]
-fn read_lock(path: &Path) -> Result<Lock, Failure> {
+fn read_lock(path: &Path) -> Result<LockFile, Failure> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::io(format!("read the lock `{}`", path.display()), error))?;
     serde_json::from_str(&text).map_err(|error| {

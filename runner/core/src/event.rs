@@ -5,8 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::denial::{Denial, Observation};
 use crate::id::{EnvId, LockId, SpecId};
 use crate::outcome::Outcome;
+use crate::sandbox::SandboxReport;
 
 /// The version of the event schema.
 pub const VERSION: u32 = 1;
@@ -142,6 +144,12 @@ pub enum Event {
         /// The words.
         message: String,
     },
+    /// A native task is held, and starts to run.
+    Sandbox(SandboxReport),
+    /// The task asked for a host through the proxy and was refused it. Said once for each, as it happens.
+    ConnectionRefused(Denial),
+    /// What the task was refused, once it ended. Only for a caller that asked for it.
+    Denied(Observation),
     /// An attempt at the task began.
     Started {
         /// Which, from 1.

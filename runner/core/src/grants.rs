@@ -48,6 +48,12 @@ pub struct Limits {
     pub memory: Option<u64>,
     /// Processes and threads at one time.
     pub processes: Option<u32>,
+    /// Thousandths of a processor, over all its processes: 1500 is one and a half.
+    pub cpu: Option<u32>,
     /// Bytes written to standard output and standard error together.
     pub output: Option<u64>,
+    /// Bytes of any one file that it writes.
+    pub file_size: Option<u64>,
+    /// Bytes of its scratch folder.
+    pub scratch: Option<u64>,
 }

@@ -26,6 +26,9 @@ pub struct Recorded {
     /// Folders, absolute.
     #[serde(default)]
     pub search_path: Vec<String>,
+    /// Folders outside of the environment that it consists of, absolute; a task reads them as it reads the environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<String>,
 }
 
 /// How a task is started inside of an environment.

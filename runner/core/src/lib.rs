@@ -10,12 +10,14 @@
 //! | [`backend`] | the two contracts of a package manager, and what they speak of |
 //! | [`plan`], [`question`] | install plans and solver questions, as data |
 //! | [`grants`], [`launch`] | what a run may touch, and how it is started |
+//! | [`sandbox`] | how a native task is held to that, and what was enforced |
 //! | [`outcome`], [`exit_code`] | how a run ended, and what the process then returns |
 //! | [`event`] | the one stream of progress |
 
 pub mod backend;
 pub mod canon;
 pub mod credential;
+pub mod denial;
 pub mod diagnostic;
 pub mod event;
 pub mod exit_code;
@@ -30,5 +32,6 @@ pub mod plan;
 pub mod platform;
 pub mod problem;
 pub mod question;
+pub mod sandbox;
 pub mod task;
 pub mod tool;

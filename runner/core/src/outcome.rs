@@ -35,6 +35,20 @@ pub enum Outcome {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// The task was refused a process under its limit, and then failed.
+    OutOfProcesses {
+        /// The limit.
+        limit: u32,
+        /// Its own exit code.
+        code: i32,
+    },
+    /// The task filled its scratch folder, and then failed.
+    OutOfDisk {
+        /// The limit, in bytes.
+        limit: u64,
+        /// Its own exit code.
+        code: i32,
+    },
     /// The task wrote more than its output limit and was ended.
     OutputLimit {
         /// The limit, in bytes.
@@ -103,10 +117,12 @@ impl Outcome {
         match self {
             // A WASI guest may return any 32-bit value; what a process can report is its low byte, and a failure
             // must never look like success.
-            Self::Exited { code } => match code & 0xff {
-                0 if *code != 0 => 1,
-                low => u8::try_from(low).unwrap_or(1),
-            },
+            Self::Exited { code } | Self::OutOfProcesses { code, .. } | Self::OutOfDisk { code, .. } => {
+                match code & 0xff {
+                    0 if *code != 0 => 1,
+                    low => u8::try_from(low).unwrap_or(1),
+                }
+            }
             Self::Signalled { signal, .. } => {
                 u8::try_from(i32::from(exit_code::SIGNAL_BASE) + signal).unwrap_or(u8::MAX)
             }
@@ -130,7 +146,9 @@ impl Outcome {
             | Self::NotExecutable { .. }
             | Self::OutputLimit { .. }
             | Self::Cancelled => None,
-            Self::Exited { .. } => Some(OutcomeClass::Exit),
+            Self::Exited { .. } | Self::OutOfProcesses { .. } | Self::OutOfDisk { .. } => {
+                Some(OutcomeClass::Exit)
+            }
             Self::Signalled { .. } => Some(OutcomeClass::Signal),
             Self::TimedOut { .. } => Some(OutcomeClass::Timeout),
             Self::OutOfMemory { .. } => Some(OutcomeClass::OutOfMemory),
@@ -158,6 +176,17 @@ impl fmt::Display for Outcome {
                     bytesize::ByteSize(*limit).display().iec()
                 )
             }
+            Self::OutOfProcesses { limit, code } => {
+                write!(
+                    formatter,
+                    "ran out of processes: the limit is {limit}; it exited with code {code}"
+                )
+            }
+            Self::OutOfDisk { limit, code } => write!(
+                formatter,
+                "filled its scratch folder of {}; it exited with code {code}",
+                bytesize::ByteSize(*limit).display().iec()
+            ),
             Self::OutputLimit { limit } => write!(
                 formatter,
                 "wrote more than its output limit of {}",

@@ -49,6 +49,9 @@ pub enum ToolKind {
         project: String,
         /// The tool whose interpreter runs it.
         interpreter: ToolId,
+        /// The oldest version that will do (PEP 440 order).
+        #[serde(default)]
+        minimum: Option<String>,
     },
 }
 

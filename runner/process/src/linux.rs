@@ -85,6 +85,31 @@ impl Watch {
     }
 }
 
+/// The process whose end ends everything in a tree.
+#[derive(Debug)]
+pub(crate) struct Anchor(OwnedFd);
+
+impl Anchor {
+    pub(crate) fn new(pid: u32, leader: Pid) -> io::Result<Self> {
+        let pid = i32::try_from(pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or(Errno::SRCH)?;
+        let descriptor = pidfd_open(pid, PidfdFlags::empty())?;
+        // The number may have gone to another process before it was opened; from here on it is this one's.
+        match procfs::process(pid) {
+            Some(process) if process.parent == Some(leader) => Ok(Self(descriptor)),
+            _ => Err(Errno::SRCH.into()),
+        }
+    }
+
+    pub(crate) fn kill(&self) {
+        if let Err(error) = pidfd_send_signal(&self.0, Signal::KILL) {
+            tracing::debug!(%error, "anchor not killed");
+        }
+    }
+}
+
 /// Everything that a tree's main process started, itself included.
 #[derive(Debug)]
 pub(crate) struct Members {

@@ -43,6 +43,7 @@ pub fn spawn(command: Command) -> Result<Tree, ProcessError> {
         stderr,
         inherit,
         die_with_parent,
+        relays,
     } = command;
     let start_error = |source| ProcessError::Start {
         program: program.clone(),
@@ -71,7 +72,7 @@ pub fn spawn(command: Command) -> Result<Tree, ProcessError> {
         .ok()
         .and_then(Pid::from_raw)
         .ok_or_else(|| start_error(io::Error::other("the process has no number")))?;
-    let mut tree = Tree::new(Leader::new(pid), Members::new(pid, mark));
+    let mut tree = Tree::new(Leader::new(pid), Members::new(pid, mark), relays);
     tree.take_pipes(child.stdin.take(), child.stdout.take(), child.stderr.take())?;
     Ok(tree)
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::error::ProcessError;
 use crate::leader::{Leader, Usage};
 use crate::pipe::{InputPipe, OutputPipe};
-use crate::platform::Members;
+use crate::platform::{Anchor, Members};
 
 /// How long to go on killing what does not die, as a process that waits for a dead disk.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,14 +29,18 @@ pub struct Tree {
     stdin: Option<InputPipe>,
     stdout: Option<OutputPipe>,
     stderr: Option<OutputPipe>,
+    relays: bool,
+    anchor: Option<Anchor>,
     gone: bool,
 }
 
 impl Tree {
-    pub(crate) const fn new(leader: Leader, members: Members) -> Self {
+    pub(crate) const fn new(leader: Leader, members: Members, relays: bool) -> Self {
         Self {
             leader,
             members,
+            relays,
+            anchor: None,
             stdin: None,
             stdout: None,
             stderr: None,
@@ -90,6 +94,16 @@ impl Tree {
         self.leader.usage()
     }
 
+    /// Names the process whose end ends everything that the main process started, and which the main process waits for:
+    /// the first one of a process namespace. The tree is then ended through it, without looking at each member.
+    ///
+    /// # Errors
+    /// There is no such process among the children of the main process.
+    pub fn set_anchor(&mut self, pid: u32) -> io::Result<()> {
+        self.anchor = Some(Anchor::new(pid, self.leader.pid())?);
+        Ok(())
+    }
+
     /// Waits for the main process to end. What it started may live on until [`Tree::end`]. May be dropped and called
     /// again.
     ///
@@ -117,8 +131,13 @@ impl Tree {
     /// this user must not signal, are left with a warning in the log.
     pub async fn end(&mut self, grace: Duration) -> Result<ExitStatus, ProcessError> {
         if self.leader.is_alive() || !self.members.is_empty() {
-            self.members.signal(Signal::TERM);
-            self.members.signal(Signal::CONT);
+            for signal in [Signal::TERM, Signal::CONT] {
+                if self.relays {
+                    self.signal(signal);
+                } else {
+                    self.members.signal(signal);
+                }
+            }
             // Whether all ended in time is seen by the look that follows, and so is an error of the wait.
             drop(timeout(grace, self.emptied()).await);
             self.kill().await;
@@ -133,6 +152,11 @@ impl Tree {
 
     async fn kill(&mut self) {
         let deadline = Instant::now() + PATIENCE;
+        if let Some(anchor) = &self.anchor {
+            anchor.kill();
+            // What is left then is left to the look at each member.
+            drop(timeout_at(deadline, self.leader.wait()).await);
+        }
         while self.members.kill(self.leader.is_alive()) {
             if timeout_at(deadline, self.emptied()).await.is_err() {
                 tracing::warn!(pid = self.pid(), "members of the process tree do not die");
@@ -142,6 +166,12 @@ impl Tree {
     }
 
     async fn emptied(&mut self) {
+        if self.anchor.is_some() {
+            if let Err(error) = self.leader.wait().await {
+                tracing::debug!(pid = self.leader.pid().as_raw_pid(), %error, "main process not waited for");
+            }
+            return;
+        }
         let (status, ()) = tokio::join!(self.leader.wait(), self.members.emptied());
         if let Err(error) = status {
             tracing::debug!(pid = self.leader.pid().as_raw_pid(), %error, "main process not waited for");
@@ -151,6 +181,9 @@ impl Tree {
     /// Kills everything at once, and blocks the thread until it is dead, for a second at most. For where nothing can
     /// be awaited; else [`Tree::end`].
     pub fn kill_now(&mut self) {
+        if let Some(anchor) = &self.anchor {
+            anchor.kill();
+        }
         for _ in 0..LOOKS {
             let alive = self.leader.is_alive() && !matches!(self.leader.poll(), Ok(Some(_)) | Err(_));
             if !alive && self.members.is_empty() {

@@ -34,6 +34,24 @@ pub enum ProvisionError {
         /// What is kept, in bytes.
         maximum: usize,
     },
+    /// An installer cannot be held to what it may touch.
+    #[error("installers cannot be sandboxed: {reason}")]
+    #[diagnostic(
+        code("provision.sandbox.unavailable"),
+        help("pass `--sandbox best-effort` to build the environment with what this machine has")
+    )]
+    Unconfined {
+        /// Why.
+        reason: String,
+    },
+    /// The sandbox of an installer could not be started.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sandbox(Box<wrun_sandbox::SandboxError>),
+    /// The caller's proxy settings cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Proxy(Box<wrun_proxy::ProxyError>),
     /// The user ended it.
     #[error("cancelled")]
     #[diagnostic(code("cancelled"))]
@@ -202,6 +220,21 @@ pub enum ProvisionError {
         variable: String,
     },
 
+    /// A setting that is no address of an index.
+    #[error("`{name}` is `{value}`, which is not the address of a package index: {reason}")]
+    #[diagnostic(
+        code("setting.index.invalid"),
+        help("write an address such as `https://pypi.org/simple`, or leave it out")
+    )]
+    Setting {
+        /// What it is called: a variable, or a key and its file.
+        name: String,
+        /// What it is, without credentials.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// A request for Python that cannot be understood.
     #[error("`{request}` is not a request for Python: {reason}")]
     #[diagnostic(
@@ -250,7 +283,7 @@ pub enum ProvisionError {
     #[error("`{}` cannot be used as the tool `{tool}`: {reason}", path.display())]
     #[diagnostic(
         code("tool.unusable"),
-        help("correct the setting that names it, or remove the setting")
+        help("correct the setting that names it (`WRUN_{}`), or remove the setting", tool.to_ascii_uppercase())
     )]
     ToolUnusable {
         /// The tool.
@@ -382,5 +415,20 @@ impl From<ProvisionError> for Problem {
                 .map(|help| help.to_string())
                 .filter(|help| !help.is_empty()),
         }
+    }
+}
+
+impl From<wrun_sandbox::SandboxError> for ProvisionError {
+    fn from(error: wrun_sandbox::SandboxError) -> Self {
+        match error {
+            wrun_sandbox::SandboxError::Process(error) => error.into(),
+            other => Self::Sandbox(Box::new(other)),
+        }
+    }
+}
+
+impl From<wrun_proxy::ProxyError> for ProvisionError {
+    fn from(error: wrun_proxy::ProxyError) -> Self {
+        Self::Proxy(Box::new(error))
     }
 }

@@ -42,8 +42,9 @@ pub(crate) async fn execute(
         &format!("build of {}", slot.id),
         prefix,
         &host.project,
-        &request.tools,
-    )?;
+        request,
+    )?
+    .reading(&plan.reads);
     let building = Building {
         host,
         plan,

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -43,6 +43,7 @@ pub struct TaskHost {
     pub(crate) platform: Platform,
     held: Vec<OwnedFd>,
     steps: Steps,
+    said_tier: AtomicBool,
 }
 
 /// The next step of each phase whose number of steps is not known before.
@@ -78,6 +79,7 @@ impl TaskHost {
             platform: Platform::current(),
             held: Vec::new(),
             steps: Steps::default(),
+            said_tier: AtomicBool::new(false),
         }
     }
 
@@ -99,6 +101,11 @@ impl TaskHost {
                 what: "descriptors for a process",
                 reason: error.to_string(),
             })
+    }
+
+    /// Whether it was said how installers are held; from now on it was.
+    pub(crate) fn said_tier(&self) -> bool {
+        self.said_tier.swap(true, Ordering::Relaxed)
     }
 
     /// The search path as a variable's value.

@@ -28,17 +28,25 @@ impl Index {
     }
 
     /// Reads an address, which may carry user information (RFC 3986, 3.2.1) and, as in uv's variables, a name:
-    /// `corporate=https://user:password@host/simple`. `None` if it is no address.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    /// `corporate=https://user:password@host/simple`.
+    ///
+    /// # Errors
+    /// It is no address of an index; why not, in words.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let address = match text.split_once('=') {
             Some((name, rest)) if !name.contains(['/', ':']) => rest,
             _ => text,
         };
-        let mut url = Url::parse(address).ok()?;
+        let mut url = Url::parse(address).map_err(|error| match error {
+            url::ParseError::RelativeUrlWithoutBase => "it does not begin with `https://`".to_owned(),
+            error => error.to_string(),
+        })?;
+        if !matches!(url.scheme(), "https" | "http" | "file") {
+            return Err("it does not begin with `https://`".to_owned());
+        }
         let credential = take_credential(&mut url);
-        Some(Self {
+        Ok(Self {
             url: url.as_str().trim_end_matches('/').to_owned(),
             credential,
         })
@@ -109,11 +117,11 @@ pub(crate) fn pip_configuration_files(
     .collect()
 }
 
-/// The `index-url` of the first of these files that has one.
-pub(crate) fn from_pip_configuration(files: &[PathBuf]) -> Option<Index> {
+/// The `index-url` of the first of these files that has one, with where it stands.
+pub(crate) fn from_pip_configuration(files: &[PathBuf]) -> Option<(String, String)> {
     files.iter().find_map(|file| {
         let text = files::read_small_text(file)?;
-        Index::parse(&index_url(&text)?)
+        Some((format!("index-url in {}", file.display()), index_url(&text)?))
     })
 }
 
@@ -160,7 +168,15 @@ mod tests {
             Index::parse("https://h/simple?a=b").unwrap().url,
             "https://h/simple?a=b"
         );
-        assert_eq!(Index::parse("not an address"), None);
+        for bad in [
+            "not an address",
+            "corp.example/simple",
+            "corp.example:8080/simple",
+            "https://",
+            "ftp://h/simple",
+        ] {
+            assert!(Index::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

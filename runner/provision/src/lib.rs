@@ -10,13 +10,14 @@
 //! | `inputs`, `files` | files and folders that a spec refers to |
 //! | `python`, `tools` | interpreters, programs, packages that run under an interpreter |
 //! | `http` | one client: retries by class, downloads that go on where they were cut |
-//! | `ask`, `runs`, `spawn`, `places` | questions, and runs of programs |
+//! | `ask`, `runs`, `spawn`, `places`, `confine` | questions, and runs of programs in a sandbox |
 //! | `trusted` | requests and downloads of trusted backends |
 //! | `validate`, `execute`, `steps`, `progress` | install plans |
 //! | `host`, `adapter` | the two contracts |
 
 mod adapter;
 mod ask;
+mod confine;
 mod credentials;
 mod error;
 mod execute;
@@ -45,4 +46,4 @@ pub use host::{Events, TaskHost};
 pub use index::Index;
 pub use inputs::LEFT_OUT;
 pub use redact::Redactor;
-pub use settings::{Settings, Timing};
+pub use settings::{SettingMistake, Settings, Timing};

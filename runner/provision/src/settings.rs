@@ -5,6 +5,11 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use wrun_core::net::{NetRule, ParseNetRuleError};
+use wrun_core::sandbox::Demand;
+use wrun_sandbox::Helper;
+
+use crate::error::ProvisionError;
 use crate::index::{self, Index};
 
 /// Steps of one kind that go on side by side, unless the caller says otherwise.
@@ -42,6 +47,9 @@ const NEVER_TOLD: &[&str] = &["CONDA_TOKEN", "CONDA_PASSWORD", "MAMBA_TOKEN"];
 /// Variables that name a tool's program, and the tool.
 const TOOL_VARIABLES: &[(&str, &str)] = &[("WRUN_UV", "uv")];
 
+/// The variable that lists hosts for installers.
+const INSTALLER_HOSTS: &str = "WRUN_INSTALL_HOSTS";
+
 /// How long the host waits for servers, and between attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
@@ -61,6 +69,17 @@ impl Default for Timing {
             backoff: Duration::from_millis(500),
         }
     }
+}
+
+/// A setting that is no address of an index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingMistake {
+    /// What it is called: a variable, or a key and its file.
+    pub name: String,
+    /// What it is, without credentials.
+    pub value: String,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// What the caller's machine and user settled. Nothing in this crate reads the process's own environment.
@@ -92,12 +111,20 @@ pub struct Settings {
     pub tool_index: Index,
     /// The index that this machine is set up to use for packages, if it is.
     pub package_index: Option<Index>,
+    /// Settings of an index that are no address of one.
+    pub mistakes: Vec<SettingMistake>,
     /// pip's configuration files, the strongest first.
     pub pip_configuration: Vec<PathBuf>,
     /// Fetches and questions that go on side by side; at least one.
     pub concurrency: usize,
     /// How long servers are waited for.
     pub timing: Timing,
+    /// Sets up the sandboxes of installers.
+    pub helper: Option<Helper>,
+    /// How strongly installers are held.
+    pub sandbox: Demand,
+    /// Hosts that installers may reach beside those of their index, for an index that keeps its files elsewhere.
+    pub installer_hosts: Vec<NetRule>,
 }
 
 impl Default for Settings {
@@ -116,9 +143,13 @@ impl Default for Settings {
             wheel_folders: vec![PathBuf::from("/usr/share/python-wheels")],
             tool_index: Index::python_package_index(),
             package_index: None,
+            mistakes: Vec::new(),
             pip_configuration: Vec::new(),
             concurrency: CONCURRENCY,
             timing: Timing::default(),
+            helper: None,
+            sandbox: Demand::default(),
+            installer_hosts: Vec::new(),
         }
     }
 }
@@ -142,13 +173,18 @@ impl Settings {
         let path = |name: &str| raw(name).map(PathBuf::from);
 
         let home = path("HOME");
-        let package_index = ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"]
-            .into_iter()
-            .find_map(|name| Index::parse(&text(name)?));
-        let tool_index = text("WRUN_TOOL_INDEX")
-            .and_then(|url| Index::parse(&url))
+        let mut mistakes = Vec::new();
+        let mut index = |names: &[&str]| {
+            let (name, value) = names.iter().find_map(|name| Some((*name, text(name)?)))?;
+            read_index(name, &value, &mut mistakes)
+        };
+        let package_index = index(&["UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"]);
+        let tool_index = index(&["WRUN_TOOL_INDEX"])
             .or_else(|| package_index.clone())
             .unwrap_or_else(Index::python_package_index);
+        let installer_hosts = text(INSTALLER_HOSTS)
+            .map(|value| read_hosts(&value, &mut mistakes))
+            .unwrap_or_default();
         Self {
             offline: text("WRUN_OFFLINE")
                 .is_some_and(|value| matches!(value.as_str(), "1" | "true" | "yes" | "on")),
@@ -183,6 +219,8 @@ impl Settings {
             home,
             tool_index,
             package_index,
+            mistakes,
+            installer_hosts,
             ..Self::default()
         }
     }
@@ -208,8 +246,11 @@ impl Settings {
     /// variable named one.
     #[must_use]
     pub fn with_pip_configuration(mut self) -> Self {
-        if self.package_index.is_none() {
-            self.package_index = index::from_pip_configuration(&self.pip_configuration);
+        if self.package_index.is_none()
+            && self.mistakes.is_empty()
+            && let Some((name, value)) = index::from_pip_configuration(&self.pip_configuration)
+        {
+            self.package_index = read_index(&name, &value, &mut self.mistakes);
             if let Some(index) = &self.package_index
                 && self.tool_index == Index::python_package_index()
             {
@@ -217,6 +258,18 @@ impl Settings {
             }
         }
         self
+    }
+
+    /// Sees to it that what names an index is an address: another index in its place, such as the public one, would
+    /// not be what was meant.
+    ///
+    /// # Errors
+    /// [`ProvisionError::Setting`].
+    pub fn check_indexes(&self) -> Result<(), ProvisionError> {
+        self.mistakes.first().map_or(Ok(()), |mistake| {
+            let SettingMistake { name, value, reason } = mistake.clone();
+            Err(ProvisionError::Setting { name, value, reason })
+        })
     }
 
     /// The address of the index that this machine is set up to use for packages, without credentials; `None` where
@@ -233,6 +286,42 @@ impl Settings {
             .find(|(passed, _)| passed.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
     }
+}
+
+/// An index from a setting, or a mistake.
+fn read_index(name: &str, value: &str, mistakes: &mut Vec<SettingMistake>) -> Option<Index> {
+    Index::parse(value)
+        .map_err(|reason| {
+            // What is no address has no part that is known to be the password.
+            let shown = value
+                .rsplit_once('@')
+                .map_or_else(|| value.to_owned(), |(_, host)| format!("***@{host}"));
+            mistakes.push(SettingMistake {
+                name: name.to_owned(),
+                value: shown,
+                reason,
+            });
+        })
+        .ok()
+}
+
+/// Rules separated by commas or white space.
+fn read_hosts(value: &str, mistakes: &mut Vec<SettingMistake>) -> Vec<NetRule> {
+    value
+        .split(|letter: char| letter == ',' || letter.is_whitespace())
+        .filter(|rule| !rule.is_empty())
+        .filter_map(|rule| {
+            rule.parse()
+                .map_err(|error: ParseNetRuleError| {
+                    mistakes.push(SettingMistake {
+                        name: INSTALLER_HOSTS.to_owned(),
+                        value: rule.to_owned(),
+                        reason: error.to_string(),
+                    });
+                })
+                .ok()
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -277,6 +366,37 @@ mod tests {
         let settings = Settings::from_environment::<String, String>([]);
         assert_eq!(settings.tool_index.url, "https://pypi.org/simple");
         assert_eq!(settings.default_index(), None);
+    }
+
+    #[test]
+    fn what_is_no_address_of_an_index_is_a_mistake() {
+        for (name, value) in [
+            ("PIP_INDEX_URL", "corp.example/simple"),
+            ("UV_DEFAULT_INDEX", "not a url"),
+            ("UV_INDEX_URL", "https://"),
+            ("WRUN_TOOL_INDEX", "corp.example:8080/simple"),
+        ] {
+            let error = Settings::from_environment([(name, value)])
+                .check_indexes()
+                .unwrap_err();
+            assert!(
+                error.to_string().starts_with(&format!("`{name}` is `{value}`")),
+                "{error}"
+            );
+        }
+        let secret = Settings::from_environment([("PIP_INDEX_URL", "ada:hunter2@corp.example")]);
+        assert!(
+            !secret
+                .check_indexes()
+                .unwrap_err()
+                .to_string()
+                .contains("hunter2")
+        );
+        let unused = Settings::from_environment([
+            ("UV_DEFAULT_INDEX", "https://corp.example/simple"),
+            ("PIP_INDEX_URL", "nonsense"),
+        ]);
+        assert!(unused.check_indexes().is_ok());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use wrun_core::id::{Digest, EnvId, LockId, SpecId};
 use wrun_core::lock::PackageRef;
 
-use crate::environment::{Builder, CommitRecord, Environment, FORMAT, committed};
+use crate::environment::{Builder, CommitRecord, Environment, FORMAT, usable};
 use crate::error::StoreError;
 use crate::flight::{Flight, FlightKey};
 use crate::holder::host_name;
@@ -38,6 +38,8 @@ pub struct CommitInfo {
     pub milliseconds: u64,
     /// The packages.
     pub packages: Vec<PackageRef>,
+    /// Paths in the tree without which it is of no use: if one is gone, the environment is built again.
+    pub required: Vec<String>,
 }
 
 /// An environment that is being built. Nobody sees it before [`Build::commit`]; dropped without, it is deleted.
@@ -52,7 +54,8 @@ pub struct Build {
 }
 
 impl Store {
-    /// Begins to build an environment, under its own flight. What an earlier builder left is thrown away.
+    /// Begins to build an environment, under its own flight. What an earlier builder left is thrown away, and so is an
+    /// environment that lacks what it needs.
     ///
     /// # Errors
     /// The flight is for something else, the environment is complete already, or its folder cannot be made.
@@ -63,7 +66,7 @@ impl Store {
                 held: flight.key().to_string(),
             });
         }
-        if committed(&self.root, id)?.is_some() {
+        if usable(&self.root, id)?.is_some() {
             return Err(StoreError::AlreadyBuilt { id: id.clone() });
         }
         let held = flight
@@ -114,6 +117,7 @@ impl Build {
             materialiser,
             milliseconds,
             packages,
+            required,
         } = info;
         let (dir, path) = (self.tree.dir(), self.tree.path());
         seal(&self.root, dir, path)?;
@@ -145,6 +149,7 @@ impl Build {
             bytes: manifest.bytes,
             manifest_digest: Digest::of(text.as_bytes()),
             packages,
+            required,
         };
         // The folder of all environments first: the record must not outlive the name of the folder it is in.
         let environments = self.root.folder(layout::ENVIRONMENTS)?;

@@ -63,6 +63,9 @@ pub struct CommitRecord {
     pub manifest_digest: Digest,
     /// The packages.
     pub packages: Vec<PackageRef>,
+    /// Paths in the tree without which it is of no use.
+    #[serde(default)]
+    pub required: Vec<String>,
 }
 
 /// An environment that is complete.
@@ -80,6 +83,22 @@ pub struct Environment {
 pub(crate) fn committed(root: &Root, id: &EnvId) -> Result<Option<CommitRecord>, StoreError> {
     let record: Option<CommitRecord> = root.read_json(&layout::commit_record(id))?;
     Ok(record.filter(|record| record.format == FORMAT && record.env_id == *id))
+}
+
+/// The same, if the tree has what it needs too. One that was emptied by somebody counts as not built.
+pub(crate) fn usable(root: &Root, id: &EnvId) -> Result<Option<CommitRecord>, StoreError> {
+    let Some(record) = committed(root, id)? else {
+        return Ok(None);
+    };
+    let prefix = layout::prefix(id);
+    let required = record.required.iter().map(|rel| format!("{prefix}/{rel}"));
+    for path in std::iter::once(prefix.clone()).chain(required) {
+        if !root.exists(&path)? {
+            tracing::warn!(path = %root.absolute(&path).display(), "an environment is damaged and is built again");
+            return Ok(None);
+        }
+    }
+    Ok(Some(record))
 }
 
 impl Store {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use cap_std::fs::File;
 use wrun_core::id::EnvId;
 
-use crate::environment::{Environment, committed};
+use crate::environment::{Environment, usable};
 use crate::error::StoreError;
 use crate::layout;
 use crate::lock_file::{self, Hold};
@@ -33,12 +33,12 @@ impl Lease {
         &self.id
     }
 
-    /// The environment, if it is complete.
+    /// The environment, if it is complete and has what it needs.
     ///
     /// # Errors
     /// Its record is there and cannot be opened.
     pub fn environment(&self) -> Result<Option<Environment>, StoreError> {
-        Ok(committed(&self.root, &self.id)?.map(|record| Environment {
+        Ok(usable(&self.root, &self.id)?.map(|record| Environment {
             id: self.id.clone(),
             prefix: self.root.absolute(&layout::prefix(&self.id)),
             record,

@@ -9,6 +9,7 @@ use crate::name;
 use crate::root::absent;
 use crate::store::Store;
 use crate::sync;
+use crate::trash;
 use crate::tree::Tree;
 
 impl Store {
@@ -54,6 +55,14 @@ impl Store {
         }
         sync::folder(&folder).map_err(self.root.error("write through", &rel))?;
         Ok(self.root.absolute(&rel))
+    }
+
+    /// Removes a tool, for instance one that is damaged.
+    ///
+    /// # Errors
+    /// The name or the version cannot be a file name, or the folder cannot be removed.
+    pub fn remove_tool(&self, name: &str, version: &str) -> Result<(), StoreError> {
+        trash::discard(&self.root, &checked(name, version)?).map(drop)
     }
 }
 

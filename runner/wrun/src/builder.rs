@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use wrun_core::backend::{Backend, PlanBackend};
-use wrun_exec::{RuntimeOptions, WasiRuntime};
+use wrun_exec::{Helper, RuntimeOptions, WasiRuntime};
 use wrun_provision::{EnvironmentCredentials, PlanAdapter, Settings};
 use wrun_store::Store;
 
@@ -19,6 +19,7 @@ pub struct RunnerBuilder {
     backends: Vec<Arc<dyn Backend>>,
     offline: bool,
     pooling: bool,
+    helper: Option<Helper>,
 }
 
 impl RunnerBuilder {
@@ -33,6 +34,7 @@ impl RunnerBuilder {
             ],
             offline: false,
             pooling: false,
+            helper: None,
         }
     }
 
@@ -80,6 +82,14 @@ impl RunnerBuilder {
         self
     }
 
+    /// What sets sandboxes up for native tasks; without it they run only if they are asked to be held by nothing
+    /// ([`wrun_core::sandbox::Demand::Off`]). See [`Helper::enter`].
+    #[must_use]
+    pub fn helper(mut self, helper: Helper) -> Self {
+        self.helper = Some(helper);
+        self
+    }
+
     /// Opens the store and makes the runner.
     ///
     /// # Errors
@@ -91,6 +101,7 @@ impl RunnerBuilder {
             backends,
             offline,
             pooling,
+            helper,
         } = self;
         let variables = variables.unwrap_or_else(|| {
             std::env::vars_os()
@@ -110,6 +121,7 @@ impl RunnerBuilder {
             .with_pip_configuration()
             .with_certificates();
         settings.offline |= offline;
+        settings.helper.clone_from(&helper);
         let mut credentials = EnvironmentCredentials::from_environment(pairs());
         if let Some(credential) = settings
             .package_index
@@ -126,6 +138,7 @@ impl RunnerBuilder {
             backends,
             variables,
             wasi,
+            helper,
         })))
     }
 }

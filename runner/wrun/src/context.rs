@@ -8,7 +8,8 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wrun_core::backend::{Backend, Manifest};
 use wrun_core::event::Event;
-use wrun_exec::WasiRuntime;
+use wrun_core::sandbox::Demand;
+use wrun_exec::{Helper, WasiRuntime};
 use wrun_provision::{Credentials, Settings, TaskHost};
 use wrun_store::Store;
 
@@ -22,6 +23,7 @@ pub(crate) struct Inner {
     pub(crate) backends: Vec<Arc<dyn Backend>>,
     pub(crate) variables: BTreeMap<String, String>,
     pub(crate) wasi: WasiRuntime,
+    pub(crate) helper: Option<Helper>,
 }
 
 impl Inner {
@@ -56,9 +58,16 @@ pub(crate) struct Context {
     pub(crate) emit: Emit,
     pub(crate) cancel: CancellationToken,
     pub(crate) submitted: Instant,
+    /// How strongly installers and native tasks are held.
+    pub(crate) demand: Demand,
 }
 
 impl Context {
+    /// The same with what is asked of the sandbox.
+    pub(crate) fn held_by(self, demand: Demand) -> Self {
+        Self { demand, ..self }
+    }
+
     pub(crate) fn emit(&self, event: Event) {
         (self.emit)(event);
     }
@@ -72,10 +81,14 @@ impl Context {
             backends: _,
             variables: _,
             wasi: _,
+            helper: _,
         } = &*self.inner;
         TaskHost::new(
             store.clone(),
-            settings.clone(),
+            Settings {
+                sandbox: self.demand,
+                ..settings.clone()
+            },
             Arc::clone(credentials),
             project,
             self.cancel.clone(),

@@ -10,6 +10,7 @@ use wrun_core::canon::Canon;
 use wrun_core::event::{Event, Phase};
 use wrun_core::id::{EnvId, LockId, SpecId};
 use wrun_core::lock::Lock;
+use wrun_core::plan::{Check, Place, Root};
 use wrun_core::problem::Problem;
 use wrun_core::task::EnvRequest;
 use wrun_store::{CommitInfo, Environment, Flight, FlightFailure, FlightKey, Lease, Pointer};
@@ -17,6 +18,7 @@ use wrun_store::{CommitInfo, Environment, Flight, FlightFailure, FlightKey, Leas
 use crate::Error;
 use crate::context::Context;
 use crate::index::with_default_index;
+use crate::lock_file::LockFile;
 
 /// A request with its keys, before anything is solved or built.
 pub(crate) struct Keyed {
@@ -49,7 +51,7 @@ pub(crate) enum LockPolicy {
     /// A new one.
     Refresh,
     /// This one.
-    Given(Box<Lock>),
+    Given(Box<LockFile>),
 }
 
 /// Reads what the spec refers to and makes its keys.
@@ -58,7 +60,8 @@ pub(crate) async fn key(context: &Context, request: &EnvRequest, project: &Path)
     let backend = context.inner.backend(&request.backend)?;
     let manifest = backend.manifest();
     let host = context.host(project.to_owned());
-    let spec = with_default_index(&request.spec, &manifest, &context.inner.settings);
+    let spec = with_default_index(&request.spec, &manifest, &context.inner.settings)
+        .map_err(|problem| failed(&*backend, problem))?;
     let assessed = backend
         .assess(&host, &spec)
         .await
@@ -92,15 +95,20 @@ pub(crate) async fn key(context: &Context, request: &EnvRequest, project: &Path)
 pub(crate) async fn lock(context: &Context, keyed: &Keyed, policy: &LockPolicy) -> Result<Locked, Error> {
     let store = &context.inner.store;
     let locked = match policy {
-        LockPolicy::Given(lock) if lock.backend != keyed.backend.id() => {
+        LockPolicy::Given(file) if file.lock.backend != keyed.backend.id() => {
             return Err(Error::LockOfOther {
-                found: lock.backend.clone(),
+                found: file.lock.backend.clone(),
                 wanted: keyed.backend.id().to_owned(),
             });
         }
-        LockPolicy::Given(lock) => Locked {
-            lock: (**lock).clone(),
-            lock_id: store.put_lock(lock)?,
+        LockPolicy::Given(file) if file.spec_id != keyed.spec_id => {
+            return Err(Error::LockOfOtherRequest {
+                differences: file.differences(&keyed.spec.to_json()),
+            });
+        }
+        LockPolicy::Given(file) => Locked {
+            lock: file.lock.clone(),
+            lock_id: store.put_lock(&file.lock)?,
             hit: true,
         },
         LockPolicy::Stored => match stored_lock(context, &keyed.spec_id)? {
@@ -243,6 +251,7 @@ async fn build(
         .build(&host, &keyed.assessed, &locked.lock, &slot)
         .await;
     note_failure(&flight, result).map_err(|problem| failed(&*keyed.backend, problem))?;
+    let required = required(keyed, &locked.lock);
     let info = CommitInfo {
         lock_id: locked.lock_id.clone(),
         spec_id: keyed.spec_id.clone(),
@@ -251,6 +260,7 @@ async fn build(
         materialiser: materialiser.to_json(),
         milliseconds: milliseconds(started),
         packages: locked.lock.packages.clone(),
+        required,
     };
     let environment = context.blocking(move |_| build.commit(info)).await??;
     drop(flight);
@@ -262,6 +272,21 @@ async fn build(
             tracing::warn!(%error, "left-overs could not be cleared");
         });
     Ok((environment, true))
+}
+
+/// What has to be in the tree for as long as the environment is used: what the plan checks after a build.
+fn required(keyed: &Keyed, lock: &Lock) -> Vec<String> {
+    let plan = keyed.backend.preview(&keyed.assessed, lock).ok().flatten();
+    plan.into_iter()
+        .flat_map(|plan| plan.checks)
+        .filter_map(|check| match check {
+            Check::Exists(Place {
+                root: Root::Prefix,
+                rel,
+            }) => Some(rel),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Takes the single flight of a key, saying whom it waits for.

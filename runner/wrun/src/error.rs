@@ -110,6 +110,14 @@ pub enum Error {
     #[diagnostic(code("store.root.unknown"), help("set one of them, or pass `--cache-dir`"))]
     NoCacheDir,
 
+    /// The sandbox that was asked for cannot be had.
+    #[error("{reason}")]
+    #[diagnostic(code("exec.sandbox.unavailable"))]
+    NoSandbox {
+        /// Why, and what to do.
+        reason: String,
+    },
+
     /// A lock does not belong to the task.
     #[error("the lock is one of the backend `{found}`, and the task asks for `{wanted}`")]
     #[diagnostic(
@@ -122,6 +130,25 @@ pub enum Error {
         /// The task's backend.
         wanted: String,
     },
+
+    /// A lock was made for another request.
+    #[error("the lock was made for another request than this task's: {differences}")]
+    #[diagnostic(
+        code("env.lock.request"),
+        help("make the lock anew from this task: `wrun plan TASK --lock FILE`")
+    )]
+    LockOfOtherRequest {
+        /// What is different.
+        differences: String,
+    },
+
+    /// A lock is given for a task that has no environment.
+    #[error("a lock is given, and the task has no `[env]` that it could be of")]
+    #[diagnostic(
+        code("env.lock.unused"),
+        help("leave `--locked` out, or say in `[env]` what the task needs")
+    )]
+    LockUnused,
 
     /// The caller ended the run before the task started.
     #[error("cancelled")]

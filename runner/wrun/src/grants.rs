@@ -2,8 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use wrun_core::grants::{Access, Grants, PathGrant};
-use wrun_core::net::Net;
+use wrun_core::grants::{Access, Grants, Limits, PathGrant};
 use wrun_core::task::Task;
 
 use crate::Error;
@@ -45,9 +44,9 @@ pub(crate) fn grants(task: &Task, folder: &Path, scratch: &Path) -> Result<Grant
             access: Access::Write,
         },
     ];
-    for (listed, access) in listed(task) {
-        let host = resolve(folder, listed, access)?;
-        let guest = guest_name(folder, listed, &host);
+    for (path, access) in listed(task) {
+        let host = resolve(&path, access)?;
+        let guest = guest_name(folder, &path, &host);
         match paths.iter_mut().find(|grant| grant.guest == guest) {
             Some(grant) => grant.access = grant.access.max(access),
             None => paths.push(PathGrant { host, guest, access }),
@@ -60,43 +59,39 @@ pub(crate) fn grants(task: &Task, folder: &Path, scratch: &Path) -> Result<Grant
     })
 }
 
-/// The listed paths, each with what may be done with it.
-pub(crate) fn listed(task: &Task) -> impl Iterator<Item = (&Path, Access)> {
-    let read = task.allow.read.iter().map(|path| (path.as_path(), Access::Read));
-    let write = task
-        .allow
-        .write
-        .iter()
-        .map(|path| (path.as_path(), Access::Write));
+/// The listed paths, absolute, each with what may be done with it. They are relative to the task's file.
+fn listed(task: &Task) -> impl Iterator<Item = (PathBuf, Access)> {
+    // A base that is not there has no folder either, and that is told.
+    let base = task.base.canonicalize().unwrap_or_else(|_| task.base.clone());
+    let read = task.allow.read.iter().map(|path| (path, Access::Read));
+    let write = task.allow.write.iter().map(|path| (path, Access::Write));
     read.chain(write)
+        .map(move |(path, access)| (clean(&base.join(path)), access))
 }
 
 #[expect(
     clippy::disallowed_methods,
     reason = "an output folder lies outside of the store"
 )]
-fn resolve(folder: &Path, listed: &Path, access: Access) -> Result<PathBuf, Error> {
-    let path = clean(&folder.join(listed));
+fn resolve(path: &Path, access: Access) -> Result<PathBuf, Error> {
     let what = match access {
         Access::Read => "a path of `allow.read`",
         Access::Write => "a path of `allow.write`",
     };
     let missing = |error: std::io::Error| Error::Path {
         what,
-        path: path.clone(),
+        path: path.to_owned(),
         reason: error.to_string(),
     };
     if access == Access::Write && !path.exists() {
-        std::fs::create_dir_all(&path).map_err(missing)?;
+        std::fs::create_dir_all(path).map_err(missing)?;
     }
     path.canonicalize().map_err(missing)
 }
 
-/// The name that a guest knows a path by: as it is listed if it lies in the task's folder, else its address.
-fn guest_name(folder: &Path, listed: &Path, host: &Path) -> String {
-    let inside = clean(&folder.join(listed))
-        .strip_prefix(folder)
-        .map(Path::to_path_buf);
+/// The name that a guest knows a path by: relative to the task's folder if it lies in there, else its address.
+fn guest_name(folder: &Path, path: &Path, host: &Path) -> String {
+    let inside = path.strip_prefix(folder).or_else(|_| host.strip_prefix(folder));
     match inside {
         Ok(rel) if rel.as_os_str().is_empty() => ".".to_owned(),
         Ok(rel) => rel.to_string_lossy().into_owned(),
@@ -119,25 +114,48 @@ fn clean(path: &Path) -> PathBuf {
     cleaned
 }
 
-/// Why a native task cannot be held to what its file says, as long as nothing here enforces it.
-pub(crate) fn unenforceable(task: &Task) -> Option<String> {
-    let mut asked = Vec::new();
-    if !task.allow.is_empty() || !matches!(task.allow.net, Net::None) {
-        asked.push("`[allow]`");
+/// The paths that a native task may touch beside its own folder, as they are listed: it knows them by their addresses.
+///
+/// # Errors
+/// As for [`grants`].
+pub(crate) fn native_paths(task: &Task) -> Result<Vec<(PathBuf, Access)>, Error> {
+    listed(task)
+        .map(|(path, access)| {
+            resolve(&path, access)?;
+            Ok((path, access))
+        })
+        .collect()
+}
+
+/// Why a guest is refused, if it is, with a stable code: it asks for what it cannot be given or held to.
+pub(crate) fn refused_guest(task: &Task) -> Option<(&'static str, String)> {
+    if let Some(reason) = unenforceable(&task.limits) {
+        return Some(("exec.wasi.limit", reason));
     }
-    if task.limits.memory.is_some() {
-        asked.push("`limits.memory`");
-    }
-    if task.limits.processes.is_some() {
-        asked.push("`limits.processes`");
-    }
-    if asked.is_empty() {
-        return None;
-    }
+    // The whole file system would stand before the guest's own folder and its scratch folder.
+    let everything =
+        listed(task).any(|(path, _)| path.canonicalize().is_ok_and(|real| real == Path::new("/")));
+    everything.then(|| {
+        let reason = "the whole file system, `/`, cannot be granted; list the folders that the task needs";
+        ("exec.wasi.everything", reason.to_owned())
+    })
+}
+
+/// Why a guest cannot be held to the limits that only a process has.
+fn unenforceable(limits: &Limits) -> Option<String> {
+    let name = match limits {
+        Limits {
+            file_size: Some(_), ..
+        } => "file-size",
+        Limits { scratch: Some(_), .. } => "scratch",
+        // A guest has one thread, which is one processor at most.
+        Limits {
+            cpu: Some(..1000), ..
+        } => "cpu",
+        _ => return None,
+    };
     Some(format!(
-        "this version of wrun does not sandbox native tasks, so it cannot enforce {} of the task; pass `--unsandboxed` to \
-         run it with the rights of your user, or run it as a WebAssembly module",
-        asked.join(", ")
+        "`limits.{name}` cannot be held on a WebAssembly guest; take it out of the task, or run the task as a command"
     ))
 }
 
@@ -181,6 +199,44 @@ mod tests {
     }
 
     #[test]
+    fn listed_paths_are_relative_to_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(base.join("src/data")).unwrap();
+        std::fs::create_dir_all(base.join("data")).unwrap();
+        let mut task = task(&base);
+        task.dir = "src".into();
+        task.allow.read = vec!["src/data".into(), "data".into()];
+        let folder = task_folder(&task).unwrap();
+        let grants = grants(&task, &folder, Path::new("/scratch")).unwrap();
+        let seen: Vec<_> = grants
+            .paths
+            .iter()
+            .skip(2)
+            .map(|grant| (grant.guest.clone(), grant.host.clone()))
+            .collect();
+        let outside = base.join("data");
+        assert_eq!(
+            seen,
+            [
+                ("data".to_owned(), base.join("src/data")),
+                (outside.display().to_string(), outside),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_whole_file_system_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/", folder.path().join("all")).unwrap();
+        for path in ["/", "/..", "all", "all/."] {
+            let mut task = task(folder.path());
+            task.allow.read = vec![path.into()];
+            assert_eq!(refused_guest(&task).unwrap().0, "exec.wasi.everything", "{path}");
+        }
+    }
+
+    #[test]
     fn a_missing_path_to_read_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let mut task = task(folder.path());
@@ -192,12 +248,18 @@ mod tests {
 
     #[test]
     fn only_what_cannot_be_enforced_is_refused() {
-        let mut task = task(Path::new("/"));
-        assert_eq!(unenforceable(&task), None);
-        task.limits.time = Some(std::time::Duration::from_secs(1));
-        task.limits.output = Some(1);
-        assert_eq!(unenforceable(&task), None);
-        task.limits.memory = Some(1);
-        assert!(unenforceable(&task).unwrap().contains("limits.memory"));
+        let mut limits = Limits {
+            time: Some(std::time::Duration::from_secs(1)),
+            memory: Some(1),
+            processes: Some(1),
+            cpu: Some(1000),
+            output: Some(1),
+            ..Limits::default()
+        };
+        assert_eq!(unenforceable(&limits), None);
+        limits.cpu = Some(999);
+        assert!(unenforceable(&limits).unwrap().contains("limits.cpu"));
+        limits.scratch = Some(1);
+        assert!(unenforceable(&limits).unwrap().contains("limits.scratch"));
     }
 }

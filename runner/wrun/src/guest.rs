@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use tokio::sync::mpsc;
 use wrun_core::launch::Launch;
 use wrun_exec::{Guest, Report, WasiTask};
 use wrun_store::Scratch;
@@ -12,6 +11,7 @@ use crate::context::Context;
 use crate::grants::grants;
 use crate::launch::edited;
 use crate::run::{Attempt, Entered};
+use crate::signals::Signals;
 use crate::{Error, GuestRun};
 
 /// One attempt at a task: with its own folder to look at and a scratch folder.
@@ -20,7 +20,7 @@ pub(crate) async fn run_task(
     module: &Path,
     args: &[String],
     scratch: &Scratch,
-    signals: &mut mpsc::Receiver<i32>,
+    signals: &mut Signals,
 ) -> Result<Report, Error> {
     let mut env = BTreeMap::from([
         ("HOME".to_owned(), "/tmp".to_owned()),
@@ -29,13 +29,14 @@ pub(crate) async fn run_task(
     if let Some(Entered {
         leased,
         launch: Launch::Wasi { env: edits },
+        tools: _,
     }) = attempt.entered
     {
         env.extend(edited(edits, &leased.environment.prefix)?.variables);
     }
     env.extend(attempt.vars.clone());
     let guest = GuestRun {
-        module: Module::File(attempt.folder.join(module)),
+        module: Module::File(attempt.task.base.join(module)),
         args: args.to_vec(),
         env,
         grants: grants(attempt.task, attempt.folder, scratch.path())?,
@@ -86,11 +87,7 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 /// Runs a guest with exactly what it is given. A signal ends it: a guest has none.
-pub(crate) async fn run(
-    context: &Context,
-    guest: GuestRun,
-    signals: &mut mpsc::Receiver<i32>,
-) -> Result<Report, Error> {
+pub(crate) async fn run(context: &Context, guest: GuestRun, signals: &mut Signals) -> Result<Report, Error> {
     let GuestRun {
         module,
         args,

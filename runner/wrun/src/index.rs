@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use wrun_core::backend::Manifest;
+use wrun_core::problem::Problem;
 use wrun_provision::Settings;
 
 /// What the machine's own index and its credential are called.
@@ -9,26 +10,34 @@ pub(crate) const NAME: &str = "default";
 
 /// The spec with the machine's own default index, if the backend takes indexes, the machine has one configured and
 /// the spec names no default itself. So the index is part of the key like one that is written down.
-pub(crate) fn with_default_index(spec: &Value, manifest: &Manifest, settings: &Settings) -> Value {
+///
+/// # Errors
+/// The machine's index is needed, and what it is set to is no address.
+pub(crate) fn with_default_index(
+    spec: &Value,
+    manifest: &Manifest,
+    settings: &Settings,
+) -> Result<Value, Problem> {
     let takes_indexes = manifest.schema.pointer("/properties/indexes").is_some();
-    let (true, Some(url)) = (takes_indexes, settings.default_index()) else {
-        return spec.clone();
-    };
-    let Value::Object(members) = spec else {
-        return spec.clone();
+    let (true, Value::Object(members)) = (takes_indexes, spec) else {
+        return Ok(spec.clone());
     };
     let mut indexes = match members.get("indexes") {
         None => Vec::new(),
         Some(Value::Array(indexes)) => indexes.clone(),
         // A mistake, which the backend names.
-        Some(_) => return spec.clone(),
+        Some(_) => return Ok(spec.clone()),
     };
     let has_default = indexes
         .iter()
         .any(|index| index.get("default") == Some(&Value::Bool(true)));
     if has_default {
-        return spec.clone();
+        return Ok(spec.clone());
     }
+    settings.check_indexes()?;
+    let Some(url) = settings.default_index() else {
+        return Ok(spec.clone());
+    };
     let mut index = json!({ "name": NAME, "url": url, "default": true });
     let has_credential = settings
         .package_index
@@ -40,5 +49,5 @@ pub(crate) fn with_default_index(spec: &Value, manifest: &Manifest, settings: &S
     indexes.push(index);
     let mut members = members.clone();
     members.insert("indexes".to_owned(), Value::Array(indexes));
-    Value::Object(members)
+    Ok(Value::Object(members))
 }

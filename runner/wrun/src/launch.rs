@@ -22,9 +22,11 @@ pub(crate) fn edited(edits: &[EnvEdit], prefix: &Path) -> Result<Recorded, Error
                 let Recorded {
                     variables,
                     search_path,
+                    reads,
                 } = recorded(&address(place, prefix))?;
                 all.variables.extend(variables);
                 all.search_path.extend(search_path);
+                all.reads.extend(reads);
             }
         }
     }

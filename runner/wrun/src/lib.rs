@@ -3,9 +3,11 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), wrun::Error> {
-//! use wrun::{EnvRequest, Runner, Task};
+//! use wrun::{EnvRequest, Helper, Runner, Task};
 //!
-//! let runner = Runner::builder().build()?;
+//! // The first thing that the program does: it is started anew to set up the sandbox of a task.
+//! let helper = Helper::enter();
+//! let runner = Runner::builder().helper(helper).build()?;
 //! let mut task = Task::command("greet", ".", vec!["python".into(), "-c".into(), "import emoji".into()]);
 //! task.env = Some(EnvRequest { backend: "uv".into(), spec: serde_json::json!({ "packages": ["emoji"] }) });
 //! let finished = runner.submit(task).wait().await?;
@@ -19,6 +21,7 @@
 
 mod builder;
 mod context;
+mod denied;
 mod environment;
 mod error;
 mod grants;
@@ -27,10 +30,12 @@ mod handle;
 mod index;
 mod launch;
 mod load;
+mod lock_file;
 mod native;
 mod plan;
 mod run;
 mod runner;
+mod signals;
 pub mod variables;
 
 pub use builder::RunnerBuilder;
@@ -38,8 +43,10 @@ pub use error::Error;
 pub use guest::{LoadedModule, Module};
 pub use handle::{Finished, RunHandle};
 pub use load::LoadedTask;
+pub use lock_file::LockFile;
 pub use plan::{Level, PlanReport, PlannedPackage};
 pub use runner::{GuestRun, Runner, Submission};
+pub use signals::asks_to_end;
 
 pub use wrun_core as core;
 pub use wrun_core::backend::{Assessed, Backend, Manifest, PlanBackend, Slot};
@@ -50,7 +57,8 @@ pub use wrun_core::host::Host;
 pub use wrun_core::lock::Lock;
 pub use wrun_core::outcome::{Outcome, OutcomeClass};
 pub use wrun_core::problem::Problem;
+pub use wrun_core::sandbox::{Capability, Demand, SandboxReport, State, Tier};
 pub use wrun_core::task::{Allow, EnvRequest, Retry, Run, Task, Variable};
-pub use wrun_exec::{Output, OutputSink, Stdin, Stdio};
+pub use wrun_exec::{Helper, Output, OutputSink, Stdin, Stdio};
 pub use wrun_provision::PlanAdapter;
 pub use wrun_store::Store;

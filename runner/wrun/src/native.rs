@@ -1,17 +1,25 @@
 //! A run as a process.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use wrun_core::event::Event;
+use wrun_core::grants::Access;
 use wrun_core::launch::Launch;
-use wrun_exec::{NativeTask, Report};
+use wrun_core::sandbox::{Demand, SandboxReport};
+use wrun_exec::{Confinement, Gate, NativeTask, Report};
 use wrun_store::Scratch;
 
 use crate::Error;
+use crate::context::Context;
+use crate::denied::Refusals;
+use crate::grants::native_paths;
 use crate::launch::{address, edited};
 use crate::run::{Attempt, Entered};
+use crate::signals::Signals;
 
 /// Where a task without an environment finds its command, and what comes after an environment's own folders.
 const SYSTEM_PATH: &[&str] = &[
@@ -31,7 +39,7 @@ pub(crate) async fn run(
     attempt: &Attempt<'_>,
     command: &[String],
     scratch: &Scratch,
-    signals: &mut mpsc::Receiver<i32>,
+    signals: &mut Signals,
 ) -> Result<Report, Error> {
     let home = scratch.path().to_string_lossy().into_owned();
     let mut env = BTreeMap::from([
@@ -41,7 +49,8 @@ pub(crate) async fn run(
     ]);
     let mut search_path: Vec<PathBuf> = Vec::new();
     let mut inherit = Vec::new();
-    if let Some(Entered { leased, launch }) = attempt.entered {
+    let mut paths = readable(attempt);
+    if let Some(Entered { leased, launch, .. }) = attempt.entered {
         let prefix = &leased.environment.prefix;
         if let Launch::Native {
             env: edits,
@@ -50,6 +59,12 @@ pub(crate) async fn run(
         {
             let recorded = edited(edits, prefix)?;
             env.extend(recorded.variables);
+            paths.extend(
+                recorded
+                    .reads
+                    .into_iter()
+                    .map(|path| (path.into(), Access::Read)),
+            );
             search_path.extend(recorded.search_path.into_iter().map(PathBuf::from));
             search_path.extend(places.iter().map(|place| address(place, prefix)));
         }
@@ -66,12 +81,28 @@ pub(crate) async fn run(
     if let Some(path) = attempt.vars.get("PATH") {
         search_path = std::env::split_paths(path).collect();
     }
+    let grants = native_paths(attempt.task)?;
+    paths.extend(grants);
+    let refusals = Refusals::new(Arc::clone(&attempt.context.emit));
+    let confinement = Confinement {
+        helper: attempt.context.inner.helper.clone(),
+        demand: attempt.context.demand,
+        paths,
+        shared: None,
+        loopback: attempt.task.allow.net.lists_loopback(),
+        changes_modes: false,
+        scratch: scratch.path().to_owned(),
+        gate: refusals.hear(Gate::new(attempt.task.allow.net.clone())),
+        limits: attempt.task.limits.clone(),
+        terminal: false,
+        observer: attempt.why_denied.then(|| refusals.observer(attempt.folder)),
+    };
     let task = NativeTask {
         command: command.to_vec(),
         cwd: attempt.folder.to_owned(),
         env,
         search_path,
-        limits: attempt.task.limits.clone(),
+        confinement,
         inherit,
         grace: GRACE,
     };
@@ -81,6 +112,7 @@ pub(crate) async fn run(
         attempt.stdio.clone(),
         attempt.context.cancel.clone(),
         Some(forwarded),
+        |report| attempt.context.emit(Event::Sandbox(report.clone())),
     );
     tokio::pin!(running);
     loop {
@@ -93,6 +125,42 @@ pub(crate) async fn run(
             }
         }
     }
+}
+
+/// Sets a sandbox up with nothing in it.
+pub(crate) async fn try_sandbox(context: &Context, demand: Demand) -> Result<SandboxReport, Error> {
+    let scratch = context.inner.store.scratch("doctor")?;
+    let confinement = Confinement {
+        helper: context.inner.helper.clone(),
+        demand,
+        scratch: scratch.path().to_owned(),
+        ..Confinement::none()
+    };
+    wrun_exec::try_sandbox(&confinement, &context.cancel)
+        .await?
+        .map_err(|reason| Error::NoSandbox { reason })
+}
+
+/// What the task may read without asking: its folder, its environment, and the interpreter that this is built on.
+fn readable(attempt: &Attempt<'_>) -> Vec<(PathBuf, Access)> {
+    let mut paths = vec![attempt.folder.to_owned()];
+    if let Some(Entered {
+        leased,
+        launch: _,
+        tools,
+    }) = attempt.entered
+    {
+        paths.push(leased.environment.prefix.clone());
+        for tool in tools {
+            if let Some(python) = &tool.python {
+                paths.push(tool.path.clone());
+                paths.push(PathBuf::from(&python.base_prefix));
+            }
+        }
+    }
+    // An interpreter of the system is part of what every task reads.
+    paths.retain(|path| path != Path::new("/usr") && path != Path::new("/"));
+    paths.into_iter().map(|path| (path, Access::Read)).collect()
 }
 
 fn join(folders: &[PathBuf]) -> String {

@@ -8,11 +8,13 @@ use wrun_core::grants::Grants;
 use wrun_core::id::{EnvId, LockId, SpecId};
 use wrun_core::launch::{Launch, TaskKind};
 use wrun_core::plan::InstallPlan;
+use wrun_core::sandbox::Demand;
 use wrun_core::task::{Run, Variable};
 
 use crate::context::Context;
 use crate::environment::{self, LockPolicy};
-use crate::grants::{grants, task_folder, unenforceable};
+use crate::grants::{grants, refused_guest, task_folder};
+use crate::lock_file::LockFile;
 use crate::run::placed;
 use crate::{Error, Submission};
 
@@ -74,13 +76,13 @@ pub struct PlanReport {
     pub vars: Vec<String>,
     /// What the task gets.
     pub grants: Grants,
-    /// Whether the task is held to its paths and hosts: a WebAssembly guest is, a process is not in this version.
+    /// Whether the task is held to its paths and hosts: a process is not, if it is asked to be held by nothing.
     pub sandboxed: bool,
     /// Why the task would be refused, if it would.
     pub refused: Option<String>,
-    /// The lock itself, for `--lock FILE`.
+    /// The lock itself with its request, for `--lock FILE`.
     #[serde(skip)]
-    pub found_lock: Option<wrun_core::lock::Lock>,
+    pub found_lock: Option<LockFile>,
 }
 
 pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<PlanReport, Error> {
@@ -88,8 +90,8 @@ pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<P
     let folder = task_folder(task)?;
     let scratch = context.inner.store.scratch("plan")?;
     let refused = match task.run {
-        Run::Command(_) if !submission.unsandboxed => unenforceable(task),
-        _ => None,
+        Run::Command(_) => None,
+        Run::Module { .. } => refused_guest(task).map(|(_, reason)| reason),
     };
     let mut report = PlanReport {
         v: 1,
@@ -112,7 +114,7 @@ pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<P
             .map(|(name, value)| variable(name, value))
             .collect(),
         grants: grants(task, &folder, scratch.path())?,
-        sandboxed: task.kind() == TaskKind::Module,
+        sandboxed: task.kind() == TaskKind::Module || submission.demand != Demand::Off,
         refused,
         found_lock: None,
     };
@@ -124,6 +126,8 @@ pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<P
         report.spec = Some(keyed.spec.to_json());
         report.spec_id = Some(keyed.spec_id.clone());
         fill_from_lock(context, submission, &keyed, &mut report).await?;
+    } else if matches!(submission.policy, LockPolicy::Given(_)) {
+        return Err(Error::LockUnused);
     }
     Ok(report)
 }
@@ -176,7 +180,11 @@ async fn fill_from_lock(
         .collect();
     report.lock_id = Some(locked.lock_id);
     report.env_id = Some(env_id);
-    report.found_lock = Some(locked.lock);
+    report.found_lock = Some(LockFile {
+        spec_id: keyed.spec_id.clone(),
+        spec: keyed.spec.to_json(),
+        lock: locked.lock,
+    });
     Ok(())
 }
 

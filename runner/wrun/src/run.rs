@@ -5,28 +5,35 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use wrun_core::denial::Observation;
 use wrun_core::event::{Event, Stream};
 use wrun_core::launch::Launch;
 use wrun_core::outcome::Outcome;
 use wrun_core::problem::Problem;
 use wrun_core::task::{Run, Task, Variable};
+use wrun_core::tool::ToolFound;
 use wrun_exec::{Output, OutputSink, Report, Stdio};
 
 use crate::context::{Context, Emit};
-use crate::environment::{self, Leased};
+use crate::environment::{self, Leased, LockPolicy};
 use crate::error::refused;
-use crate::grants::{task_folder, unenforceable};
+use crate::grants::{refused_guest, task_folder};
 use crate::handle::Finished;
+use crate::signals::Signals;
 use crate::{Error, GuestRun, Submission, guest, native};
 
 /// The longest pause between two attempts.
 const LONGEST_DELAY: Duration = Duration::from_mins(1);
 
+/// Why a guest is not watched.
+const OF_A_GUEST: &str = "the task is a WebAssembly guest, which makes no system calls; it sees its grants and nothing beside them";
+
 /// An environment that the run holds, and how to enter it.
 pub(crate) struct Entered {
     pub(crate) leased: Leased,
     pub(crate) launch: Launch,
+    /// The tools that it was built with.
+    pub(crate) tools: Vec<ToolFound>,
 }
 
 /// What all attempts at a task share.
@@ -37,24 +44,22 @@ pub(crate) struct Attempt<'a> {
     pub(crate) vars: &'a BTreeMap<String, String>,
     pub(crate) entered: Option<&'a Entered>,
     pub(crate) stdio: Stdio,
+    /// Whether it is watched for what it is refused.
+    pub(crate) why_denied: bool,
 }
 
 /// Runs a task.
 pub(crate) async fn submit(
     context: Context,
     submission: Submission,
-    mut signals: mpsc::Receiver<i32>,
+    mut signals: Signals,
 ) -> Result<Finished, Error> {
     let finished = attempts(&context, &submission, &mut signals).await;
     conclude(&context, finished)
 }
 
 /// Runs a guest with exactly what it is given.
-pub(crate) async fn exec(
-    context: Context,
-    guest: GuestRun,
-    mut signals: mpsc::Receiver<i32>,
-) -> Result<Finished, Error> {
+pub(crate) async fn exec(context: Context, guest: GuestRun, mut signals: Signals) -> Result<Finished, Error> {
     context.emit(Event::Started { attempt: 1 });
     let finished = guest::run(&context, guest, &mut signals)
         .await
@@ -88,10 +93,10 @@ fn conclude(context: &Context, finished: Result<Finished, Error>) -> Result<Fini
 async fn attempts(
     context: &Context,
     submission: &Submission,
-    signals: &mut mpsc::Receiver<i32>,
+    signals: &mut Signals,
 ) -> Result<Finished, Error> {
     let task = &submission.task;
-    if let Some(outcome) = refusal(context, submission) {
+    if let Some(outcome) = refusal(submission) {
         return Ok(Finished {
             outcome,
             attempts: 0,
@@ -115,13 +120,16 @@ async fn attempts(
         vars: &vars,
         entered: entered.as_ref(),
         stdio: stdio(context, submission),
+        why_denied: submission.why_denied,
     };
     let mut delay = task.retry.delay;
     let mut attempt = 1;
     loop {
         context.emit(Event::Started { attempt });
         let report = once(&attempt_parts, signals).await?;
+        // A task that was asked to end has not failed by itself.
         let again = attempt < task.retry.attempts
+            && !signals.asked_to_end()
             && report
                 .outcome
                 .class()
@@ -145,7 +153,7 @@ async fn attempts(
             () = context.cancel.cancelled() => {
                 return Ok(Finished { outcome: Outcome::Cancelled, attempts: attempt - 1, elapsed: report.elapsed });
             }
-            Some(_) = signals.recv() => {
+            () = signals.end() => {
                 return Ok(Finished { outcome: Outcome::Cancelled, attempts: attempt - 1, elapsed: report.elapsed });
             }
         }
@@ -154,20 +162,12 @@ async fn attempts(
 }
 
 /// Refuses what nothing here can enforce, before anything is built.
-fn refusal(context: &Context, submission: &Submission) -> Option<Outcome> {
-    if !matches!(submission.task.run, Run::Command(_)) {
-        return None;
+fn refusal(submission: &Submission) -> Option<Outcome> {
+    let task = &submission.task;
+    match task.run {
+        Run::Command(_) => None,
+        Run::Module { .. } => refused_guest(task).map(|(code, reason)| refused(code, reason)),
     }
-    match unenforceable(&submission.task) {
-        Some(reason) if !submission.unsandboxed => return Some(refused("exec.sandbox.missing", reason)),
-        _ => {}
-    }
-    context.emit(Event::Notice {
-        code: "exec.unsandboxed".to_owned(),
-        message: "the task is not sandboxed: it has a clean environment and the rights of your user"
-            .to_owned(),
-    });
-    None
 }
 
 /// The values of the task's variables.
@@ -197,7 +197,12 @@ fn variables(context: &Context, task: &Task) -> Result<BTreeMap<String, String>,
 /// Makes the task's environment, if it asks for one, and says how to start in it.
 async fn enter(context: &Context, submission: &Submission, folder: &Path) -> Result<Option<Entered>, Error> {
     let task = &submission.task;
-    let Some(request) = &task.env else { return Ok(None) };
+    let Some(request) = &task.env else {
+        return match submission.policy {
+            LockPolicy::Given(_) => Err(Error::LockUnused),
+            _ => Ok(None),
+        };
+    };
     let keyed = environment::key(context, request, folder)
         .await
         .map_err(|error| placed(context, submission, error))?;
@@ -210,7 +215,11 @@ async fn enter(context: &Context, submission: &Submission, folder: &Path) -> Res
             problem,
         })?;
     let leased = environment::lease(context, &keyed, &locked, &task.name).await?;
-    Ok(Some(Entered { leased, launch }))
+    Ok(Some(Entered {
+        leased,
+        launch,
+        tools: keyed.assessed.request.tools,
+    }))
 }
 
 /// Gives what a backend finds wrong with a spec its place in the task file, if there is one.
@@ -253,10 +262,18 @@ impl OutputSink for EventSink {
 
 /// One attempt, in a scratch folder of its own.
 #[tracing::instrument(name = "run", skip_all, fields(task = attempt.task.name))]
-async fn once(attempt: &Attempt<'_>, signals: &mut mpsc::Receiver<i32>) -> Result<Report, Error> {
+async fn once(attempt: &Attempt<'_>, signals: &mut Signals) -> Result<Report, Error> {
     let scratch = attempt.context.inner.store.scratch("run")?;
     match &attempt.task.run {
         Run::Command(command) => native::run(attempt, command, &scratch, signals).await,
-        Run::Module { path, args } => guest::run_task(attempt, path, args, &scratch, signals).await,
+        Run::Module { path, args } => {
+            let report = guest::run_task(attempt, path, args, &scratch, signals).await;
+            if attempt.why_denied {
+                attempt
+                    .context
+                    .emit(Event::Denied(Observation::impossible(OF_A_GUEST)));
+            }
+            report
+        }
     }
 }

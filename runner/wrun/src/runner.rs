@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::backend::Manifest;
 use wrun_core::event::Event;
 use wrun_core::grants::Grants;
-use wrun_core::lock::Lock;
+use wrun_core::problem::Problem;
+use wrun_core::sandbox::{Demand, SandboxReport};
 use wrun_core::task::Task;
 use wrun_exec::{Output, OutputSink, Stdin, Stdio};
 use wrun_provision::TaskHost;
@@ -20,8 +21,11 @@ use crate::context::{Context, Inner};
 use crate::environment::LockPolicy;
 use crate::guest::{self, LoadedModule, Module};
 use crate::load::{self, LoadedTask, Source};
+use crate::lock_file::LockFile;
+use crate::native;
 use crate::plan::{self, PlanReport};
 use crate::run;
+use crate::signals::Signals;
 use crate::{Error, Finished, RunHandle, RunnerBuilder};
 
 /// Builds environments and runs tasks. Cheap to clone; all clones share one store.
@@ -36,7 +40,8 @@ pub struct Submission {
     pub(crate) stdio: Stdio,
     pub(crate) output_events: bool,
     pub(crate) policy: LockPolicy,
-    pub(crate) unsandboxed: bool,
+    pub(crate) demand: Demand,
+    pub(crate) why_denied: bool,
 }
 
 impl Submission {
@@ -49,7 +54,8 @@ impl Submission {
             stdio: Stdio::default(),
             output_events: false,
             policy: LockPolicy::Stored,
-            unsandboxed: false,
+            demand: Demand::default(),
+            why_denied: false,
         }
     }
 
@@ -81,17 +87,24 @@ impl Submission {
         self
     }
 
-    /// Start at this lock and solve nothing.
+    /// Start at this lock and solve nothing. It has to be one of the same request.
     #[must_use]
-    pub fn locked(mut self, lock: Lock) -> Self {
+    pub fn locked(mut self, lock: LockFile) -> Self {
         self.policy = LockPolicy::Given(Box::new(lock));
         self
     }
 
-    /// Run a native task with the rights of this user, though its file asks for limits that nothing here enforces.
+    /// How strongly a native task has to be held. Default: [`Demand::Strongest`].
     #[must_use]
-    pub const fn unsandboxed(mut self, unsandboxed: bool) -> Self {
-        self.unsandboxed = unsandboxed;
+    pub const fn sandbox(mut self, demand: Demand) -> Self {
+        self.demand = demand;
+        self
+    }
+
+    /// Watch a native task, which makes it slower, and say at its end what it was refused ([`Event::Denied`]).
+    #[must_use]
+    pub const fn why_denied(mut self) -> Self {
+        self.why_denied = true;
         self
     }
 }
@@ -142,7 +155,10 @@ impl Runner {
     #[must_use = "dropping the handle cancels the run"]
     pub fn submit(&self, submission: impl Into<Submission>) -> RunHandle {
         let submission = submission.into();
-        self.start(|context, signals| run::submit(context, submission, signals))
+        self.start(|context, signals| {
+            let context = context.held_by(submission.demand);
+            run::submit(context, submission, signals)
+        })
     }
 
     /// Runs a WebAssembly guest with exactly what is listed: no folder, no variable and no scratch folder of its own.
@@ -161,7 +177,7 @@ impl Runner {
         guest::load(&self.context(sender, CancellationToken::new()), &path.into()).await
     }
 
-    fn start<F>(&self, run: impl FnOnce(Context, mpsc::Receiver<i32>) -> F) -> RunHandle
+    fn start<F>(&self, run: impl FnOnce(Context, Signals) -> F) -> RunHandle
     where
         F: Future<Output = Result<Finished, Error>> + Send + 'static,
     {
@@ -169,7 +185,7 @@ impl Runner {
         let (signals, received) = mpsc::channel(16);
         let cancel = CancellationToken::new();
         let context = self.context(sender, cancel.clone());
-        let run = tokio::spawn(run(context, received));
+        let run = tokio::spawn(run(context, Signals::new(received)));
         RunHandle {
             events,
             signals,
@@ -187,6 +203,16 @@ impl Runner {
         let (sender, _events) = mpsc::unbounded_channel();
         let context = self.context(sender, CancellationToken::new());
         plan::plan(&context, &submission.into()).await
+    }
+
+    /// Tries the sandbox for native tasks out, with nothing in it, and says what of it the kernel holds.
+    ///
+    /// # Errors
+    /// It cannot be had, with why and what to do, or something failed.
+    pub async fn try_sandbox(&self, demand: Demand) -> Result<SandboxReport, Error> {
+        let (sender, _events) = mpsc::unbounded_channel();
+        let context = self.context(sender, CancellationToken::new());
+        native::try_sandbox(&context, demand).await
     }
 
     /// Understands a task file, with the backends of this runner.
@@ -218,6 +244,14 @@ impl Runner {
         &self.0.store
     }
 
+    /// Sees to it that what this machine is set up with makes sense, for instance the address of its package index.
+    ///
+    /// # Errors
+    /// The first setting that does not.
+    pub fn check_settings(&self) -> Result<(), Problem> {
+        Ok(self.0.settings.check_indexes()?)
+    }
+
     /// The acting half that backends get, for a task in this folder: finds tools and reads files.
     #[must_use]
     pub fn host(&self, folder: PathBuf) -> TaskHost {
@@ -232,6 +266,7 @@ impl Runner {
             emit: Arc::new(move |event| drop(sender.send(event))),
             cancel,
             submitted: Instant::now(),
+            demand: Demand::default(),
         }
     }
 }

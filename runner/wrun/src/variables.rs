@@ -12,7 +12,7 @@ pub const TABLE: &[(&str, &str)] = &[
     ),
     (
         "WRUN_PYTHON",
-        "The interpreter that Python environments are built on, if the task asks for no other.",
+        "The path of the interpreter that Python environments are built on, if the task asks for no other.",
     ),
     (
         "WRUN_UV",
@@ -22,6 +22,11 @@ pub const TABLE: &[(&str, &str)] = &[
         "WRUN_TOOL_INDEX",
         "The package index that `uv` and `pip` are fetched from when the machine has none. Default: the index that the machine \
          is set up with, else the Python package index.",
+    ),
+    (
+        "WRUN_INSTALL_HOSTS",
+        "Hosts with their ports that installers may reach beside those of the index, for instance `cdn.example.org:443`, separated \
+         by commas: for an index that keeps its files elsewhere.",
     ),
     (
         "WRUN_INDEX_<NAME>_USERNAME",

@@ -337,8 +337,31 @@ impl Checks<'_> {
             processes: limits
                 .processes
                 .and_then(|count| self.count(count, at.join("processes"))),
+            cpu: limits
+                .cpu
+                .and_then(|count| self.processors(count, at.join("cpu"))),
             output: self.size(limits.output.as_deref(), at.join("output")),
+            file_size: self.size(limits.file_size.as_deref(), at.join("file-size")),
+            scratch: self.size(limits.scratch.as_deref(), at.join("scratch")),
         }
+    }
+
+    /// Thousandths of a processor.
+    fn processors(&mut self, count: f64, at: Pointer) -> Option<u32> {
+        const MOST: f64 = 4_000_000.0;
+        let thousandths = (count * 1000.0).round();
+        if !(1.0..=MOST * 1000.0).contains(&thousandths) {
+            let message = format!("`{count}` is not a number of processors");
+            let issue = Issue::error("task.value.range", at, message, "not from 0.001 to 4000000");
+            return self.report(issue.with_help("write a number such as `1.5` or `2`"));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is a whole number of the range that was checked"
+        )]
+        let thousandths = thousandths as u32;
+        Some(thousandths)
     }
 
     fn retry(&mut self, retry: &RetryFile) -> Option<Retry> {

@@ -44,7 +44,7 @@ pub(super) struct TaskFile {
 #[schemars(extend("oneOf" = json!([{ "required": ["command"] }, { "required": ["module"] }])))]
 pub(super) struct RunFile {
     /// A native program and its arguments, one text for each; no shell reads them. The program is found on the
-    /// environment's search path, or is a path relative to `dir`.
+    /// environment's search path, or is a path relative to `dir`, where it starts.
     #[schemars(example = &["python", "main.py", "--loud"])]
     pub(super) command: Option<Vec<String>>,
     /// A WebAssembly module (WASI 0.1) or component (WASI 0.2); a path relative to the file.
@@ -92,10 +92,13 @@ pub(super) struct FromFile {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct AllowFile {
-    /// Files and folders to read, with all that is below them; absolute, or relative to the file.
+    /// Files and folders to read, with all that is below them; absolute, or relative to the file. A native task knows
+    /// them by their addresses. A WebAssembly guest knows what lies in its own folder by the path from there, and what
+    /// lies outside of it by its address: `/home/ada/keys` for `../keys`. The whole file system, `/`, is refused.
     #[schemars(example = &["data"])]
     pub(super) read: Vec<String>,
-    /// Files and folders to read and change, with all that is below them; absolute, or relative to the file.
+    /// Files and folders to read and change, with all that is below them, as for `read`. A folder that is not there is
+    /// made.
     #[schemars(example = &["out"])]
     pub(super) write: Vec<String>,
     /// Hosts and ports to reach, or `true` for all. A rule is `host:port`; the host is a name, `*.` and a name for
@@ -116,8 +119,8 @@ pub(super) enum NetFile {
 }
 
 /// How much the task may use. A limit that is not given is none.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(super) struct LimitsFile {
     /// Time by the clock from the start of the task to its end: a number with its unit (`ms`, `s`, `m`, `h`, `d`), or
     /// several.
@@ -130,10 +133,20 @@ pub(super) struct LimitsFile {
     /// Processes and threads at one time, 1 or more.
     #[schemars(range(min = 1, max = u32::MAX), example = 64)]
     pub(super) processes: Option<u32>,
+    /// Processors, over all processes of the task: 1.5 is one and a half.
+    #[schemars(extend("exclusiveMinimum" = 0), range(max = 4_000_000), example = 1.5)]
+    pub(super) cpu: Option<f64>,
     /// What the task may write to standard output and standard error together: a number of bytes with its unit, as for
     /// `memory`.
     #[schemars(example = &"64MiB")]
     pub(super) output: Option<String>,
+    /// The size of any one file that the task writes, in bytes with a unit, as for `memory`. Not for a WebAssembly guest.
+    #[schemars(example = &"1GiB")]
+    pub(super) file_size: Option<String>,
+    /// The size of the scratch folder, in bytes with a unit, as for `memory`; the folder is then kept in memory. Not for a
+    /// WebAssembly guest.
+    #[schemars(example = &"256MiB")]
+    pub(super) scratch: Option<String>,
 }
 
 /// When the task is tried again.

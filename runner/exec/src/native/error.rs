@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use miette::Diagnostic;
 use wrun_process::ProcessError;
+use wrun_sandbox::SandboxError;
 
 /// A native task could not be started or watched, for a reason that is not the task's outcome.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -41,6 +42,10 @@ pub enum NativeError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The task could not be put into its sandbox.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sandbox(#[from] SandboxError),
     /// The process could not be started or watched.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt as _;
@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::event::Stream;
 use wrun_core::grants::Limits;
 use wrun_core::outcome::Outcome;
+use wrun_core::sandbox::{SandboxReport, Tier};
 use wrun_process::{
-    Cause, Command, InputPipe, Out, OutputPipe, ProcessError, Supervision, Tree, signal_name, spawn,
-    supervise,
+    Cause, Command, InputPipe, Out, OutputPipe, ProcessError, Supervision, signal_name, supervise,
 };
+use wrun_sandbox::{Conclusion, Confined, Confinement, Refusal, SandboxError, Start, start};
 
 use super::error::NativeError;
 use super::output::{Budget, Target, forward};
@@ -41,8 +42,8 @@ pub struct NativeTask {
     pub env: BTreeMap<String, String>,
     /// The folders in which programs are looked for, in order.
     pub search_path: Vec<PathBuf>,
-    /// `time` and `output` are held here. `memory` and `processes` are not looked at.
-    pub limits: Limits,
+    /// What it is held to, limits included.
+    pub confinement: Confinement,
     /// Descriptors that the task holds for as long as it lives, for instance of a lock; they keep their numbers.
     pub inherit: Vec<OwnedFd>,
     /// How long the tree gets between `SIGTERM` and `SIGKILL` when it is ended.
@@ -53,7 +54,8 @@ pub struct NativeTask {
 ///
 /// Where the output goes to this process' own streams and has no limit, they are handed to the task as they are.
 /// Otherwise each stream is moved along in order; how the two lie to each other in time is not kept. Numbers that
-/// come through `signals` are sent to the task's process group.
+/// come through `signals` are sent to the task's process group. `on_start` hears what is enforced, before anything else
+/// is known of the run.
 ///
 /// The task is killed when the thread that first polls this ends; see [`Command::die_with_parent`].
 ///
@@ -65,6 +67,7 @@ pub async fn run(
     stdio: Stdio,
     cancel: CancellationToken,
     signals: Option<mpsc::Receiver<i32>>,
+    on_start: impl FnOnce(&SandboxReport),
 ) -> Result<Report, NativeError> {
     let started = Instant::now();
     let report = |outcome| Report {
@@ -74,12 +77,14 @@ pub async fn run(
     if cancel.is_cancelled() {
         return Ok(report(Outcome::Cancelled));
     }
-    let limits = task.limits.clone();
+    let limits = task.confinement.limits.clone();
     let grace = task.grace;
-    let mut tree = match start(task, &stdio)? {
-        Ok(tree) => tree,
+    let (program, mut confined) = match begin(task, &stdio, &cancel).await? {
+        Ok(begun) => begun,
         Err(outcome) => return Ok(report(outcome)),
     };
+    on_start(&confined.report);
+    let tree = &mut confined.tree;
 
     let ended = CancellationToken::new();
     let overflow = CancellationToken::new();
@@ -116,19 +121,53 @@ pub async fn run(
         ended: &ended,
         signals,
     };
-    let (cause, status) = supervise(&mut tree, streams, supervision).await?;
+    let (cause, status) = supervise(tree, streams, supervision).await?;
     tracing::debug!(?cause, %status, usage = ?tree.usage(), "native task ended");
-    Ok(report(outcome(cause, status, &limits)))
+    let tier = confined.report.tier;
+    let conclusion = confined.conclude(status);
+    if let Some(errno) = conclusion.not_executed {
+        return Ok(report(not_executed(&program, errno, tier)));
+    }
+    Ok(report(outcome(cause, conclusion, &limits)))
+}
+
+/// Sets a sandbox up, runs nothing in it, and says what was held; or why it cannot be had.
+///
+/// # Errors
+/// The system has no room for it.
+pub async fn try_sandbox(
+    confinement: &Confinement,
+    cancel: &CancellationToken,
+) -> Result<Result<SandboxReport, String>, NativeError> {
+    let nothing = Command {
+        cwd: PathBuf::from("/"),
+        stdin: wrun_process::Stdin::Null,
+        stdout: Out::Null,
+        stderr: Out::Null,
+        ..Command::default()
+    };
+    match start(confinement, nothing, cancel).await? {
+        Start::Running(mut confined) => {
+            confined.tree.end(Duration::ZERO).await?;
+            Ok(Ok(confined.report))
+        }
+        Start::Refused(refusal) => Ok(Err(refusal.reason)),
+        Start::Cancelled => Ok(Err("it was cancelled".to_owned())),
+    }
 }
 
 /// Starts the task, or says how it ended without having started.
-fn start(task: NativeTask, stdio: &Stdio) -> Result<Result<Tree, Outcome>, NativeError> {
+async fn begin(
+    task: NativeTask,
+    stdio: &Stdio,
+    cancel: &CancellationToken,
+) -> Result<Result<(PathBuf, Confined), Outcome>, NativeError> {
     let NativeTask {
         command,
         cwd,
         env,
         search_path,
-        limits,
+        confinement,
         inherit,
         grace: _,
     } = task;
@@ -138,11 +177,11 @@ fn start(task: NativeTask, stdio: &Stdio) -> Result<Result<Tree, Outcome>, Nativ
         Err(outcome) => return Ok(Err(outcome)),
     };
     let out = match stdio.output {
-        Output::Inherit if limits.output.is_none() => Out::Inherit,
+        Output::Inherit if confinement.limits.output.is_none() => Out::Inherit,
         Output::Inherit | Output::Sink(_) => Out::Piped,
     };
-    let started = spawn(Command {
-        program,
+    let command = Command {
+        program: program.clone(),
         args: args.iter().map(OsString::from).collect(),
         env: variables(env, &search_path)?,
         cwd,
@@ -155,16 +194,44 @@ fn start(task: NativeTask, stdio: &Stdio) -> Result<Result<Tree, Outcome>, Nativ
         stderr: out,
         inherit,
         die_with_parent: true,
-    });
-    match started {
-        Ok(tree) => Ok(Ok(tree)),
-        Err(ProcessError::NotFound { program }) => {
+        relays: false,
+    };
+    match start(&confinement, command, cancel).await {
+        Ok(Start::Running(confined)) => Ok(Ok((program, *confined))),
+        Ok(Start::Refused(Refusal { code, reason, .. })) => Ok(Err(Outcome::Refused {
+            code: code.to_owned(),
+            reason,
+        })),
+        Ok(Start::Cancelled) => Ok(Err(Outcome::Cancelled)),
+        Err(SandboxError::Process(ProcessError::NotFound { program })) => {
             let searched = program.parent().map(Path::to_owned);
             Ok(Err(not_found(name, searched.as_slice())))
         }
-        Err(ProcessError::NotExecutable { program, reason }) => Ok(Err(not_executable(&program, reason))),
+        Err(SandboxError::Process(ProcessError::NotExecutable { program, reason })) => {
+            Ok(Err(not_executable(&program, reason)))
+        }
+        Err(SandboxError::Process(error)) => Err(error.into()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The outcome of a task whose program is on the machine and could not be executed in its sandbox.
+fn not_executed(program: &Path, errno: i32, tier: Tier) -> Outcome {
+    let system = std::io::Error::from_raw_os_error(errno);
+    let hidden = matches!(system.kind(), ErrorKind::NotFound)
+        || (tier == Tier::Restricted && system.kind() == ErrorKind::PermissionDenied);
+    if hidden {
+        let folder = program.parent().unwrap_or(program);
+        return not_executable(
+            program,
+            format!(
+                "it, or what runs it, is not among what the task may read; add its folder, for instance \
+                 `read = [\"{}\"]`, to `[allow]`",
+                folder.display()
+            ),
+        );
+    }
+    not_executable(program, system.to_string())
 }
 
 /// The task's variables, with `PATH`.
@@ -207,7 +274,24 @@ async fn feed(pipe: Option<InputPipe>, stdin: &Stdin, ended: &CancellationToken)
     }
 }
 
-fn outcome(cause: Cause, status: ExitStatus, limits: &Limits) -> Outcome {
+fn outcome(cause: Cause, conclusion: Conclusion, limits: &Limits) -> Outcome {
+    let Conclusion {
+        status,
+        not_executed: _,
+        out_of_memory,
+        out_of_processes,
+        out_of_disk,
+    } = conclusion;
+    let ended = match (status.code(), status.signal()) {
+        (Some(code), _) => Outcome::Exited { code },
+        (None, signal) => {
+            let signal = signal.unwrap_or_default();
+            Outcome::Signalled {
+                signal,
+                name: signal_name(signal),
+            }
+        }
+    };
     match (cause, limits) {
         (
             Cause::TimedOut,
@@ -222,15 +306,32 @@ fn outcome(cause: Cause, status: ExitStatus, limits: &Limits) -> Outcome {
             },
         ) => Outcome::OutputLimit { limit: *limit },
         (Cause::Cancelled, _) => Outcome::Cancelled,
-        _ => match (status.code(), status.signal()) {
-            (Some(code), _) => Outcome::Exited { code },
-            (None, signal) => {
-                let signal = signal.unwrap_or_default();
-                Outcome::Signalled {
-                    signal,
-                    name: signal_name(signal),
-                }
-            }
+        _ if ended.is_success() => ended,
+        (
+            _,
+            Limits {
+                memory: Some(limit), ..
+            },
+        ) if out_of_memory => Outcome::OutOfMemory { limit: *limit },
+        (
+            _,
+            Limits {
+                processes: Some(limit),
+                ..
+            },
+        ) if out_of_processes => Outcome::OutOfProcesses {
+            limit: *limit,
+            code: ended.exit_code().into(),
         },
+        (
+            _,
+            Limits {
+                scratch: Some(limit), ..
+            },
+        ) if out_of_disk => Outcome::OutOfDisk {
+            limit: *limit,
+            code: ended.exit_code().into(),
+        },
+        _ => ended,
     }
 }

@@ -102,7 +102,10 @@ mod tests {
         time: None,
         memory: None,
         processes: None,
+        cpu: None,
         output: Some(7),
+        file_size: None,
+        scratch: None,
     };
 
     #[test]

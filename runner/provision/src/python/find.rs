@@ -30,6 +30,12 @@ impl TaskHost {
         let request = PythonRequest::parse(request)?;
         let mut looked_at = Vec::new();
         let mut seen = Seen::default();
+        let named = self.settings.python.as_ref().filter(|_| request.path.is_none());
+        if let Some(path) = named
+            && Candidate::file(path.clone()).is_none()
+        {
+            return Err(unusable(path, "there is no file that can be executed".to_owned()));
+        }
         for candidate in candidates(&self.settings, &self.project, &request) {
             if !seen.first(&candidate.path) {
                 continue;
@@ -42,6 +48,9 @@ impl TaskHost {
                 continue;
             }
             match self.probe_python(&candidate.path).await? {
+                Verdict::Unusable(reason) if named == Some(&candidate.path) => {
+                    return Err(unusable(&candidate.path, reason));
+                }
                 Verdict::Unusable(reason) => looked_at.push((candidate.path, reason)),
                 Verdict::Interpreter(probed) => {
                     let Probed {
@@ -152,6 +161,15 @@ fn candidates(
             .chain(by_uv)
             .chain(by_distribution),
     )
+}
+
+/// What is set as the interpreter is none.
+fn unusable(path: &Path, reason: String) -> ProvisionError {
+    ProvisionError::ToolUnusable {
+        tool: "python".to_owned(),
+        path: path.to_owned(),
+        reason,
+    }
 }
 
 fn not_found(request: &PythonRequest, looked_at: &[(std::path::PathBuf, String)]) -> ProvisionError {

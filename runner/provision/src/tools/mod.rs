@@ -36,7 +36,11 @@ impl TaskHost {
                 };
                 self.find_program(&wanted).await
             }
-            ToolKind::PythonPackage { project, interpreter } => {
+            ToolKind::PythonPackage {
+                project,
+                interpreter,
+                minimum,
+            } => {
                 let interpreter = found.iter().find(|tool| tool.id == *interpreter).ok_or_else(|| {
                     ProvisionError::PlanInvalid {
                         reason: format!(
@@ -45,7 +49,8 @@ impl TaskHost {
                         ),
                     }
                 })?;
-                self.find_package(&request.id, project, interpreter).await
+                self.find_package(&request.id, project, interpreter, minimum.as_deref())
+                    .await
             }
         }
     }

@@ -6,7 +6,7 @@ use pep440_rs::Version;
 use wrun_core::id::Digest;
 use wrun_core::tool::ToolFound;
 
-use super::wheel::{Choice, fits_python};
+use super::wheel::{Choice, fits_python, metadata};
 use super::wheel_name::WheelName;
 use crate::error::ProvisionError;
 use crate::files;
@@ -20,16 +20,18 @@ struct Wanted<'a> {
     project: String,
     /// The version of the interpreter that runs it.
     python: Version,
+    minimum: Option<&'a str>,
 }
 
 impl TaskHost {
     /// Finds a package: a wheel that comes with the interpreter, with the distribution or with another interpreter,
-    /// else one of the index. The path found is a folder with the package in it.
+    /// else one of the index; none that is older than `minimum`. The path found is a folder with the package in it.
     pub(super) async fn find_package(
         &self,
         id: &str,
         project: &str,
         interpreter: &ToolFound,
+        minimum: Option<&str>,
     ) -> Result<ToolFound, ProvisionError> {
         let not_found = |reason: &str| ProvisionError::ToolNotFound {
             tool: id.to_owned(),
@@ -48,6 +50,7 @@ impl TaskHost {
             id,
             project: normalised(project),
             python,
+            minimum,
         };
 
         let own = match self.probe_python(&interpreter.path).await? {
@@ -71,7 +74,10 @@ impl TaskHost {
         }
         match self.fetched_package(&wanted).await {
             Err(ProvisionError::Offline { .. }) => Err(not_found(&format!(
-                "no Python of this machine brings a wheel of `{project}` for Python {}, and this run is offline",
+                "no Python of this machine brings a wheel of `{project}`{} for Python {}, and this run is offline",
+                minimum
+                    .map(|minimum| format!(" {minimum} or later"))
+                    .unwrap_or_default(),
                 wanted.python
             ))),
             other => other,
@@ -85,7 +91,11 @@ impl TaskHost {
         folders: impl Iterator<Item = PathBuf> + Send,
     ) -> Result<Option<ToolFound>, ProvisionError> {
         for folder in folders {
-            for name in wheels(&folder, &wanted.project) {
+            let names = wheels(&folder, &wanted.project);
+            for name in names
+                .into_iter()
+                .filter(|name| wanted.is_recent_enough(&name.version))
+            {
                 if let Some(found) = self
                     .unpacked(wanted, &name, folder.join(&name.file), None)
                     .await?
@@ -102,8 +112,13 @@ impl TaskHost {
         let Some((version, digest)) = self.fact::<(String, Digest)>("package", &wanted.key())? else {
             return Ok(None);
         };
-        let folder = self.store.tool(&wanted.project, &version)?;
-        Ok(folder.map(|folder| wanted.found(folder, version, Some(digest))))
+        let recent = version
+            .parse()
+            .is_ok_and(|version| wanted.is_recent_enough(&version));
+        let folder = self.store.tool(&wanted.project, &version)?.filter(|_| recent);
+        Ok(folder
+            .filter(|folder| is_whole(folder))
+            .map(|folder| wanted.found(folder, version, Some(digest))))
     }
 
     async fn fetched_package(&self, wanted: &Wanted<'_>) -> Result<ToolFound, ProvisionError> {
@@ -113,7 +128,7 @@ impl TaskHost {
         }
         let choice = Choice {
             project: &wanted.project,
-            minimum: None,
+            minimum: wanted.minimum,
             interpreter: Some(&wanted.python),
         };
         let wheel = self.choose_wheel(&choice).await?;
@@ -141,10 +156,10 @@ impl TaskHost {
     ) -> Result<Option<ToolFound>, ProvisionError> {
         let version = name.version.to_string();
         let folder = match self.store.tool(&wanted.project, &version)? {
-            Some(folder) => folder,
-            None => self.install_wheel(name, archive, Vec::new()).await?,
+            Some(folder) if folder.join(metadata(name)).exists() => folder,
+            _ => self.install_wheel(name, archive, Vec::new()).await?,
         };
-        let metadata = files::read_small_text(&folder.join(format!("{}.dist-info/METADATA", name.stem())));
+        let metadata = files::read_small_text(&folder.join(metadata(name)));
         let requires = metadata.as_deref().and_then(requires_python);
         Ok(fits_python(requires, &wanted.python).then(|| wanted.found(folder, version, digest)))
     }
@@ -158,6 +173,12 @@ impl Wanted<'_> {
         format!("{} for Python {}", self.project, minor.join("."))
     }
 
+    fn is_recent_enough(&self, version: &Version) -> bool {
+        self.minimum
+            .and_then(|minimum| minimum.parse::<Version>().ok())
+            .is_none_or(|minimum| *version >= minimum)
+    }
+
     fn found(&self, folder: PathBuf, version: String, digest: Option<Digest>) -> ToolFound {
         ToolFound {
             id: self.id.to_owned(),
@@ -167,6 +188,16 @@ impl Wanted<'_> {
             python: None,
         }
     }
+}
+
+/// Whether a folder holds a package with what is known of it.
+fn is_whole(folder: &Path) -> bool {
+    files::names(folder)
+        .iter()
+        .map(|name| folder.join(name))
+        .any(|path| {
+            path.extension().is_some_and(|ending| ending == "dist-info") && path.join("METADATA").exists()
+        })
 }
 
 /// The pure wheels of a project in a folder, newest first.

@@ -1,6 +1,6 @@
 //! Wheels of the package index that carry tools: chosen, fetched by digest, unpacked into the store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pep440_rs::{Version, VersionSpecifiers};
 use url::Url;
@@ -63,6 +63,7 @@ impl TaskHost {
 
     /// The newest wheel of a project that fits: released, not withdrawn, for this machine and interpreter.
     pub(super) async fn choose_wheel(&self, choice: &Choice<'_>) -> Result<Wheel, ProvisionError> {
+        self.settings.check_indexes()?;
         let index = &self.settings.tool_index;
         let page = parse(&index.project_url(choice.project))?;
         let credential = match &index.credential {
@@ -117,7 +118,11 @@ impl TaskHost {
                 url: shown(&page),
                 project: choice.project.to_owned(),
                 reason: choice.describe(&self.platform.os, &self.platform.arch),
-                help: format!("install `{}` on this machine", choice.project),
+                help: if choice.interpreter.is_some() {
+                    "ask for a newer `python`".to_owned()
+                } else {
+                    format!("install `{}` on this machine", choice.project)
+                },
             }),
         }
     }
@@ -145,7 +150,8 @@ impl TaskHost {
         Ok(path)
     }
 
-    /// Unpacks a wheel to its place among the tools of the store. `programs` are its files that can be executed.
+    /// Unpacks a wheel to its place among the tools of the store, in place of one that is damaged. `programs` are its
+    /// files that can be executed.
     pub(super) async fn install_wheel(
         &self,
         name: &WheelName,
@@ -154,8 +160,20 @@ impl TaskHost {
     ) -> Result<PathBuf, ProvisionError> {
         let store = self.store.clone();
         let (tool, version) = (normalised(&name.distribution), name.version.to_string());
+        let metadata = metadata(name);
         let folder = self
             .blocking("unpacking a tool", move || {
+                let is_whole = |folder: &Path| {
+                    let none = programs.is_empty();
+                    folder.join(&metadata).exists()
+                        && (none || programs.iter().any(|rel| files::is_executable(&folder.join(rel))))
+                };
+                if store
+                    .tool(&tool, &version)?
+                    .is_some_and(|folder| !is_whole(&folder))
+                {
+                    store.remove_tool(&tool, &version)?;
+                }
                 store.install_tool(&tool, &version, &mut |tree| {
                     tree.unpack_zip(&archive, "")?;
                     for program in &programs {
@@ -170,6 +188,11 @@ impl TaskHost {
             .await??;
         Ok(folder)
     }
+}
+
+/// The file of a wheel that says what it is (PEP 427).
+pub(super) fn metadata(name: &WheelName) -> String {
+    format!("{}.dist-info/METADATA", name.stem())
 }
 
 impl Choice<'_> {

@@ -236,6 +236,7 @@ async fn the_real_interpreter_says_what_it_is() {
         kind: ToolKind::PythonPackage {
             project: "pip".to_owned(),
             interpreter: "python".to_owned(),
+            minimum: None,
         },
     };
     world.settings.offline = true;
@@ -269,6 +270,7 @@ async fn a_package_needs_the_interpreter_that_runs_it() {
         kind: ToolKind::PythonPackage {
             project: "pip".to_owned(),
             interpreter: "python".to_owned(),
+            minimum: None,
         },
     };
     assert_eq!(
@@ -305,6 +307,45 @@ async fn a_package_needs_the_interpreter_that_runs_it() {
     let found = world.host().find_tool(&pip, &[python]).await.unwrap();
     assert_eq!(found.version, "23.0");
     assert!(found.path.join("pip/__main__.py").is_file());
+
+    let newer = ToolRequest {
+        id: "pip".to_owned(),
+        kind: ToolKind::PythonPackage {
+            project: "pip".to_owned(),
+            interpreter: "python".to_owned(),
+            minimum: Some("23.1".to_owned()),
+        },
+    };
+    let python = find(&mut world, "").await.unwrap();
+    let problem = world.host().find_tool(&newer, &[python]).await.unwrap_err();
+    assert!(problem.to_string().contains("`pip` 23.1 or later"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_pip_that_is_too_old_is_not_taken_where_a_newer_one_can_be_fetched() {
+    let mut world = World::new();
+    let index = Settings::from_environment(std::env::vars_os()).with_pip_configuration();
+    world.settings.tool_index = index.tool_index;
+    world.settings.passthrough = index.passthrough;
+    let root = with_path(&mut world, &["a"]);
+    interpreter(&root.join("a/python3"), "cpython", "3.12.1");
+    let wheels = root.join("wheels");
+    std::fs::create_dir(&wheels).unwrap();
+    let metadata = b"Metadata-Version: 2.1\nRequires-Python: >=3.7\n";
+    let wheel = crate::support::zip(&[("pip-22.0.dist-info/METADATA", metadata, 0o644)]);
+    std::fs::write(wheels.join("pip-22.0-py3-none-any.whl"), wheel).unwrap();
+    world.settings.wheel_folders = vec![wheels];
+    let pip = ToolRequest {
+        id: "pip".to_owned(),
+        kind: ToolKind::PythonPackage {
+            project: "pip".to_owned(),
+            interpreter: "python".to_owned(),
+            minimum: Some("23.0".to_owned()),
+        },
+    };
+    let python = [find(&mut world, "").await.unwrap()];
+    let found = world.host().find_tool(&pip, &python).await.unwrap();
+    assert!(found.digest.is_some(), "{found:?}");
 }
 
 #[tokio::test]
@@ -320,6 +361,7 @@ async fn pip_is_fetched_from_the_index_of_this_machine_for_the_version_of_python
         kind: ToolKind::PythonPackage {
             project: "pip".to_owned(),
             interpreter: "python".to_owned(),
+            minimum: None,
         },
     };
     let python = [find(&mut world, "").await.unwrap()];

@@ -157,9 +157,18 @@ async fn a_program_is_fetched_once_from_the_index() {
         server.requests()
     );
 
+    std::fs::remove_dir_all(world.store.root().join("tools/thing/1.10")).unwrap();
+    std::fs::create_dir(world.store.root().join("tools/thing/1.10")).unwrap();
+    assert_eq!(
+        find(&mut world, &request).await.unwrap(),
+        found,
+        "an emptied folder is filled again"
+    );
+    assert_eq!(server.requests().len(), 3, "the wheel itself is kept");
+
     world.settings.offline = true;
     assert_eq!(find(&mut world, &request).await.unwrap(), found);
-    assert_eq!(server.requests().len(), 2);
+    assert_eq!(server.requests().len(), 3);
     let problem = find(&mut world, &program("thing", Some("1.11"), Some("thing")))
         .await
         .unwrap_err();

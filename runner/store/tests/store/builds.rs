@@ -46,6 +46,32 @@ fn a_built_environment_is_found_and_read_only() {
 }
 
 #[test]
+fn an_environment_without_what_it_needs_is_built_again() {
+    let (_folder, store) = fresh();
+    let id = env_id("x");
+    let lease = store.lease(&id).unwrap();
+    let build = || {
+        let flight = flight(&store, &FlightKey::Env(id.clone())).unwrap();
+        let build = store.begin(&flight, &id).unwrap();
+        build.tree().write("tool", b"#!/bin/sh\n", true).unwrap();
+        let mut info = info("x");
+        info.required = vec!["tool".to_owned()];
+        build.commit(info).unwrap()
+    };
+    let prefix = build().prefix;
+    std::fs::set_permissions(&prefix, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::remove_file(prefix.join("tool")).unwrap();
+    assert_eq!(lease.environment().unwrap(), None);
+    build();
+    assert!(lease.environment().unwrap().is_some());
+    std::fs::set_permissions(&prefix, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::remove_dir_all(&prefix).unwrap();
+    assert_eq!(lease.environment().unwrap(), None);
+    build();
+    assert!(prefix.join("tool").exists());
+}
+
+#[test]
 fn the_manifest_has_a_line_for_everything() {
     let (_folder, store) = fresh();
     build(&store, "x");

@@ -34,6 +34,7 @@ pub(crate) fn info(name: &str) -> CommitInfo {
         materialiser: json!({"revision": 1}),
         milliseconds: 12,
         packages: Vec::new(),
+        required: Vec::new(),
     }
 }
 

@@ -68,7 +68,7 @@ async fn a_task_out_of_time_is_gone_with_every_daemon() {
         echo ready
         while :; do sleep 1; done"
     ));
-    forker.limits.time = Some(limit);
+    forker.confinement.limits.time = Some(limit);
     forker.grace = Duration::from_millis(100);
     let (outcome, sink) = outcome_of(forker).await;
     assert_eq!(outcome, Outcome::TimedOut { limit });

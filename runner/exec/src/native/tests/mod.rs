@@ -11,16 +11,28 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use wrun_core::event::Stream;
-use wrun_core::grants::Limits;
 use wrun_core::outcome::Outcome;
 
-use super::{NativeTask, run};
+use super::{NativeError, NativeTask};
+use crate::Confinement;
+use crate::report::Report;
 use crate::stdio::{Output, OutputSink, Stdin, Stdio};
 
 /// Long enough to never be waited for.
 const LONG: Duration = Duration::from_mins(1);
+
+/// Runs a task that is held to nothing.
+async fn run(
+    task: NativeTask,
+    stdio: Stdio,
+    cancel: CancellationToken,
+    signals: Option<mpsc::Receiver<i32>>,
+) -> Result<Report, NativeError> {
+    super::run(task, stdio, cancel, signals, |_| {}).await
+}
 
 type Hook = Box<dyn Fn(&[u8]) -> io::Result<()> + Send + Sync>;
 
@@ -67,7 +79,7 @@ fn task(command: &[&str]) -> NativeTask {
         cwd: PathBuf::from("/"),
         env: BTreeMap::new(),
         search_path: vec!["/usr/bin".into(), "/bin".into()],
-        limits: Limits::default(),
+        confinement: Confinement::none(),
         inherit: Vec::new(),
         grace: LONG,
     }

@@ -17,7 +17,7 @@ use crate::stdio::{Stdin, Stdio};
 async fn the_output_limit_is_exact_over_both_streams() {
     let writes = |out: u32, err: u32, limit: u64| {
         let mut task = script(&format!("head -c {out} /dev/zero; head -c {err} /dev/zero >&2"));
-        task.limits.output = Some(limit);
+        task.confinement.limits.output = Some(limit);
         task
     };
     for (out, err, limit, exceeded) in [
@@ -42,7 +42,7 @@ async fn the_output_limit_is_exact_over_both_streams() {
 #[tokio::test]
 async fn a_task_that_never_stops_writing_is_ended_at_its_limit() {
     let mut yes = task(&["yes"]);
-    yes.limits.output = Some(123_457);
+    yes.confinement.limits.output = Some(123_457);
     let (outcome, sink) = outcome_of(yes).await;
     assert_eq!(outcome, Outcome::OutputLimit { limit: 123_457 });
     assert_eq!(sink.stdout().len(), 123_457);

@@ -53,7 +53,7 @@ async fn a_limit_that_is_not_reached_changes_nothing() {
         time: Some(Duration::from_mins(10)),
         memory: Some(PAGE),
         output: Some(0),
-        processes: None,
+        ..Limits::default()
     };
     let ran = run(r#"(module (memory 1) (func (export "_start")))"#, limits).await;
     assert_eq!(ran.outcome, exited(0));

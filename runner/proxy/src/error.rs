@@ -1,0 +1,41 @@
+//! What can go wrong before anything is served.
+
+use std::io;
+
+/// The proxy cannot be set up.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[non_exhaustive]
+pub enum ProxyError {
+    /// The listener cannot be accepted on.
+    #[error("cannot accept connections of the run: {source}")]
+    #[diagnostic(
+        code("proxy.listener.unusable"),
+        help("look at the limit on open files (`ulimit -n`)")
+    )]
+    Listener {
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// A variable does not hold the address of a proxy. Its value is not repeated, as it may hold a password.
+    #[error("`{variable}` is not the address of a proxy")]
+    #[diagnostic(
+        code("proxy.upstream.invalid"),
+        help("write it as `http://user:password@host:port` or `socks5h://host:port`, or unset it")
+    )]
+    UpstreamInvalid {
+        /// The variable's name.
+        variable: String,
+    },
+    /// A variable names a proxy of a kind that cannot be used.
+    #[error("`{variable}` names a proxy of the kind `{scheme}`, which cannot be used")]
+    #[diagnostic(
+        code("proxy.upstream.unsupported"),
+        help("use a proxy that speaks `http://`, `socks5://` or `socks5h://`")
+    )]
+    UpstreamUnsupported {
+        /// The variable's name.
+        variable: String,
+        /// The scheme of its address.
+        scheme: String,
+    },
+}

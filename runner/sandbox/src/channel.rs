@@ -1,0 +1,103 @@
+//! The line between the helper and the one who started it.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use crate::message::Message;
+
+/// The most bytes of one message.
+const MAXIMUM: usize = 64 * 1024;
+
+/// One end of a line that carries [`Message`]s, each with a descriptor or without.
+#[derive(Debug)]
+pub(crate) struct Channel(OwnedFd);
+
+impl Channel {
+    /// A line: the end to receive from, which does not block, and the end for the helper.
+    pub(crate) fn pair() -> io::Result<(Self, Self)> {
+        let (ours, theirs) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        rustix::io::ioctl_fionbio(&ours, true)?;
+        Ok((Self(ours), Self(theirs)))
+    }
+
+    pub(crate) const fn from_descriptor(descriptor: OwnedFd) -> Self {
+        Self(descriptor)
+    }
+
+    /// Registers the line with the runtime.
+    pub(crate) fn watch(self) -> io::Result<AsyncFd<Self>> {
+        #[expect(unsafe_code, reason = "registering a descriptor asks for a promise about it")]
+        // SAFETY: the line owns its descriptor, which stays open and the same until the line is dropped, and the
+        // registration drops it last.
+        let watched = unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) };
+        Ok(watched?)
+    }
+
+    pub(crate) fn into_descriptor(self) -> OwnedFd {
+        self.0
+    }
+
+    /// Sends a message, with a descriptor or without.
+    pub(crate) fn send(&self, message: &Message, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let bytes = serde_json::to_vec(message).map_err(io::Error::other)?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let descriptors = descriptor.as_slice();
+        if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        sendmsg(
+            &self.0,
+            &[IoSlice::new(&bytes)],
+            &mut control,
+            SendFlags::NOSIGNAL,
+        )?;
+        Ok(())
+    }
+
+    /// The next message with what came along. `Ok(None)` when the helper and everything that it started are gone.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if there is none yet; else the line is broken.
+    pub(crate) fn receive(&self) -> io::Result<Option<(Message, Option<OwnedFd>)>> {
+        let mut bytes = vec![0; MAXIMUM];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = recvmsg(
+            &self.0,
+            &mut [IoSliceMut::new(&mut bytes)],
+            &mut control,
+            RecvFlags::CMSG_CLOEXEC,
+        )?;
+        let descriptor = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            _ => None,
+        });
+        let bytes = bytes.get(..received.bytes).unwrap_or_default();
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let message = serde_json::from_slice(bytes).map_err(io::Error::other)?;
+        Ok(Some((message, descriptor)))
+    }
+}
+
+impl AsRawFd for Channel {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}

@@ -1,0 +1,300 @@
+//! What a command is held to, and the policy that comes of it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::process::{getegid, geteuid};
+use wrun_core::grants::{Access, Limits};
+use wrun_core::net::Net;
+use wrun_core::sandbox::{Demand, Tier};
+use wrun_process::Command;
+use wrun_proxy::Gate;
+
+use crate::error::SandboxError;
+use crate::generated::generated_entries;
+use crate::helper::Helper;
+use crate::platform::links_between_folders;
+use crate::policy::{Entry, Identity, Network, Policy, Resources};
+use crate::resolve::{Resolved, resolve};
+use crate::system::system_entries;
+use crate::watch::Observer;
+
+/// The user and group that a process of root becomes: those that own nothing (`nobody`).
+const NOBODY: u32 = 65_534;
+
+/// Bytes that `/tmp` and `/dev/shm` may each hold where nothing else is said.
+const TEMPORARY: u64 = 512 * 1024 * 1024;
+
+/// What a command is held to.
+#[derive(Debug, Clone)]
+pub struct Confinement {
+    /// Sets the sandbox up; without one nothing can be held.
+    pub helper: Option<Helper>,
+    /// How strongly it has to be held.
+    pub demand: Demand,
+    /// Files and folders beside the machine's own system.
+    pub paths: Vec<(PathBuf, Access)>,
+    /// A folder that some of the paths lie in, and between which files are to be linked: a link cannot be made from one
+    /// mount to another. Of what else is in it the command sees the names at most.
+    pub shared: Option<PathBuf>,
+    /// Whether programs on the machine's own loopback are reached through the proxy too, if they are listed.
+    pub loopback: bool,
+    /// A folder of its own, to write in; with a limit of its size it is one in memory at that address.
+    pub scratch: PathBuf,
+    /// What it reaches of the network, and how hosts that are listed by name are reached.
+    pub gate: Gate,
+    /// Limits; `time` and `output` are the business of the one who waits for it.
+    pub limits: Limits,
+    /// Whether a command of root may change modes and owners where it stays user 0, without its rights, and Landlock alone
+    /// holds it: Landlock has no rights for these, so they reach every file of root's.
+    pub changes_modes: bool,
+    /// Whether its standard streams are a terminal of its own.
+    pub terminal: bool,
+    /// Has it watched, and hears what it was refused once it ended.
+    pub observer: Option<Observer>,
+}
+
+impl Confinement {
+    /// Holds a command to nothing but limits of the one who waits for it.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            helper: None,
+            demand: Demand::Off,
+            paths: Vec::new(),
+            shared: None,
+            loopback: false,
+            changes_modes: false,
+            scratch: PathBuf::new(),
+            gate: Gate::new(Net::None),
+            limits: Limits::default(),
+            terminal: false,
+            observer: None,
+        }
+    }
+
+    /// What it reaches of the network.
+    pub(crate) const fn network(&self) -> Network {
+        match self.gate.net {
+            Net::None => Network::None,
+            Net::Listed(_) => Network::Served,
+            Net::All => Network::Host,
+        }
+    }
+
+    /// The policy of a command at a tier.
+    pub(crate) fn policy(
+        &self,
+        tier: Tier,
+        command: &Command,
+        resources: Resources,
+        groups: &[OwnedFd],
+        keep: &[OwnedFd],
+    ) -> Result<Policy, SandboxError> {
+        let identity = identity(tier);
+        let mut entries = Entries::default();
+        for entry in system_entries() {
+            entries.add(entry);
+        }
+        for entry in generated_entries(tier, &identity, &self.scratch, self.network()) {
+            entries.add(entry);
+        }
+        let shared = self
+            .shared
+            .as_deref()
+            .filter(|_| tier == Tier::Full && links_between_folders());
+        if let Some(shared) = shared {
+            entries.share(shared)?;
+        }
+        for (path, access) in &self.paths {
+            entries.resolve(path, *access)?;
+        }
+        match self.limits.scratch {
+            Some(bytes) if tier == Tier::Full => entries.add(Entry::Memory {
+                at: self.scratch.clone(),
+                bytes,
+            }),
+            _ => entries.resolve(&self.scratch, Access::Write)?,
+        }
+        entries.link_to(&command.cwd)?;
+        let mut env = command.env.clone();
+        if self.network() == Network::Served && tier == Tier::Full {
+            let given: Vec<(OsString, OsString)> = wrun_proxy::variables(Network::PORT)
+                .into_iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect();
+            env.retain(|(name, _)| !given.iter().any(|(other, _)| other == name));
+            let loopback = self.loopback;
+            env.extend(
+                given
+                    .into_iter()
+                    .filter(|(name, _)| !loopback || !name.eq_ignore_ascii_case("NO_PROXY")),
+            );
+        }
+        Ok(Policy {
+            tier,
+            program: command.program.clone(),
+            args: command.args.clone(),
+            env,
+            cwd: command.cwd.clone(),
+            entries: entries.into_list(),
+            network: self.network(),
+            identity,
+            resources,
+            temporary: self.limits.scratch.unwrap_or(TEMPORARY).min(TEMPORARY),
+            groups: groups.iter().map(AsRawFd::as_raw_fd).collect(),
+            keep: keep.iter().map(AsRawFd::as_raw_fd).collect(),
+            terminal: self.terminal,
+            strict: shared.is_some(),
+            keeps_modes: tier == Tier::Restricted && geteuid().is_root() && !self.changes_modes,
+            watched: self.observer.is_some(),
+        })
+    }
+}
+
+/// Who the process is: the caller, or nobody where the caller is root, so that root's rights are out of reach.
+fn identity(tier: Tier) -> Identity {
+    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+    let privileged = tier == Tier::Full && user == 0 && is_mapped("uid_map") && is_mapped("gid_map");
+    let other = |id: u32| if id == 0 { NOBODY } else { id };
+    Identity {
+        user: other(user),
+        group: if user == 0 { NOBODY } else { other(group) },
+        privileged,
+    }
+}
+
+/// Whether nobody's number means anything in this user namespace (`user_namespaces(7)`).
+#[expect(clippy::disallowed_methods, reason = "a file of the kernel")]
+fn is_mapped(file: &str) -> bool {
+    let Ok(map) = std::fs::read_to_string(format!("/proc/self/{file}")) else {
+        return false;
+    };
+    map.lines().any(|line| {
+        let numbers: Vec<u64> = line
+            .split_ascii_whitespace()
+            .filter_map(|number| number.parse().ok())
+            .collect();
+        matches!(numbers.as_slice(), [inside, _, count]
+            if (*inside..inside.saturating_add(*count)).contains(&u64::from(NOBODY)))
+    })
+}
+
+/// Entries by address; of two grants of one path the wider counts.
+#[derive(Default)]
+struct Entries {
+    all: BTreeMap<PathBuf, Entry>,
+    /// What is said of paths in a shared folder.
+    rights: BTreeMap<PathBuf, Entry>,
+    shared: Option<PathBuf>,
+}
+
+impl Entries {
+    /// Brings a folder in as one mount, of which only what is granted can be used.
+    fn share(&mut self, path: &Path) -> Result<(), SandboxError> {
+        let Resolved { target, links } = resolve(path, Access::Write, true)?;
+        for link in links {
+            self.add(link);
+        }
+        if let Entry::Bind {
+            path,
+            access,
+            folder,
+            identity,
+            reach: _,
+            owner,
+        } = target
+        {
+            self.shared = Some(path.clone());
+            self.add(Entry::Bind {
+                path,
+                access,
+                folder,
+                identity,
+                reach: false,
+                owner,
+            });
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, path: &Path, access: Access) -> Result<(), SandboxError> {
+        let Resolved { target, links } = resolve(path, access, true)?;
+        for link in links {
+            self.add(link);
+        }
+        match (target, &self.shared) {
+            (
+                Entry::Bind {
+                    path,
+                    access,
+                    folder,
+                    identity,
+                    ..
+                },
+                Some(shared),
+            ) if path.starts_with(shared) => {
+                self.rights.insert(
+                    path.clone(),
+                    Entry::Right {
+                        path,
+                        access,
+                        folder,
+                        identity,
+                    },
+                );
+            }
+            (target, _) => self.add(target),
+        }
+        Ok(())
+    }
+
+    /// Makes a path lead where it leads on the machine, without granting what is there.
+    fn link_to(&mut self, path: &Path) -> Result<(), SandboxError> {
+        if path == Path::new("/") {
+            return Ok(());
+        }
+        for link in resolve(path, Access::Read, false)?.links {
+            self.add(link);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, entry: Entry) {
+        let address = entry.address().to_owned();
+        if let (Some(Entry::Bind { access: held, .. }), Entry::Bind { access, .. }) =
+            (self.all.get_mut(&address), &entry)
+        {
+            *held = (*held).max(*access);
+            return;
+        }
+        self.all.insert(address, entry);
+    }
+
+    /// All entries, without those that a folder above brings in with the same rights.
+    fn into_list(self) -> Vec<Entry> {
+        let Self {
+            all,
+            rights,
+            shared: _,
+        } = self;
+        let covered = |path: &Path, access: Access, owner: Option<(u32, u32)>| {
+            let above = path.ancestors().skip(1).find_map(|above| match all.get(above) {
+                Some(Entry::Bind { access, owner, .. }) => Some(Some((*access, *owner))),
+                Some(Entry::Memory { .. }) => Some(None),
+                _ => None,
+            });
+            above == Some(Some((access, owner)))
+        };
+        all.iter()
+            .filter(|(path, entry)| match entry {
+                Entry::Bind { access, owner, .. } => !covered(path, *access, *owner),
+                Entry::Right { .. } | Entry::Link { .. } | Entry::File { .. } | Entry::Memory { .. } => true,
+            })
+            .map(|(_, entry)| entry.clone())
+            .chain(rights.into_values())
+            .collect()
+    }
+}

@@ -1,0 +1,105 @@
+//! [`wrun_core::sandbox::Tier::Full`]: namespaces and a file system of its own.
+
+use std::convert::Infallible;
+use std::os::fd::OwnedFd;
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{
+    DumpableBehavior, Pid, Signal, WaitOptions, getegid, geteuid, set_dumpable_behavior, waitpid,
+};
+use rustix::system::sethostname;
+use rustix::thread::UnshareFlags;
+
+use crate::channel::Channel;
+use crate::message::{Failure, Message, Step};
+use crate::policy::{Network, Policy};
+
+use super::identity::{Owners, become_user, map_self, open_proc, unshare};
+use super::process::{Forked, die_with_parent, drop_streams, exit, fork};
+use super::program::{Around, become_program};
+use super::step::Try as _;
+use super::{capabilities, network, root, warden};
+
+/// What a task sees as the name of its machine.
+const HOST_NAME: &[u8] = b"wrun";
+
+/// Sets everything up and waits for the end. Returns what went wrong before anything ran.
+pub(super) fn run(policy: &Policy, channel: &Channel) -> Result<Infallible, Failure> {
+    let proc = open_proc()?;
+    let owners = Owners::of(policy, &proc)?;
+    let outside = (geteuid(), getegid());
+    let mut namespaces = UnshareFlags::NEWNS
+        | UnshareFlags::NEWPID
+        | UnshareFlags::NEWIPC
+        | UnshareFlags::NEWUTS
+        | UnshareFlags::NEWCGROUP;
+    if policy.network != Network::Host {
+        namespaces |= UnshareFlags::NEWNET;
+    }
+    if !policy.identity.privileged {
+        unshare(UnshareFlags::NEWUSER, Step::UserNamespace)?;
+        map_self(&proc, &policy.identity, outside)?;
+    }
+    unshare(namespaces, Step::Namespaces)?;
+    let (alive, ours) = pipe_with(PipeFlags::CLOEXEC).or_fail(Step::Fork)?;
+    match fork()? {
+        Forked::Child => {
+            drop(ours);
+            first_process(policy, channel, proc, &owners, &alive)
+        }
+        Forked::Parent(first) => {
+            drop(alive);
+            outlive(first, channel, ours)
+        }
+    }
+}
+
+/// Waits for the first process of the namespace, whose end is that of everything in it.
+fn outlive(first: Pid, channel: &Channel, _alive: OwnedFd) -> ! {
+    let begun = Message::Begun {
+        anchor: Some(first.as_raw_pid().unsigned_abs()),
+    };
+    // Nobody may be listening any more; the death signal ends both then.
+    drop(channel.send(&begun, None));
+    drop(drop_streams());
+    while let Err(rustix::io::Errno::INTR) = waitpid(Some(first), WaitOptions::empty()) {}
+    exit(0)
+}
+
+/// The first process of the namespace.
+fn first_process(
+    policy: &Policy,
+    channel: &Channel,
+    proc: OwnedFd,
+    owners: &Owners,
+    alive: &OwnedFd,
+) -> Result<Infallible, Failure> {
+    die_with_parent(alive, Signal::KILL)?;
+    sethostname(HOST_NAME).or_fail(Step::HostName)?;
+    if policy.network != Network::Host {
+        network::loopback_up()?;
+    }
+    if policy.network == Network::Served {
+        network::offer_listener(channel)?;
+    }
+    let own_proc = root::change(policy, owners)?;
+    let around = Around {
+        proc: policy.identity.privileged.then_some(proc),
+        own_proc,
+    };
+    match fork()? {
+        Forked::Child => become_program(policy, channel, &around),
+        Forked::Parent(program) => {
+            drop(around);
+            if policy.identity.privileged {
+                become_user(&policy.identity)?;
+                // A change of the user takes the death signal away.
+                die_with_parent(alive, Signal::KILL)?;
+            }
+            capabilities::drop_all()?;
+            set_dumpable_behavior(DumpableBehavior::NotDumpable).or_fail(Step::Identity)?;
+            drop_streams()?;
+            warden::watch(program, policy, channel)
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The process that becomes the program.
+
+use std::convert::Infallible;
+use std::ffi::{CString, OsStr, c_char};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::ptr;
+
+use rustix::io::Errno;
+use rustix::process::{chdir, getuid, setsid};
+use rustix::thread::{SecureComputingMode, no_new_privs};
+
+use crate::channel::Channel;
+use crate::message::{Facts, Failure, Message, Step};
+use crate::policy::Policy;
+use crate::prepare::close_on_exec;
+use wrun_core::sandbox::Tier;
+
+use super::capabilities;
+use super::identity::become_user_in_own_namespace;
+use super::process::unblock_signals;
+use super::step::{Try as _, failure};
+use super::{landlock, resources, seccomp};
+
+/// The variable by which members of a process tree are found; it has to go on to the program.
+const MARK: &str = "WRUN_RUN";
+
+/// What was set up before this process was forked.
+pub(super) struct Around {
+    /// The machine's `/proc`, where the process changes its user and gets a user namespace.
+    pub(super) proc: Option<OwnedFd>,
+    /// Whether `/proc` is one of its own.
+    pub(super) own_proc: bool,
+}
+
+/// Gives up everything that was not granted and becomes the program. Returns only what went wrong before; that the
+/// program cannot be executed is told through the channel.
+pub(super) fn become_program(
+    policy: &Policy,
+    channel: &Channel,
+    around: &Around,
+) -> Result<Infallible, Failure> {
+    let image = Image::new(policy)?;
+    setsid().or_fail(Step::Terminal)?;
+    if policy.terminal {
+        take_terminal()?;
+    }
+    if let Some(proc) = &around.proc {
+        become_user_in_own_namespace(proc, &policy.identity)?;
+    }
+    capabilities::drop_all()?;
+    resources::limit(&policy.resources)?;
+    keep(policy)?;
+    chdir(&policy.cwd).or_fail_at(Step::WorkingFolder, &policy.cwd)?;
+    let held = landlock::apply(policy)?;
+    let notifications = seccomp::apply(policy)?;
+    if let Some(notifications) = &notifications {
+        let descriptor = std::os::fd::AsFd::as_fd(notifications);
+        channel
+            .send(&Message::Watched, Some(descriptor))
+            .or_fail(Step::Channel)?;
+    }
+    let facts = Facts {
+        tier: policy.tier,
+        landlock: held.version,
+        landlock_complete: held.complete,
+        filtered: matches!(
+            rustix::thread::secure_computing_mode(),
+            Ok(SecureComputingMode::Filter)
+        ),
+        no_new_privileges: no_new_privs().or_fail(Step::ReadBack)?,
+        no_capabilities: capabilities::none_left()?,
+        user: getuid().as_raw(),
+        own_proc: around.own_proc,
+    };
+    verify(&facts)?;
+    channel
+        .send(&Message::Ready(facts), None)
+        .or_fail(Step::Channel)?;
+    default_pipe_signal();
+    unblock_signals();
+    if policy.program.as_os_str().is_empty() {
+        super::process::exit(0);
+    }
+    let errno = image.execute();
+    // The one who started it sees the end of the channel if this does not come through.
+    drop(channel.send(&Message::NotExecuted(errno), None));
+    super::process::exit(126)
+}
+
+/// What every tier promises has to hold, whatever the calls returned.
+fn verify(facts: &Facts) -> Result<(), Failure> {
+    let held = facts.filtered && facts.no_new_privileges && facts.no_capabilities;
+    let identity = facts.tier != Tier::Full || facts.user != 0;
+    if held && identity {
+        Ok(())
+    } else {
+        Err(failure(Step::ReadBack, libc::EPERM))
+    }
+}
+
+/// Makes standard input's terminal the controlling one.
+fn take_terminal() -> Result<(), Failure> {
+    rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()).or_fail(Step::Terminal)
+}
+
+/// Has all descriptors closed but the standard streams and those that the program keeps.
+fn keep(policy: &Policy) -> Result<(), Failure> {
+    #[expect(unsafe_code, reason = "there is no safe close_range")]
+    // SAFETY: nothing is closed here; descriptors only get the flag that closes them in a successful execve.
+    let marked = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3 as libc::c_uint,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    if marked != 0 {
+        let errno = std::io::Error::last_os_error().raw_os_error();
+        return Err(failure(Step::Descriptors, errno.unwrap_or(libc::ENOSYS)));
+    }
+    for number in &policy.keep {
+        #[expect(unsafe_code, reason = "descriptors come as numbers in the policy")]
+        // SAFETY: the one who started the helper passed the descriptor on and nothing here closes it. A number that is
+        // not open makes the call fail.
+        let kept = unsafe { BorrowedFd::borrow_raw(*number) };
+        close_on_exec(&kept, false).or_fail(Step::Descriptors)?;
+    }
+    Ok(())
+}
+
+/// Rust programs ignore `SIGPIPE`, and what is ignored stays so in the program that is executed.
+fn default_pipe_signal() {
+    #[expect(unsafe_code, reason = "there is no safe signal")]
+    // SAFETY: no handler is installed; the default is set back.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+    }
+}
+
+/// The program with its arguments and variables, laid out for `execve(2)`.
+struct Image {
+    program: CString,
+    args: Vec<CString>,
+    env: Vec<CString>,
+}
+
+impl Image {
+    fn new(policy: &Policy) -> Result<Self, Failure> {
+        let c_string =
+            |text: &OsStr| CString::new(text.as_bytes()).map_err(|_| failure(Step::Policy, libc::EINVAL));
+        let program = c_string(policy.program.as_os_str())?;
+        let mut args = vec![program.clone()];
+        for argument in &policy.args {
+            args.push(c_string(argument)?);
+        }
+        let mark = std::env::var_os(MARK).map(|value| (MARK.into(), value));
+        let mut env = Vec::new();
+        for (name, value) in policy.env.iter().chain(&mark) {
+            let mut variable = name.clone();
+            variable.push("=");
+            variable.push(value);
+            env.push(c_string(&variable)?);
+        }
+        Ok(Self { program, args, env })
+    }
+
+    /// Becomes the program; returns why not.
+    fn execute(&self) -> i32 {
+        let args = pointers(&self.args);
+        let env = pointers(&self.env);
+        #[expect(unsafe_code, reason = "there is no safe execve")]
+        // SAFETY: all three are NUL-terminated strings or arrays of such that end in a null pointer, and are owned by
+        // `self` or live until the call returns.
+        unsafe {
+            libc::execve(self.program.as_ptr(), args.as_ptr(), env.as_ptr());
+        }
+        std::io::Error::last_os_error()
+            .raw_os_error()
+            .unwrap_or(Errno::NOEXEC.raw_os_error())
+    }
+}
+
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings
+        .iter()
+        .map(|string| string.as_ptr())
+        .chain([ptr::null()])
+        .collect()
+}

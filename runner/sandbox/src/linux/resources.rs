@@ -1,0 +1,75 @@
+//! Control groups and resource limits.
+
+use std::os::fd::{BorrowedFd, RawFd};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use crate::message::{Failure, Step};
+use crate::policy::Resources;
+
+use super::step::Try as _;
+
+/// Thousandths of a processor.
+const WHOLE: u32 = 1000;
+
+/// Joins control groups by their `cgroup.procs` files (`cgroups(7)`).
+pub(super) fn join_groups(groups: &[RawFd]) -> Result<(), Failure> {
+    for number in groups {
+        #[expect(unsafe_code, reason = "descriptors come as numbers in the policy")]
+        // SAFETY: the one who started the helper passed the descriptor on, and nothing closes it before this process
+        // executes its program. A number that is not open makes the write fail.
+        let file = unsafe { BorrowedFd::borrow_raw(*number) };
+        rustix::io::write(file, b"0").or_fail(Step::ControlGroup)?;
+    }
+    Ok(())
+}
+
+/// Sets the limits; those that the caller has and that are lower stay.
+pub(super) fn limit(resources: &Resources) -> Result<(), Failure> {
+    let Resources {
+        file_size,
+        data,
+        processes,
+        processors,
+    } = resources;
+    let limits = [
+        (Resource::Core, Some(0)),
+        (Resource::Fsize, *file_size),
+        (Resource::Data, *data),
+        (Resource::Nproc, *processes),
+    ];
+    for (resource, limit) in limits {
+        if let Some(limit) = limit {
+            lower(resource, limit)?;
+        }
+    }
+    if let Some(thousandths) = processors {
+        bind(thousandths.div_ceil(WHOLE).max(1))?;
+    }
+    Ok(())
+}
+
+fn lower(resource: Resource, limit: u64) -> Result<(), Failure> {
+    let held = getrlimit(resource);
+    let limit = held.maximum.map_or(limit, |maximum| limit.min(maximum));
+    setrlimit(
+        resource,
+        Rlimit {
+            current: Some(limit),
+            maximum: Some(limit),
+        },
+    )
+    .or_fail(Step::Resources)
+}
+
+/// Binds the process to this many of the processors that it may use.
+fn bind(count: u32) -> Result<(), Failure> {
+    let allowed = sched_getaffinity(None).or_fail(Step::Resources)?;
+    let mut chosen = CpuSet::new();
+    let usable = (0..CpuSet::MAX_CPU).filter(|processor| allowed.is_set(*processor));
+    for processor in usable.take(usize::try_from(count).unwrap_or(usize::MAX)) {
+        chosen.set(processor);
+    }
+    sched_setaffinity(None, &chosen).or_fail(Step::Resources)
+}

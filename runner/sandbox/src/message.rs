@@ -1,0 +1,191 @@
+//! What the helper says while it sets the sandbox up, and when the process ended.
+
+use std::fmt;
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use wrun_core::sandbox::Tier;
+
+/// A message of the helper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Message {
+    /// The sandbox exists. `anchor` is the process whose end ends everything in it, if there is one; its number is one
+    /// of the namespace of the helper.
+    Begun {
+        /// Its number.
+        anchor: Option<u32>,
+    },
+    /// The listener that is to be served; its descriptor comes with the message.
+    Listener,
+    /// The notifications of the system calls that are watched; the descriptor comes with the message.
+    Watched,
+    /// Everything is in force, as the kernel says, and the program is executed next.
+    Ready(Facts),
+    /// A step failed. The program was not run.
+    Failed(Failure),
+    /// The program could not be executed; the number is the reason (`errno(3)`).
+    NotExecuted(i32),
+    /// The process ended, with this status (`wait(2)`).
+    Ended {
+        /// The status.
+        status: i32,
+        /// Whether its temporary folders were full when it ended.
+        full: bool,
+    },
+}
+
+/// What is in force, as read back from the kernel by the process that becomes the program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub(crate) struct Facts {
+    /// The tier that was set up.
+    pub tier: Tier,
+    /// Landlock's version on this machine (`landlock_create_ruleset(2)`).
+    pub landlock: i32,
+    /// Whether all of the rights that this version knows are held.
+    pub landlock_complete: bool,
+    /// Whether system calls are filtered (`PR_GET_SECCOMP`).
+    pub filtered: bool,
+    /// Whether no program can give it new rights (`PR_GET_NO_NEW_PRIVS`).
+    pub no_new_privileges: bool,
+    /// Whether it has no capabilities in any set.
+    pub no_capabilities: bool,
+    /// Its user as it sees it.
+    pub user: u32,
+    /// Whether `/proc` is one of its own.
+    pub own_proc: bool,
+}
+
+/// A step of setting a sandbox up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Step {
+    /// Reading the policy.
+    Policy,
+    /// Being killed when the one who started it ends.
+    ParentDeath,
+    /// Joining the control groups.
+    ControlGroup,
+    /// The user namespace.
+    UserNamespace,
+    /// The identities of a user namespace.
+    IdentityMap,
+    /// The other namespaces.
+    Namespaces,
+    /// Another process.
+    Fork,
+    /// Taking the mounts out of the machine's propagation.
+    PrivateMounts,
+    /// The empty root.
+    Root,
+    /// A granted path.
+    Grant,
+    /// A granted path whose file system cannot show it as another user's.
+    IdentityMount,
+    /// A file or folder of the root.
+    Fill,
+    /// `/proc`.
+    Proc,
+    /// Devices and terminals.
+    Devices,
+    /// Changing to the new root.
+    Pivot,
+    /// The loopback interface.
+    Loopback,
+    /// The listener.
+    Listener,
+    /// The host name.
+    HostName,
+    /// The user and group.
+    Identity,
+    /// Capabilities.
+    Capabilities,
+    /// Resource limits.
+    Resources,
+    /// Descriptors.
+    Descriptors,
+    /// The controlling terminal.
+    Terminal,
+    /// The working folder.
+    WorkingFolder,
+    /// Landlock.
+    Landlock,
+    /// The filter of system calls.
+    Filter,
+    /// Reading back what is in force.
+    ReadBack,
+    /// Talking to the one who started it.
+    Channel,
+}
+
+impl Step {
+    /// What was being done, for people.
+    #[must_use]
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Policy => "read the policy",
+            Self::ParentDeath => "arrange to end with wrun",
+            Self::ControlGroup => "join the control group",
+            Self::UserNamespace => "make a user namespace",
+            Self::IdentityMap => "map the user into the namespace",
+            Self::Namespaces => {
+                "make the mount, process, IPC, host name, control group and network namespaces"
+            }
+            Self::Fork => "start a process",
+            Self::PrivateMounts => "separate the mounts from the machine's",
+            Self::Root => "make an empty root",
+            Self::Grant => "bring in",
+            Self::IdentityMount => "show to another user",
+            Self::Fill => "make",
+            Self::Proc => "mount a fresh /proc",
+            Self::Devices => "make the devices",
+            Self::Pivot => "change the root",
+            Self::Loopback => "bring up the loopback interface",
+            Self::Listener => "listen on the loopback interface",
+            Self::HostName => "set the host name",
+            Self::Identity => "change the user",
+            Self::Capabilities => "drop the capabilities",
+            Self::Resources => "set the resource limits",
+            Self::Descriptors => "close the descriptors",
+            Self::Terminal => "take the terminal",
+            Self::WorkingFolder => "enter the working folder",
+            Self::Landlock => "apply Landlock",
+            Self::Filter => "filter the system calls",
+            Self::ReadBack => "read back what is in force",
+            Self::Channel => "report",
+        }
+    }
+
+    /// Whether the step fails because of what was granted, not because of what the machine offers.
+    #[must_use]
+    pub const fn is_of_the_grants(self) -> bool {
+        matches!(
+            self,
+            Self::Grant | Self::Fill | Self::WorkingFolder | Self::Terminal | Self::Policy
+        )
+    }
+}
+
+/// A step that failed, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The step.
+    pub step: Step,
+    /// What it was done with, for instance a path.
+    pub subject: Option<String>,
+    /// The system's reason (`errno(3)`).
+    pub errno: i32,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "cannot {}", self.step.describe())?;
+        if let Some(subject) = &self.subject {
+            write!(formatter, " `{subject}`")?;
+        }
+        write!(formatter, ": {}", io::Error::from_raw_os_error(self.errno))
+    }
+}

@@ -1,0 +1,171 @@
+//! Everything that a process gets.
+
+use std::ffi::OsString;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use wrun_core::grants::Access;
+use wrun_core::sandbox::Tier;
+
+use crate::text;
+
+/// Something in the file system of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Entry {
+    /// A file or folder of the machine, at its own address.
+    Bind {
+        /// Absolute, with no symbolic link in it.
+        #[serde(with = "text::os")]
+        path: PathBuf,
+        /// What may be done with it.
+        access: Access,
+        /// Whether it is a folder.
+        folder: bool,
+        /// Device and inode that it had when it was granted; what is there must still be that.
+        identity: (u64, u64),
+        /// Whether what is there may be used for that alone, as far as Landlock can tell paths apart: else only for what
+        /// an [`Entry::Right`] says.
+        reach: bool,
+        /// The owner (user and group) for whom the process acts there, where the process itself runs as another user.
+        /// Absent for the system's own files.
+        owner: Option<(u32, u32)>,
+    },
+    /// What may be done with a path that another entry brings in.
+    Right {
+        /// Absolute, with no symbolic link in it.
+        #[serde(with = "text::os")]
+        path: PathBuf,
+        /// What may be done with it.
+        access: Access,
+        /// Whether it is a folder.
+        folder: bool,
+        /// Device and inode that it had when it was granted.
+        identity: (u64, u64),
+    },
+    /// A symbolic link.
+    Link {
+        /// Absolute.
+        #[serde(with = "text::os")]
+        at: PathBuf,
+        /// What it points to.
+        #[serde(with = "text::os")]
+        target: PathBuf,
+    },
+    /// A file with this content, to read.
+    File {
+        /// Absolute.
+        #[serde(with = "text::os")]
+        at: PathBuf,
+        /// Its bytes.
+        content: String,
+    },
+    /// An empty folder in memory, to write in, of this many bytes at most.
+    Memory {
+        /// Absolute.
+        #[serde(with = "text::os")]
+        at: PathBuf,
+        /// How many bytes it may hold.
+        bytes: u64,
+    },
+}
+
+impl Entry {
+    /// Where it is.
+    #[must_use]
+    pub(crate) fn address(&self) -> &std::path::Path {
+        match self {
+            Self::Bind { path: at, .. }
+            | Self::Right { path: at, .. }
+            | Self::Link { at, .. }
+            | Self::File { at, .. }
+            | Self::Memory { at, .. } => at,
+        }
+    }
+}
+
+/// What a process reaches of the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Network {
+    /// Nothing. In [`Tier::Full`] it has a loopback interface that is its own.
+    None,
+    /// Nothing but a listener on its own loopback interface, which the one who started it serves
+    /// ([`crate::Message::Listener`]).
+    Served,
+    /// All of the machine's network, but for raw sockets.
+    Host,
+}
+
+impl Network {
+    /// The port of the listener that is served. The process cannot take it first: it is one of those that need rights.
+    pub(crate) const PORT: u16 = 1023;
+}
+
+/// Who the process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    /// The user that the process sees itself as; never 0 in [`Tier::Full`].
+    pub user: u32,
+    /// Its group.
+    pub group: u32,
+    /// Whether the sandbox is set up with the rights of root, and the process then becomes `user` outside too. Else
+    /// `user` stands for the caller, where there is a user namespace, and nothing changes where there is none.
+    pub privileged: bool,
+}
+
+/// Resource limits by `setrlimit(2)`. Absent is the caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Resources {
+    /// Bytes of a file that it writes (`RLIMIT_FSIZE`).
+    pub file_size: Option<u64>,
+    /// Bytes of private memory of each process (`RLIMIT_DATA`).
+    pub data: Option<u64>,
+    /// Processes and threads at one time (`RLIMIT_NPROC`).
+    pub processes: Option<u64>,
+    /// Thousandths of a processor; how many processors it is bound to is that, rounded up (`sched_setaffinity(2)`).
+    pub processors: Option<u32>,
+}
+
+/// Everything that a process gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a right of its own")]
+pub(crate) struct Policy {
+    /// How strongly it is held; not [`Tier::None`].
+    pub tier: Tier,
+    /// The program, absolute; absent only to try the sandbox out.
+    #[serde(with = "text::os")]
+    pub program: PathBuf,
+    /// Its arguments, without its own name.
+    #[serde(with = "text::os_list")]
+    pub args: Vec<OsString>,
+    /// Its variables.
+    #[serde(with = "text::os_pairs")]
+    pub env: Vec<(OsString, OsString)>,
+    /// The folder that it starts in, absolute.
+    #[serde(with = "text::os")]
+    pub cwd: PathBuf,
+    /// Its files.
+    pub entries: Vec<Entry>,
+    /// Its network.
+    pub network: Network,
+    /// Who it is.
+    pub identity: Identity,
+    /// Its resource limits.
+    pub resources: Resources,
+    /// Whether it may look only at what is granted, though more can be seen: needs Landlock.
+    pub strict: bool,
+    /// Whether it may change no modes, owners and attributes of files.
+    pub keeps_modes: bool,
+    /// Bytes that its own `/tmp` may hold; its `/dev/shm` may hold as many.
+    pub temporary: u64,
+    /// Descriptors of `cgroup.procs` files to join before anything else.
+    pub groups: Vec<RawFd>,
+    /// Descriptors that the program keeps, under their numbers.
+    pub keep: Vec<RawFd>,
+    /// Whether its standard streams are a terminal that becomes its controlling one.
+    pub terminal: bool,
+    /// Whether its system calls are watched ([`crate::Message::Watched`]).
+    pub watched: bool,
+}

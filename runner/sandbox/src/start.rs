@@ -1,0 +1,237 @@
+//! Starting a command in the strongest sandbox that is asked for and can be had.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use tokio::io::unix::AsyncFd;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use wrun_core::sandbox::{Demand, Tier};
+use wrun_process::{Command, Tree, spawn};
+
+use crate::channel::Channel;
+use crate::confined::Confined;
+use crate::confinement::Confinement;
+use crate::error::SandboxError;
+use crate::held::Held;
+use crate::message::{Facts, Failure, Message};
+use crate::policy::Policy;
+use crate::prepare::{Prepared, prepare};
+use crate::refusal::Refusal;
+use crate::report::{report, report_nothing};
+use crate::watch::Watcher;
+
+/// What became of a start.
+#[derive(Debug)]
+pub enum Start {
+    /// It runs.
+    Running(Box<Confined>),
+    /// Nothing was run, because it cannot be held as it has to be.
+    Refused(Refusal),
+    /// Nothing was run, because the start was cancelled.
+    Cancelled,
+}
+
+/// Starts a command. Nothing of it runs before everything that is asked for is in force.
+///
+/// # Errors
+/// A grant cannot be given, the helper cannot be started, or it ended without a word.
+pub async fn start(
+    confinement: &Confinement,
+    command: Command,
+    cancel: &CancellationToken,
+) -> Result<Start, SandboxError> {
+    let mut before: Option<String> = None;
+    let mut refused = None;
+    for tier in tiers(confinement.demand) {
+        if *tier == Tier::None {
+            let tree = spawn(command)?;
+            return Ok(Start::Running(Box::new(Confined::without(
+                tree,
+                report_nothing(before),
+                confinement.observer.clone(),
+            ))));
+        }
+        let refusal = match attempt(*tier, confinement, &command, cancel, before.clone()).await? {
+            Attempt::Running(confined) => return Ok(Start::Running(confined)),
+            Attempt::Cancelled => return Ok(Start::Cancelled),
+            Attempt::Refused(refusal) => refusal,
+            Attempt::Failed(failure) if failure.step.is_of_the_grants() => {
+                return Err(SandboxError::SetUp { failure });
+            }
+            Attempt::Failed(failure) => Refusal::unavailable(*tier, &failure),
+        };
+        tracing::debug!(%tier, reason = refusal.reason, "not in this tier");
+        before.get_or_insert_with(|| refusal.why.clone());
+        refused = Some(match refused {
+            None => refusal,
+            Some(first) => refusal.after(first),
+        });
+    }
+    Ok(refused.map_or(Start::Cancelled, Start::Refused))
+}
+
+/// The tiers to try, strongest first.
+const fn tiers(demand: Demand) -> &'static [Tier] {
+    match demand {
+        Demand::Strongest => &[Tier::Full, Tier::Restricted],
+        Demand::Full => &[Tier::Full],
+        Demand::Restricted => &[Tier::Restricted],
+        Demand::BestEffort => &[Tier::Full, Tier::Restricted, Tier::None],
+        Demand::Off => &[Tier::None],
+    }
+}
+
+enum Attempt {
+    Running(Box<Confined>),
+    Refused(Refusal),
+    Failed(Failure),
+    Cancelled,
+}
+
+async fn attempt(
+    tier: Tier,
+    confinement: &Confinement,
+    command: &Command,
+    cancel: &CancellationToken,
+    reason: Option<String>,
+) -> Result<Attempt, SandboxError> {
+    if let Some(refusal) = Refusal::by_design(tier, confinement) {
+        return Ok(Attempt::Refused(refusal));
+    }
+    let Some(helper) = &confinement.helper else {
+        return Ok(Attempt::Refused(Refusal::no_helper()));
+    };
+    let held = Held::new(tier, &confinement.limits)?;
+    if confinement.demand != Demand::BestEffort
+        && let Some(refusal) = held.refusal()
+    {
+        return Ok(Attempt::Refused(refusal));
+    }
+    let groups = held.groups()?;
+    let keep: Vec<OwnedFd> = command
+        .inherit
+        .iter()
+        .map(OwnedFd::try_clone)
+        .collect::<io::Result<_>>()?;
+    let policy = confinement.policy(tier, command, held.resources, &groups, &keep)?;
+    let Prepared {
+        program,
+        args,
+        descriptors,
+        channel,
+    } = prepare(helper, &policy)?;
+    let mut tree = spawn(Command {
+        program,
+        args,
+        env: Vec::new(),
+        cwd: "/".into(),
+        stdin: command.stdin,
+        stdout: command.stdout,
+        stderr: command.stderr,
+        inherit: descriptors.into_iter().chain(groups).chain(keep).collect(),
+        die_with_parent: true,
+        relays: true,
+    })?;
+    let channel = channel.watch()?;
+    let listened = tokio::select! {
+        biased;
+        () = cancel.cancelled() => None,
+        said = listen(&channel, &mut tree, confinement, &policy) => Some(said?),
+    };
+    match listened {
+        Some(Ok(Heard {
+            facts,
+            served,
+            watcher,
+        })) => {
+            let mut report = report(&facts, policy.network, reason);
+            held.add_to(&mut report);
+            Ok(Attempt::Running(Box::new(Confined::new(
+                tree,
+                channel,
+                report,
+                held,
+                served,
+                watcher,
+                confinement.observer.clone(),
+            ))))
+        }
+        Some(Err(failure)) => {
+            tree.end(Duration::ZERO).await?;
+            Ok(Attempt::Failed(failure))
+        }
+        None => {
+            tree.end(Duration::ZERO).await?;
+            Ok(Attempt::Cancelled)
+        }
+    }
+}
+
+/// What a helper said when everything was in force.
+struct Heard {
+    facts: Facts,
+    served: Option<DropGuard>,
+    watcher: Option<Watcher>,
+}
+
+/// What the helper says until everything is in force.
+async fn listen(
+    channel: &AsyncFd<Channel>,
+    tree: &mut Tree,
+    confinement: &Confinement,
+    policy: &Policy,
+) -> Result<Result<Heard, Failure>, SandboxError> {
+    let (mut served, mut watcher) = (None, None);
+    loop {
+        let (message, descriptor) = receive(channel).await?.ok_or(SandboxError::HelperEnded)?;
+        match (message, descriptor) {
+            (Message::Begun { anchor: Some(anchor) }, _) => {
+                if let Err(error) = tree.set_anchor(anchor) {
+                    // It ended already; what it said of that comes next.
+                    tracing::debug!(%error, anchor, "no anchor");
+                }
+            }
+            (Message::Begun { anchor: None }, _) => {}
+            (Message::Watched, Some(notifications)) => {
+                watcher = Some(Watcher::start(notifications, policy)?);
+            }
+            (Message::Listener, Some(listener)) => served = Some(serve(listener.into(), confinement)),
+            (Message::Ready(facts), _) => {
+                return Ok(Ok(Heard {
+                    facts,
+                    served,
+                    watcher,
+                }));
+            }
+            (Message::Failed(failure), _) => return Ok(Err(failure)),
+            (Message::Listener | Message::Watched | Message::NotExecuted(_) | Message::Ended { .. }, _) => {
+                return Err(SandboxError::HelperEnded);
+            }
+        }
+    }
+}
+
+/// Serves the listener for as long as the guard lives.
+fn serve(listener: TcpListener, confinement: &Confinement) -> DropGuard {
+    let stop = CancellationToken::new();
+    let guard = stop.clone().drop_guard();
+    let gate = confinement.gate.clone();
+    tokio::spawn(async move {
+        if let Err(error) = wrun_proxy::serve(listener, gate, stop).await {
+            tracing::warn!(%error, "granted hosts cannot be reached");
+        }
+    });
+    guard
+}
+
+async fn receive(channel: &AsyncFd<Channel>) -> io::Result<Option<(Message, Option<OwnedFd>)>> {
+    loop {
+        let mut ready = channel.readable().await?;
+        match ready.try_io(|channel| channel.get_ref().receive()) {
+            Ok(received) => return received,
+            Err(_would_block) => {}
+        }
+    }
+}
