@@ -122,6 +122,17 @@ pub(crate) fn symlink(target: &Path, at: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(target, at)
 }
 
+/// Lets the owner of a file write it; the targets of links are left alone.
+pub(crate) fn make_writable(path: &Path) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(path)?;
+    if metadata.is_file() {
+        let mut permissions = metadata.permissions();
+        permissions.set_mode(permissions.mode() | 0o200);
+        fs::set_permissions(path, permissions)?;
+    }
+    Ok(())
+}
+
 /// Bytes in a file.
 pub(crate) fn length(path: &Path) -> io::Result<u64> {
     Ok(fs::metadata(path)?.len())

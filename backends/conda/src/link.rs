@@ -148,6 +148,15 @@ impl Linking {
         if linked.len() < self.records.len() {
             return Err(Problem::Cancelled);
         }
+        if self.copies {
+            // The modes are those of the cache, which nobody may write.
+            let files = linked.iter().flat_map(|record| &record.paths_data.paths);
+            for file in files {
+                let path = self.prefix.join(&file.relative_path);
+                files::make_writable(&path)
+                    .map_err(|error| failed(&format!("cannot make `{}` writable", path.display()), &error))?;
+            }
+        }
         let sorted = PackageRecord::sort_topologically(linked.iter().collect::<Vec<_>>());
         let clobbered = registry
             .lock()
