@@ -57,6 +57,8 @@ const BROKEN: &[&str] = &[
     "[run]\n",
     "[run]\ncommand = []\n",
     "[run]\ncommand = [\"\"]\n",
+    "[run]\ncommand = [\".\"]\n",
+    "[run]\ncommand = [\"bin/\", \"x\"]\n",
     "[run]\ncommand = \"true\"\n",
     "[run]\ncommand = [1]\n",
     "[run]\ncommand = [\"true\"]\ncommand = [\"false\"]\n",
@@ -262,6 +264,41 @@ fn all_mistakes_of_a_file_are_said_at_once() {
         .says("task.toml:5:")
         .says("task.toml:6:");
     ran.says("did you mean `name`?");
+}
+
+#[test]
+fn every_file_that_is_missing_is_said_with_its_place() {
+    for backend in ["uv", "pip"] {
+        let world = World::new();
+        world.write("r.txt", "emoji\n");
+        let text = format!(
+            "[run]\ncommand = [\"true\"]\n[env.{backend}]\npackages = [\"./lib\"]\n\
+             requirements = [\"r.txt\", \"gone.txt\"]\n"
+        );
+        let ran = world.submit(&text);
+        ran.ends_with(125)
+            .says("task.toml:4:13")
+            .says("`lib` does not exist")
+            .says("task.toml:5:26")
+            .says("`gone.txt` does not exist");
+        world.write("lib", "");
+        world.write("gone.txt", "emoji\n-r nope.txt\n");
+        world
+            .submit(&text)
+            .says("task.toml:5:26")
+            .says("gone.txt:2: `nope.txt` does not exist");
+    }
+}
+
+#[test]
+fn a_long_value_does_not_flood_the_terminal() {
+    let world = World::new();
+    let ran = world.submit(&format!(
+        "[run]\ncommand = [\"true\"]\n[limits]\ntime = \"{}\"\n",
+        "x".repeat(100_000)
+    ));
+    ran.ends_with(125).says("task.toml:4:");
+    assert!(ran.stderr.len() < 10_000, "{} bytes", ran.stderr.len());
 }
 
 #[test]

@@ -297,7 +297,7 @@ pub(crate) fn read(lock: &Lock) -> Result<(Vec<Package>, Vec<Source>), Problem> 
     let foreign = |why: String| Problem::Failed {
         code: "pip.lock.foreign".to_owned(),
         message: format!("the lock cannot be used: {why}"),
-        help: Some("make a new one with `wrun lock`".to_owned()),
+        help: Some("make a new one with `wrun plan TASK --lock FILE`".to_owned()),
     };
     if lock.backend != PIP || lock.revision != REVISION {
         return Err(foreign(format!(

@@ -12,6 +12,10 @@ use wrun_core::diagnostic::{Finding, suggestion};
 /// Files beside `pyproject.toml` that uv reads, if they are there.
 const OPTIONAL_FILES: &[&str] = &["uv.lock", "uv.toml"];
 
+/// What to do about a path that leaves the task's folder and cannot be absolute either.
+pub(crate) const INSIDE: &str =
+    "put the task file beside or above what it names: the task's folder is that of the file";
+
 /// A project that was read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Project {
@@ -53,7 +57,7 @@ impl Project {
             }
             Err(fault) => {
                 let finding = Finding::error("uv.project.path", "/project", fault.message(folder));
-                findings.push(finding.with_help(fault.help()));
+                findings.push(finding.with_help(INSIDE));
                 return Self::default();
             }
         };
@@ -76,7 +80,11 @@ impl Project {
             path: beside(&folder, "pyproject.toml"),
             kind: InputKind::Text,
         };
-        let text = known.get(&request).and_then(Input::text);
+        let found = known.get(&request);
+        if found == Some(&Input::Absent) {
+            findings.push(source::absent(&request.path, "/project", ""));
+        }
+        let text = found.and_then(Input::text);
         project.needs.insert(request.clone());
         if let Some(text) = text {
             project.files.insert(0, (request.path.clone(), text.to_owned()));

@@ -70,7 +70,10 @@ async fn dispatch(cli: &Cli, helper: &Helper, speaker: &Arc<Speaker>) -> Result<
         Command::Exec(arguments) => exec::exec(&runner(global, helper)?, arguments, speaker).await,
         Command::Plan(arguments) => plan::plan(&runner(global, helper)?, arguments, speaker).await,
         Command::Cache(command) => cache::cache(&runner(global, helper)?, command, speaker),
-        Command::Doctor => doctor::doctor(&runner(global, helper)?, speaker).await,
+        Command::Doctor => match runner(global, helper) {
+            Ok(runner) => doctor::doctor(&runner, speaker).await,
+            Err(failure) => doctor::without_store(&failure, speaker),
+        },
         Command::Schema => {
             let schema = wrun::core::task::schema(&runner(global, helper)?.manifests());
             speaker.data(&format!("{schema:#}\n"))
@@ -89,7 +92,12 @@ fn runner(global: &Global, helper: &Helper) -> Result<Runner, Failure> {
         tracing::debug!(%error, "orphans cannot be adopted");
     }
     let mut builder = Runner::builder().offline(global.offline).helper(helper.clone());
-    if let Some(path) = &global.cache_dir {
+    // An empty variable is one that is not set.
+    if let Some(path) = global
+        .cache_dir
+        .as_ref()
+        .filter(|path| !path.as_os_str().is_empty())
+    {
         builder = builder.cache_dir(path);
     }
     Ok(builder.build()?)

@@ -155,8 +155,9 @@ impl Speaker {
         let code = failure.code_text();
         drop(writeln!(
             error,
-            "{} {failure} {}",
+            "{} {} {}",
             "error:".red().bold(),
+            shortened(&failure.to_string()),
             format!("[{code}]").dimmed()
         ));
         if let Some(help) = failure.help_text() {
@@ -176,6 +177,7 @@ fn draw(diagnostic: &dyn Diagnostic, place: &str) {
     let mut text = String::new();
     let drawn = GraphicalReportHandler::new_themed(theme)
         .with_width(100)
+        .with_break_words(false)
         .render_report(&mut text, diagnostic);
     if drawn.is_err() {
         text = diagnostic.to_string();
@@ -184,5 +186,41 @@ fn draw(diagnostic: &dyn Diagnostic, place: &str) {
         text = format!("{place}\n{text}");
     }
     let mut error = io::stderr().lock();
-    drop(writeln!(error, "{}\n", text.trim_end()));
+    drop(writeln!(error, "{}\n", shortened(text.trim_end())));
+}
+
+/// The text with what nobody reads cut off: the rest of very long lines, and lines without end.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 400;
+    const MOST: usize = 200;
+    let mut lines: Vec<String> = text
+        .lines()
+        .take(MOST)
+        .map(|line| match line.char_indices().nth(LONGEST) {
+            // The line may have been cut within colours.
+            Some((end, _)) if line.contains('\u{1b}') => {
+                format!("{}\u{1b}[0m …", line.get(..end).unwrap_or_default())
+            }
+            Some((end, _)) => format!("{} …", line.get(..end).unwrap_or_default()),
+            None => line.to_owned(),
+        })
+        .collect();
+    if text.lines().nth(MOST).is_some() {
+        lines.push("…".to_owned());
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_reads_is_cut_off() {
+        let text = format!("short\n{}\nend", "ä".repeat(1000));
+        let lines: Vec<String> = shortened(&text).lines().map(str::to_owned).collect();
+        assert_eq!((lines[0].as_str(), lines[2].as_str()), ("short", "end"));
+        assert_eq!(lines[1].chars().count(), 402);
+        assert_eq!(shortened(&"x\n".repeat(1000)).lines().count(), 201);
+    }
 }

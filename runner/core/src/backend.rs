@@ -74,7 +74,7 @@ pub enum Input {
     },
     /// A file or a folder, by digest.
     Digest(Digest),
-    /// There is no such file.
+    /// There is no such file. Where it must be there, the backend says who wants it; if it does not, the host does.
     Absent,
 }
 

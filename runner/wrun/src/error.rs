@@ -90,6 +90,41 @@ pub enum Error {
         name: String,
     },
 
+    /// A variable that the task takes from its caller is no text.
+    #[error("the variable `{variable}` is taken from the caller's `{name}`, which is not UTF-8 text")]
+    #[diagnostic(
+        code("task.variable.not-text"),
+        help("set `{name}` to UTF-8 text, or give the variable a value in `[vars]`")
+    )]
+    VariableNotText {
+        /// The task's variable.
+        variable: String,
+        /// The caller's.
+        name: String,
+    },
+
+    /// A WebAssembly program cannot be read.
+    #[error("cannot read the program `{}`: {reason}", path.display())]
+    #[diagnostic(
+        code("exec.module.unreadable"),
+        help("check the path of the WebAssembly file")
+    )]
+    Module {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        reason: String,
+    },
+
+    /// A WebAssembly program is none that can be run.
+    #[error("`{}`: {cause}", path.display())]
+    Program {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: WasiError,
+    },
+
     /// A path of the task is not there or is not what it should be.
     #[error("{what} `{}`: {reason}", path.display())]
     #[diagnostic(
@@ -163,9 +198,8 @@ impl Error {
         match self {
             Self::Environment { problem, .. } => problem.code().to_owned(),
             Self::SharedFailure { code, .. } => code.clone(),
-            other => other
-                .code()
-                .map_or_else(|| "failed".to_owned(), |code| code.to_string()),
+            Self::Program { cause, .. } => code_of(cause),
+            other => code_of(other),
         }
     }
 
@@ -175,6 +209,7 @@ impl Error {
         match self {
             Self::Environment { problem, .. } => problem.help().map(str::to_owned),
             Self::SharedFailure { help, .. } => help.clone(),
+            Self::Program { cause, .. } => cause.help().map(|help| help.to_string()),
             other => other.help().map(|help| help.to_string()),
         }
     }
@@ -191,6 +226,12 @@ impl Error {
             _ => exit_code::FAILED,
         }
     }
+}
+
+fn code_of(diagnostic: &dyn Diagnostic) -> String {
+    diagnostic
+        .code()
+        .map_or_else(|| "failed".to_owned(), |code| code.to_string())
 }
 
 /// The outcome of a task that asks for what nothing here can enforce.

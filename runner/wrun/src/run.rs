@@ -1,6 +1,7 @@
 //! One submitted run, from the request to the outcome.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -173,21 +174,23 @@ fn variables(context: &Context, task: &Task) -> Result<BTreeMap<String, String>,
         .map(|(variable, value)| {
             let value = match value {
                 Variable::Value(value) => value.clone(),
-                Variable::FromCaller(name) => {
-                    context
-                        .inner
-                        .variables
-                        .get(name)
-                        .cloned()
-                        .ok_or_else(|| Error::VariableUnset {
-                            variable: variable.clone(),
-                            name: name.clone(),
-                        })?
-                }
+                Variable::FromCaller(name) => from_caller(context, variable, name)?,
             };
             Ok((variable.clone(), value))
         })
         .collect()
+}
+
+/// The value of a variable of the caller.
+fn from_caller(context: &Context, variable: &str, name: &str) -> Result<String, Error> {
+    let (variable, name) = (variable.to_owned(), name.to_owned());
+    match context.inner.variables.get(&name) {
+        Some(value) => Ok(value.clone()),
+        None if context.inner.not_text.contains(OsStr::new(&name)) => {
+            Err(Error::VariableNotText { variable, name })
+        }
+        None => Err(Error::VariableUnset { variable, name }),
+    }
 }
 
 /// Makes the task's environment, if it asks for one, and says how to start in it.

@@ -4,8 +4,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Value, json};
 
-use super::check::unknown_backend;
-use super::issue::Issue;
+use super::issue::{Issue, unknown_backend};
 use super::pointer::Pointer;
 use super::schema::schema;
 use super::words::{listed, literal};
