@@ -1,7 +1,7 @@
 //! The commands beside `submit` and `exec`.
 
 use serde_json::Value;
-use wrun_tests::tasks::{PythonTask, command};
+use wrun_tests::tasks::PythonTask;
 use wrun_tests::{Index, Wheel, World, binary, files};
 
 /// Compares with the snapshot, with what differs between worlds taken out.
@@ -87,7 +87,8 @@ fn a_plan_is_data_for_programs() {
 #[test]
 fn a_plan_of_a_task_that_would_be_refused_says_so() {
     let world = World::new();
-    world.write("task.toml", command(&["true"], "[limits]\nmemory = \"1GiB\"\n"));
+    let task = "[run]\nmodule = \"task.wasm\"\n[limits]\nscratch = \"1GiB\"\n";
+    world.write("task.toml", task);
     let ran = world.wrun(&["plan", "task.toml"]).run();
     assert_output!(world, "plan_refused", &ran.ends_with(0).stdout);
 }
@@ -260,7 +261,11 @@ fn what_is_left_of_a_killed_task_still_holds_its_environment() {
         .index(&index.url())
         .command(&["sh", "-c", script, code]);
     world.write("task.toml", task.text());
-    let mut running = world.wrun(&["submit", "task.toml"]).open_stdin().spawn();
+    // In a sandbox nothing of a task is left.
+    let mut running = world
+        .wrun(&["submit", "--sandbox", "off", "task.toml"])
+        .open_stdin()
+        .spawn();
     running.wait_for("ready");
     let environments = world.environments();
     let id = environments[0]["env_id"].as_str().unwrap();

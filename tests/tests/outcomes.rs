@@ -35,17 +35,17 @@ fn the_exit_code_tells_how_the_task_ended() {
         ),
         (
             &["true"],
-            "[allow]\nread = [\"/etc\"]\n",
-            &[],
+            "[allow]\nnet = [\"example.org:443\"]\n",
+            &["--sandbox", "restricted"],
             126,
-            "--unsandboxed",
+            "need a network namespace",
         ),
         (
             &["true"],
-            "[allow]\nread = [\"/etc\"]\n",
+            "[allow]\nnet = [\"example.org:443\"]\n",
             &["--unsandboxed"],
             0,
-            "",
+            "not sandboxed",
         ),
     ] {
         let words: Vec<&str> = words
@@ -58,28 +58,43 @@ fn the_exit_code_tells_how_the_task_ended() {
                 }
             })
             .collect();
-        world.write("task.toml", command(&words, rest));
+        let rest = if words.contains(&interpreter.as_str()) {
+            format!("{rest}{}", python_allowed())
+        } else {
+            rest.to_owned()
+        };
+        world.write("task.toml", command(&words, &rest));
         let ran = world.wrun(&["submit", "task.toml"]).args(options).run();
         ran.ends_with(code).says(says);
         processes::assert_none_mentions(world.path());
     }
 }
 
+/// Lets a task read the interpreter of this machine, wherever that is.
+fn python_allowed() -> String {
+    let folder = wrun_tests::machine::python()
+        .ancestors()
+        .nth(2)
+        .unwrap_or("/usr".as_ref());
+    format!("[allow]\nread = [\"{}\"]\n", folder.display())
+}
+
 #[test]
 fn a_refused_task_is_not_started() {
     for rest in [
-        "[allow]\nnet = true\n",
-        "[limits]\nmemory = \"1GiB\"\n",
-        "[limits]\nprocesses = 3\n",
+        "[allow]\nnet = [\"example.org:443\"]\n",
+        "[limits]\nscratch = \"1MiB\"\n",
     ] {
         let world = World::new();
+        world.write("task.toml", command(&["touch", "started"], rest));
         world
-            .submit(&command(&["touch", "started"], rest))
+            .wrun(&["submit", "--sandbox", "restricted", "task.toml"])
+            .run()
             .ends_with(126)
             .says("refused");
         assert!(!world.project().join("started").exists());
         world
-            .wrun(&["submit", "--unsandboxed", "task.toml"])
+            .wrun(&["submit", "--sandbox", "off", "task.toml"])
             .run()
             .ends_with(0);
         assert!(world.project().join("started").exists());
@@ -141,7 +156,9 @@ fn a_task_comes_from_standard_input() {
 fn a_task_is_tried_again_after_the_outcomes_that_it_names() {
     let world = World::new();
     let count = "echo x >> count; test $(wc -l < count) -ge 3";
-    let retry = |on: &str| format!("[retry]\nattempts = 4\non = [\"{on}\"]\ndelay = \"10ms\"\n");
+    let retry = |on: &str| {
+        format!("[allow]\nwrite = [\".\"]\n[retry]\nattempts = 4\non = [\"{on}\"]\ndelay = \"10ms\"\n")
+    };
     let ran = world.submit(&command(&["sh", "-c", count], &retry("exit")));
     ran.prints("")
         .says("attempt 2 of 4")
@@ -289,7 +306,10 @@ while True:
     print('ignored', signal.sigwait(signals).name, flush=True)
 ";
     let interpreter = wrun_tests::machine::python().display().to_string();
-    world.write("task.toml", command(&[&interpreter, "-c", code], ""));
+    world.write(
+        "task.toml",
+        command(&[&interpreter, "-c", code], &python_allowed()),
+    );
     let running = world.wrun(&["submit", "task.toml"]).open_stdin().spawn();
     running.wait_for("ready");
     running.signal(Signal::INT);

@@ -7,6 +7,7 @@ use wrun::core::net::Net;
 use wrun::{Allow, EnvRequest, Runner, Stdin, Submission, Task, Variable};
 
 use crate::args::Run;
+use crate::denied::Place;
 use crate::drive::follow;
 use crate::exec::rules;
 use crate::failure::Failure;
@@ -25,6 +26,7 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
         net,
         memory,
         held,
+        why_denied,
         timeout,
         refresh,
         command,
@@ -53,10 +55,13 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
     if *refresh {
         submission = submission.refresh();
     }
+    if *why_denied {
+        submission = submission.why_denied();
+    }
     if speaker.is_json() {
         submission = submission.output_as_events();
     }
-    follow(runner.submit(submission), name, false, speaker).await
+    follow(runner.submit(submission), name, false, Place::Options, speaker).await
 }
 
 /// The hosts that the options list; `all` is every one.

@@ -111,6 +111,9 @@ pub(crate) struct Submit {
     #[arg(long, short, env = "WRUN_JOBS", hide_env_values = true, default_value_t = JOBS, value_name = "N",
           value_parser = jobs)]
     pub(crate) jobs: u16,
+    /// Watch the tasks, which makes them slower, and list what they were refused with what would allow it
+    #[arg(long)]
+    pub(crate) why_denied: bool,
     #[command(flatten)]
     pub(crate) how: How,
 }
@@ -219,6 +222,9 @@ pub(crate) struct Run {
     pub(crate) memory: Option<bytesize::ByteSize>,
     #[command(flatten)]
     pub(crate) held: HeldBy,
+    /// Watch the command, which makes it slower, and list what it was refused with what would allow it
+    #[arg(long)]
+    pub(crate) why_denied: bool,
     /// The longest time that the command may take, for instance `30s`
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<std::time::Duration>,

@@ -8,7 +8,7 @@ use owo_colors::OwoColorize as _;
 use serde_json::json;
 use wrun::core::host::Host as _;
 use wrun::core::tool::{ToolKind, ToolRequest};
-use wrun::{Problem, Runner};
+use wrun::{Demand, Problem, Runner, State};
 
 use crate::failure::Failure;
 use crate::speak::Speaker;
@@ -25,12 +25,7 @@ pub(crate) async fn doctor(runner: &Runner, speaker: &Arc<Speaker>) -> Result<u8
     let mut findings = store(runner);
     findings.extend(settings(runner));
     findings.extend(tools(runner).await);
-    findings.push(Finding {
-        name: "sandbox",
-        good: true,
-        text: "WebAssembly tasks are held to their grants; native tasks run with your rights in this version"
-            .to_owned(),
-    });
+    findings.extend(sandbox(runner).await);
     show(&findings, speaker)
 }
 
@@ -95,6 +90,45 @@ fn store(runner: &Runner) -> Vec<Finding> {
         name: "store",
         good: true,
         text: format!("note: {text}"),
+    }));
+    findings
+}
+
+/// Each tier, and what the strongest one holds. A machine without namespaces is not broken.
+async fn sandbox(runner: &Runner) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut strongest = None;
+    for (demand, tier) in [(Demand::Full, "full"), (Demand::Restricted, "restricted")] {
+        let tried = runner.try_sandbox(demand).await;
+        findings.push(Finding {
+            name: "sandbox",
+            good: true,
+            text: match &tried {
+                Ok(_) => format!("native tasks can be held by the tier `{tier}`"),
+                Err(error) => format!("note: {error}"),
+            },
+        });
+        if let Ok(report) = tried {
+            strongest.get_or_insert(report);
+        }
+    }
+    let Some(report) = strongest else {
+        findings.push(Finding {
+            name: "sandbox",
+            good: false,
+            text: "native tasks run only with `--sandbox off`; WebAssembly tasks are held to their grants"
+                .to_owned(),
+        });
+        return findings;
+    };
+    findings.extend(report.capabilities.iter().map(|(capability, state)| Finding {
+        name: "held",
+        good: true,
+        text: match state {
+            State::Enforced { by } => format!("{capability}: enforced by {}", by.join(", ")),
+            State::Partial { by, gap } => format!("{capability}: partial, by {}; {gap}", by.join(", ")),
+            State::NotEnforced { gap } => format!("{capability}: not enforced; {gap}"),
+        },
     }));
     findings
 }

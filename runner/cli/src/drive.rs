@@ -3,6 +3,7 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wrun::{Event, Outcome, RunHandle, asks_to_end};
 
+use crate::denied::Place;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::speak::Speaker;
@@ -48,15 +49,16 @@ impl Signals {
     }
 }
 
-/// Follows a run to its end and gives the exit code.
+/// Follows a run to its end and gives the exit code. `place` is where its grants are written.
 pub(crate) async fn follow(
     mut handle: RunHandle,
     task: &str,
     named: bool,
+    place: Place,
     speaker: &Speaker,
 ) -> Result<u8, Failure> {
     let mut signals = Signals::new()?;
-    let mut progress = Progress::new(speaker, task, named);
+    let mut progress = Progress::new(speaker, task, named, place);
     let mut requests_to_end = 0;
     loop {
         tokio::select! {

@@ -9,6 +9,7 @@ use wrun::core::net::{Net, NetRule};
 use wrun::{Access, Grants, GuestRun, Limits, Module, Output, Runner, Stdin, Stdio};
 
 use crate::args::Exec;
+use crate::denied::Place;
 use crate::drive::follow;
 use crate::failure::Failure;
 use crate::speak::Speaker;
@@ -66,7 +67,7 @@ pub(crate) async fn exec(runner: &Runner, arguments: &Exec, speaker: &Arc<Speake
             output: Output::Inherit,
         },
     };
-    follow(runner.exec(guest), &name, false, speaker).await
+    follow(runner.exec(guest), &name, false, Place::Options, speaker).await
 }
 
 /// `HOST`, `HOST::GUEST` or `HOST::GUEST::ro`.

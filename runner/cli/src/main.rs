@@ -3,6 +3,7 @@
 mod adhoc;
 mod args;
 mod cache;
+mod denied;
 mod doctor;
 mod drive;
 mod exec;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use wrun::{Event, Phase, SandboxReport, State, Tier};
 
+use crate::denied::{self, Place};
 use crate::speak::Speaker;
 
 /// Shows the progress of one run.
@@ -14,12 +15,13 @@ pub(crate) struct Progress<'a> {
     task: String,
     /// Several runs speak at once, so each line says which.
     named: bool,
+    place: Place,
     bars: MultiProgress,
     steps: BTreeMap<(u8, usize), (String, ProgressBar)>,
 }
 
 impl<'a> Progress<'a> {
-    pub(crate) fn new(speaker: &'a Speaker, task: &str, named: bool) -> Self {
+    pub(crate) fn new(speaker: &'a Speaker, task: &str, named: bool, place: Place) -> Self {
         let target = if speaker.bars {
             ProgressDrawTarget::stderr()
         } else {
@@ -29,6 +31,7 @@ impl<'a> Progress<'a> {
             speaker,
             task: task.to_owned(),
             named,
+            place,
             bars: MultiProgress::with_draw_target(target),
             steps: BTreeMap::new(),
         }
@@ -87,6 +90,12 @@ impl<'a> Progress<'a> {
                 self.line("ready", &format!("environment {env_id} from the store"));
             }
             Event::Notice { message, .. } => self.line("note", message),
+            Event::ConnectionRefused(denial) => self.line("net", &denied::refusal(denial, self.place)),
+            Event::Denied(observation) => {
+                for text in denied::lines(observation, self.place) {
+                    self.line("denied", &text);
+                }
+            }
             Event::Sandbox(report) => {
                 for text in weaknesses(report) {
                     self.line("sandbox", &text);
@@ -174,7 +183,7 @@ fn weaknesses(report: &SandboxReport) -> Vec<String> {
         match state {
             State::Enforced { .. } => {}
             State::Partial { gap, .. } => {
-                texts.push(format!("`limits.{capability}` is not wholly held: {gap}"))
+                texts.push(format!("`limits.{capability}` is not wholly held: {gap}"));
             }
             State::NotEnforced { gap } => texts.push(format!("`limits.{capability}` is not held: {gap}")),
         }

@@ -1,5 +1,6 @@
 //! The two voices of the command: text for people on standard error, JSON for programs on standard output.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 
@@ -55,6 +56,7 @@ impl Speaker {
         }
         let mut error = anstream::stderr().lock();
         // Nobody can be told that standard error is gone.
+        let text = harmless(text);
         drop(writeln!(error, "{} {text}", format!("{mark}:").cyan().bold()));
     }
 
@@ -64,6 +66,8 @@ impl Speaker {
         let Ok(text) = serde_json::to_string(&record) else {
             return;
         };
+        // JSON has to escape only the first of the two sets of control characters; terminals obey both.
+        let text = harmless_json(&text);
         let mut cut_off = self.cut_off.lock().unwrap_or_else(PoisonError::into_inner);
         if cut_off.is_none() {
             let mut out = io::stdout().lock();
@@ -222,5 +226,52 @@ mod tests {
         assert_eq!((lines[0].as_str(), lines[2].as_str()), ("short", "end"));
         assert_eq!(lines[1].chars().count(), 402);
         assert_eq!(shortened(&"x\n".repeat(1000)).lines().count(), 201);
+    }
+}
+
+/// The text with control characters shown in place of being sent to the terminal, but for line ends and tabulators
+/// (ECMA-48, 5.2 and 5.3).
+fn harmless(text: &str) -> Cow<'_, str> {
+    let is_harmful = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if !text.contains(is_harmful) {
+        return text.into();
+    }
+    let shown = text.chars().map(|letter| {
+        if is_harmful(letter) {
+            letter.escape_unicode().to_string()
+        } else {
+            letter.to_string()
+        }
+    });
+    shown.collect::<String>().into()
+}
+
+/// A JSON text in which the control characters that JSON lets through are escaped.
+fn harmless_json(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let shown = text.chars().map(|letter| {
+        if letter.is_control() {
+            format!("\\u{:04x}", u32::from(letter))
+        } else {
+            letter.to_string()
+        }
+    });
+    shown.collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        assert_eq!(harmless("plain\n\ttext"), "plain\n\ttext");
+        assert_eq!(harmless("a\u{1b}[2Jb\u{9b}c"), "a\\u{1b}[2Jb\\u{9b}c");
+        let json = harmless_json("{\"a\":\"\u{9b}\"}").into_owned();
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["a"], "\u{9b}");
+        assert!(!json.contains(char::is_control));
     }
 }

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use wrun::{Event, LoadedTask, LockFile, Runner, Stdin, Submission, asks_to_end};
 
 use crate::args::{How, Submit};
+use crate::denied::Place;
 use crate::drive::{Signals, follow};
 use crate::failure::Failure;
 use crate::lines::WholeLines;
@@ -46,11 +47,18 @@ pub(crate) async fn submit(
                     } else {
                         submission
                     };
+                    let submission = if arguments.why_denied {
+                        submission.why_denied()
+                    } else {
+                        submission
+                    };
                     let handle = runner.submit(submission);
                     cancellers.push(handle.canceller());
                     let speaker = Arc::clone(speaker);
                     running.spawn_local(async move {
-                        (index, follow(handle, &task.task.name, named, &speaker).await)
+                        let name = &task.task.name;
+                        let code = follow(handle, name, named, Place::TaskFile, &speaker).await;
+                        (index, code)
                     });
                 }
                 let ended = tokio::select! {

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::denial::{Denial, Observation};
 use crate::id::{EnvId, LockId, SpecId};
 use crate::outcome::Outcome;
 use crate::sandbox::SandboxReport;
@@ -145,6 +146,10 @@ pub enum Event {
     },
     /// A native task is held, and starts to run.
     Sandbox(SandboxReport),
+    /// The task asked for a host through the proxy and was refused it. Said once for each, as it happens.
+    ConnectionRefused(Denial),
+    /// What the task was refused, once it ended. Only for a caller that asked for it.
+    Denied(Observation),
     /// An attempt at the task began.
     Started {
         /// Which, from 1.

@@ -17,6 +17,7 @@
 pub mod backend;
 pub mod canon;
 pub mod credential;
+pub mod denial;
 pub mod diagnostic;
 pub mod event;
 pub mod exit_code;

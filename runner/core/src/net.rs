@@ -32,6 +32,19 @@ impl Net {
         }
     }
 
+    /// Whether a rule is for programs on the machine itself: `localhost` or a loopback address.
+    #[must_use]
+    pub fn lists_loopback(&self) -> bool {
+        match self {
+            Self::None | Self::All => false,
+            Self::Listed(rules) => rules.iter().any(|rule| match &rule.host {
+                Host::Name(name) => name == "localhost",
+                Host::Below(_) => false,
+                Host::Address(address) => address.is_loopback(),
+            }),
+        }
+    }
+
     /// Whether the name may be resolved.
     #[must_use]
     pub fn allows_name(&self, host: &str) -> bool {

@@ -159,6 +159,7 @@ pub enum State {
 
 impl State {
     /// Enforced by these.
+    #[must_use]
     pub fn enforced(by: &[&str]) -> Self {
         Self::Enforced { by: owned(by) }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::lines::Lines;
 use crate::pipe::OutputPipe;
 use crate::spawn::spawn;
 use crate::supervise::{Cause, Supervision, supervise};
+use crate::tree::Tree;
 
 /// How long a tool gets between `SIGTERM` and `SIGKILL`.
 const GRACE: Duration = Duration::from_secs(2);
@@ -40,6 +42,8 @@ pub enum Stream {
 /// What a tool said and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Captured {
+    /// The status of the main process.
+    pub status: ExitStatus,
     /// Its exit code; `None` if a signal ended it.
     pub exit: Option<i32>,
     /// The signal that ended it.
@@ -57,6 +61,17 @@ pub struct Captured {
 }
 
 impl Captured {
+    /// The same for a tool that ended otherwise than the main process of its tree.
+    #[must_use]
+    pub fn ended_with(self, status: ExitStatus) -> Self {
+        Self {
+            status,
+            exit: status.code(),
+            signal: status.signal(),
+            ..self
+        }
+    }
+
     /// Whether it came to its own end with exit code 0.
     #[must_use]
     pub fn is_success(&self) -> bool {
@@ -94,6 +109,19 @@ pub async fn run_captured(
         stderr: Out::Piped,
         ..command
     })?;
+    capture(&mut tree, limits, cancel, on_line).await
+}
+
+/// As [`run_captured`], for a tool that was started with its output piped.
+///
+/// # Errors
+/// It could not be watched.
+pub async fn capture(
+    tree: &mut Tree,
+    limits: CaptureLimits,
+    cancel: &CancellationToken,
+    on_line: &mut (dyn FnMut(Stream, &str) + Send),
+) -> Result<Captured, ProcessError> {
     drop(tree.take_stdin());
     let ended = CancellationToken::new();
     let overflow = CancellationToken::new();
@@ -118,9 +146,10 @@ pub async fn run_captured(
         ended: &ended,
         signals: None,
     };
-    let (cause, status) = supervise(&mut tree, streams, supervision).await?;
+    let (cause, status) = supervise(tree, streams, supervision).await?;
     let Capture { stdout, tail, .. } = capture.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Captured {
+        status,
         exit: status.code(),
         signal: status.signal(),
         stdout,

@@ -36,7 +36,7 @@ use linux as platform;
 #[cfg(not(target_os = "linux"))]
 use unix as platform;
 
-pub use capture::{CaptureLimits, Captured, Stream, run_captured};
+pub use capture::{CaptureLimits, Captured, Stream, capture, run_captured};
 pub use command::{Command, Out, Stdin};
 pub use error::ProcessError;
 pub use leader::Usage;

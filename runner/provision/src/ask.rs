@@ -91,9 +91,10 @@ impl TaskHost {
         outputs: &[String],
     ) -> Result<Answer, ProvisionError> {
         let step = self.begin(Phase::Solve, label.to_owned());
-        let places = Places::new(&self.store, label, None, &self.project, &request.tools)?;
+        let places = Places::new(&self.store, label, None, &self.project, request)?;
         for (rel, content) in files {
             plain(&Place::scratch(rel.as_str()))?;
+            places.note(content);
             places
                 .scratch_tree()
                 .write(&below(WORK, rel), content.as_bytes(), false)?;

@@ -37,6 +37,24 @@ pub enum ProvisionError {
         /// What is kept, in bytes.
         maximum: usize,
     },
+    /// An installer cannot be held to what it may touch.
+    #[error("installers cannot be sandboxed: {reason}")]
+    #[diagnostic(
+        code("provision.sandbox.unavailable"),
+        help("pass `--sandbox best-effort` to build the environment with what this machine has")
+    )]
+    Unconfined {
+        /// Why.
+        reason: String,
+    },
+    /// The sandbox of an installer could not be started.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sandbox(Box<wrun_sandbox::SandboxError>),
+    /// The caller's proxy settings cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Proxy(Box<wrun_proxy::ProxyError>),
     /// The user ended it.
     #[error("cancelled")]
     #[diagnostic(code("cancelled"))]
@@ -393,5 +411,20 @@ impl From<ProvisionError> for Problem {
                 .map(|help| help.to_string())
                 .filter(|help| !help.is_empty()),
         }
+    }
+}
+
+impl From<wrun_sandbox::SandboxError> for ProvisionError {
+    fn from(error: wrun_sandbox::SandboxError) -> Self {
+        match error {
+            wrun_sandbox::SandboxError::Process(error) => error.into(),
+            other => Self::Sandbox(Box::new(other)),
+        }
+    }
+}
+
+impl From<wrun_proxy::ProxyError> for ProvisionError {
+    fn from(error: wrun_proxy::ProxyError) -> Self {
+        Self::Proxy(Box::new(error))
     }
 }

@@ -42,7 +42,7 @@ pub(crate) async fn execute(
         &format!("build of {}", slot.id),
         prefix,
         &host.project,
-        &request.tools,
+        request,
     )?;
     let building = Building {
         host,

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -41,6 +41,7 @@ pub struct TaskHost {
     pub(crate) platform: Platform,
     held: Vec<OwnedFd>,
     steps: Steps,
+    said_tier: AtomicBool,
 }
 
 /// The next step of each phase whose number of steps is not known before.
@@ -76,6 +77,7 @@ impl TaskHost {
             platform: Platform::current(),
             held: Vec::new(),
             steps: Steps::default(),
+            said_tier: AtomicBool::new(false),
         }
     }
 
@@ -97,6 +99,11 @@ impl TaskHost {
                 what: "descriptors for a process",
                 reason: error.to_string(),
             })
+    }
+
+    /// Whether it was said how installers are held; from now on it was.
+    pub(crate) fn said_tier(&self) -> bool {
+        self.said_tier.swap(true, Ordering::Relaxed)
     }
 
     /// The search path as a variable's value.

@@ -10,12 +10,13 @@
 //! | `inputs`, `files` | files and folders that a spec refers to |
 //! | `python`, `tools` | interpreters, programs, packages that run under an interpreter |
 //! | `http` | one client: retries by class, downloads that go on where they were cut |
-//! | `ask`, `runs`, `spawn`, `places` | questions, and runs of programs |
+//! | `ask`, `runs`, `spawn`, `places`, `confine` | questions, and runs of programs in a sandbox |
 //! | `validate`, `execute`, `steps`, `progress` | install plans |
 //! | `host`, `adapter` | the two contracts |
 
 mod adapter;
 mod ask;
+mod confine;
 mod credentials;
 mod error;
 mod execute;

@@ -1,10 +1,12 @@
 //! The folders that a run may speak of, on this machine.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
+use wrun_core::backend::{Input, Request};
 use wrun_core::plan::{Piece, Place, Program, Root, Word};
-use wrun_core::tool::ToolFound;
 use wrun_store::{Scratch, Store, Tree};
 
 use crate::error::ProvisionError;
@@ -25,7 +27,11 @@ pub(crate) struct Places<'a> {
     prefix: Option<(&'a Path, Tree)>,
     scratch: Scratch,
     project: &'a Path,
-    tools: &'a [ToolFound],
+    request: &'a Request,
+    /// What was written for the runs, which may name hosts and files.
+    written: Mutex<Vec<String>>,
+    /// The download caches that were spoken of.
+    downloads: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl<'a> Places<'a> {
@@ -35,7 +41,7 @@ impl<'a> Places<'a> {
         purpose: &str,
         prefix: Option<(&'a Path, Tree)>,
         project: &'a Path,
-        tools: &'a [ToolFound],
+        request: &'a Request,
     ) -> Result<Self, ProvisionError> {
         let scratch = store.scratch(purpose)?;
         for part in [WORK, ARTIFACTS, HOME, TEMPORARY] {
@@ -46,7 +52,9 @@ impl<'a> Places<'a> {
             prefix,
             scratch,
             project,
-            tools,
+            request,
+            written: Mutex::default(),
+            downloads: Mutex::default(),
         })
     }
 
@@ -56,6 +64,61 @@ impl<'a> Places<'a> {
             self.scratch.path().join(HOME),
             self.scratch.path().join(TEMPORARY),
         )
+    }
+
+    /// The scratch folder with all of its parts.
+    pub(crate) fn scratch_path(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Keeps what was written for the runs.
+    pub(crate) fn note(&self, text: &str) {
+        self.written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(text.to_owned());
+    }
+
+    /// Everything that names hosts and files: what was written, and what was read for the spec.
+    pub(crate) fn mentioned(&self) -> Vec<String> {
+        let written = self
+            .written
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let read = self
+            .request
+            .inputs
+            .values()
+            .filter_map(|input| input.text().map(str::to_owned));
+        read.chain(written).collect()
+    }
+
+    /// The tools, the interpreters with what belongs to them, and what the spec refers to.
+    pub(crate) fn readable(&self) -> Vec<PathBuf> {
+        let mut paths = Vec::new();
+        for tool in &self.request.tools {
+            paths.push(tool.path.clone());
+            if let Some(python) = &tool.python {
+                paths.push(PathBuf::from(&python.base_prefix));
+            }
+        }
+        let inputs = self
+            .request
+            .inputs
+            .iter()
+            .filter(|(_, input)| !matches!(input, Input::Absent));
+        paths.extend(inputs.map(|(request, _)| self.project.join(&request.path)));
+        // The system is part of what every program reads.
+        paths.retain(|path| path != Path::new("/usr") && path != Path::new("/") && path.exists());
+        paths
+    }
+
+    /// The environment that is being built, and the download caches that were spoken of.
+    pub(crate) fn writable_folders(&self) -> Vec<PathBuf> {
+        let downloads = self.downloads.lock().unwrap_or_else(PoisonError::into_inner);
+        let prefix = self.prefix.as_ref().map(|(path, _)| path.to_path_buf());
+        downloads.iter().cloned().chain(prefix).collect()
     }
 
     /// The whole scratch folder as a capability; [`WORK`] and [`ARTIFACTS`] are in it.
@@ -91,6 +154,10 @@ impl<'a> Places<'a> {
     fn downloads(&self, rel: &str) -> Result<PathBuf, ProvisionError> {
         let (name, rest) = rel.split_once('/').unwrap_or((rel, ""));
         let cache = self.store.downloads(name)?;
+        self.downloads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(cache.clone());
         Ok(if rest.is_empty() { cache } else { cache.join(rest) })
     }
 
@@ -128,8 +195,9 @@ impl<'a> Places<'a> {
         }
     }
 
-    fn tool(&self, id: &str) -> Result<&ToolFound, ProvisionError> {
-        self.tools
+    fn tool(&self, id: &str) -> Result<&wrun_core::tool::ToolFound, ProvisionError> {
+        self.request
+            .tools
             .iter()
             .find(|tool| tool.id == id)
             .ok_or_else(|| invalid(&format!("the tool `{id}` is used and was not asked for")))

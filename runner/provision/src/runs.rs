@@ -1,6 +1,6 @@
 //! Runs of plans and questions: made from data into a program with its variables.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -114,16 +114,21 @@ impl TaskHost {
         }
         let (home, temporary) = places.home_and_temporary();
         self.add_surroundings(&mut env, [("HOME", home.into()), ("TMPDIR", temporary.into())]);
+        let args: Vec<OsString> = run
+            .args
+            .iter()
+            .map(|word| places.word(word))
+            .collect::<Result<_, _>>()?;
+        let values = env.iter().map(|(_, value)| value.as_os_str());
+        let mentioned: Vec<&OsStr> = args.iter().map(OsString::as_os_str).chain(values).collect();
+        let confinement = self.confinement(places, &mentioned, run.network && !offline);
         let invocation = Invocation {
             program: places.program(&run.program)?,
-            args: run
-                .args
-                .iter()
-                .map(|word| places.word(word))
-                .collect::<Result<_, _>>()?,
+            args,
             env,
             cwd: places.path(&run.cwd)?,
             timeout: run.timeout,
+            confinement: Some(confinement),
         };
         let captured = self.capture(invocation, cancel).await?;
         let redactor = Redactor::new(&used);

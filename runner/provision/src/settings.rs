@@ -5,6 +5,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use wrun_core::net::NetRule;
+use wrun_core::sandbox::Demand;
+use wrun_sandbox::Helper;
+
 use crate::error::ProvisionError;
 use crate::index::{self, Index};
 
@@ -103,6 +107,12 @@ pub struct Settings {
     pub concurrency: usize,
     /// How long servers are waited for.
     pub timing: Timing,
+    /// Sets up the sandboxes of installers.
+    pub helper: Option<Helper>,
+    /// How strongly installers are held.
+    pub sandbox: Demand,
+    /// Hosts that installers may reach beside those of their index, for an index that keeps its files elsewhere.
+    pub installer_hosts: Vec<NetRule>,
 }
 
 impl Default for Settings {
@@ -124,6 +134,9 @@ impl Default for Settings {
             pip_configuration: Vec::new(),
             concurrency: CONCURRENCY,
             timing: Timing::default(),
+            helper: None,
+            sandbox: Demand::default(),
+            installer_hosts: Vec::new(),
         }
     }
 }

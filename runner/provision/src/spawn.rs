@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use wrun_process::{CaptureLimits, Captured, Command, run_captured};
+use wrun_sandbox::Confinement;
 
 use crate::error::ProvisionError;
 use crate::host::TaskHost;
@@ -31,6 +32,8 @@ pub(crate) struct Invocation {
     pub(crate) cwd: PathBuf,
     /// How long it may take.
     pub(crate) timeout: Duration,
+    /// What it may touch; a program that is only asked what it is has none.
+    pub(crate) confinement: Option<Confinement>,
 }
 
 impl TaskHost {
@@ -49,6 +52,7 @@ impl TaskHost {
             env,
             cwd,
             timeout,
+            confinement,
         } = invocation;
         tracing::debug!(program = %program.display(), "running");
         let command = Command {
@@ -65,7 +69,13 @@ impl TaskHost {
             stderr_tail_max: STDERR_TAIL,
             timeout,
         };
-        let captured = run_captured(command, limits, cancel, &mut |_, _| {}).await?;
+        let captured = match confinement {
+            Some(confinement) => {
+                self.capture_confined(confinement, command, limits, cancel)
+                    .await?
+            }
+            None => run_captured(command, limits, cancel, &mut |_, _| {}).await?,
+        };
         if captured.cancelled {
             return Err(ProvisionError::Cancelled);
         }
@@ -96,6 +106,7 @@ impl TaskHost {
             ],
             cwd: PathBuf::from("/"),
             timeout: PROBE_LIMIT,
+            confinement: None,
         };
         self.capture(invocation, &self.cancel).await
     }

@@ -51,6 +51,7 @@ impl TaskHost {
                 content,
                 executable,
             } => {
+                places.note(content);
                 let (tree, rel) = places.writable(to)?;
                 tree.write(&rel, content.as_bytes(), *executable)?;
             }

@@ -5,12 +5,14 @@ use std::process::ExitStatus;
 
 use tokio::io::unix::AsyncFd;
 use tokio_util::sync::DropGuard;
+use wrun_core::denial::Observation;
 use wrun_core::sandbox::SandboxReport;
 use wrun_process::Tree;
 
 use crate::channel::Channel;
 use crate::held::Held;
 use crate::message::Message;
+use crate::watch::{Observer, Watcher};
 
 /// A command that runs.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub struct Confined {
     channel: Option<AsyncFd<Channel>>,
     held: Option<Held>,
     _served: Option<DropGuard>,
+    watcher: Option<Watcher>,
+    observer: Option<Observer>,
 }
 
 /// How a command ended.
@@ -46,6 +50,8 @@ impl Confined {
         report: SandboxReport,
         held: Held,
         served: Option<DropGuard>,
+        watcher: Option<Watcher>,
+        observer: Option<Observer>,
     ) -> Self {
         Self {
             tree,
@@ -53,16 +59,20 @@ impl Confined {
             channel: Some(channel),
             held: Some(held),
             _served: served,
+            watcher,
+            observer,
         }
     }
 
-    pub(crate) const fn without(tree: Tree, report: SandboxReport) -> Self {
+    pub(crate) const fn without(tree: Tree, report: SandboxReport, observer: Option<Observer>) -> Self {
         Self {
             tree,
             report,
             channel: None,
             held: None,
             _served: None,
+            watcher: None,
+            observer,
         }
     }
 
@@ -89,6 +99,17 @@ impl Confined {
                     _ => {}
                 }
             }
+        }
+        if let Some(observer) = &self.observer {
+            observer.tell(match self.watcher {
+                Some(watcher) => watcher.finish(),
+                None if self.channel.is_none() => {
+                    Observation::impossible("the task runs without a sandbox, which refuses it nothing")
+                }
+                None => Observation::impossible(
+                    "this kernel tells nobody of refused calls, or tells another program that watches this one",
+                ),
+            });
         }
         if let Some(held) = self.held {
             (conclusion.out_of_memory, conclusion.out_of_processes) = held.exceeded();

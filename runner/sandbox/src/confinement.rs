@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{getegid, geteuid};
@@ -15,9 +15,11 @@ use wrun_proxy::Gate;
 use crate::error::SandboxError;
 use crate::generated::generated_entries;
 use crate::helper::Helper;
+use crate::platform::links_between_folders;
 use crate::policy::{Entry, Identity, Network, Policy, Resources};
 use crate::resolve::{Resolved, resolve};
 use crate::system::system_entries;
+use crate::watch::Observer;
 
 /// The user and group that a process of root becomes: those that own nothing (`nobody`).
 const NOBODY: u32 = 65_534;
@@ -34,14 +36,24 @@ pub struct Confinement {
     pub demand: Demand,
     /// Files and folders beside the machine's own system.
     pub paths: Vec<(PathBuf, Access)>,
+    /// A folder that some of the paths lie in, and between which files are to be linked: a link cannot be made from one
+    /// mount to another. Of what else is in it the command sees the names at most.
+    pub shared: Option<PathBuf>,
+    /// Whether programs on the machine's own loopback are reached through the proxy too, if they are listed.
+    pub loopback: bool,
     /// A folder of its own, to write in; with a limit of its size it is one in memory at that address.
     pub scratch: PathBuf,
     /// What it reaches of the network, and how hosts that are listed by name are reached.
     pub gate: Gate,
     /// Limits; `time` and `output` are the business of the one who waits for it.
     pub limits: Limits,
+    /// Whether a command of root may change modes and owners where it stays user 0, without its rights, and Landlock alone
+    /// holds it: Landlock has no rights for these, so they reach every file of root's.
+    pub changes_modes: bool,
     /// Whether its standard streams are a terminal of its own.
     pub terminal: bool,
+    /// Has it watched, and hears what it was refused once it ended.
+    pub observer: Option<Observer>,
 }
 
 impl Confinement {
@@ -52,10 +64,14 @@ impl Confinement {
             helper: None,
             demand: Demand::Off,
             paths: Vec::new(),
+            shared: None,
+            loopback: false,
+            changes_modes: false,
             scratch: PathBuf::new(),
             gate: Gate::new(Net::None),
             limits: Limits::default(),
             terminal: false,
+            observer: None,
         }
     }
 
@@ -85,6 +101,13 @@ impl Confinement {
         for entry in generated_entries(tier, &identity, &self.scratch, self.network()) {
             entries.add(entry);
         }
+        let shared = self
+            .shared
+            .as_deref()
+            .filter(|_| tier == Tier::Full && links_between_folders());
+        if let Some(shared) = shared {
+            entries.share(shared)?;
+        }
         for (path, access) in &self.paths {
             entries.resolve(path, *access)?;
         }
@@ -103,7 +126,12 @@ impl Confinement {
                 .map(|(name, value)| (name.into(), value.into()))
                 .collect();
             env.retain(|(name, _)| !given.iter().any(|(other, _)| other == name));
-            env.extend(given);
+            let loopback = self.loopback;
+            env.extend(
+                given
+                    .into_iter()
+                    .filter(|(name, _)| !loopback || !name.eq_ignore_ascii_case("NO_PROXY")),
+            );
         }
         Ok(Policy {
             tier,
@@ -116,10 +144,12 @@ impl Confinement {
             identity,
             resources,
             temporary: self.limits.scratch.unwrap_or(TEMPORARY).min(TEMPORARY),
-            groups: groups.iter().map(|group| group.as_raw_fd()).collect(),
-            keep: keep.iter().map(|kept| kept.as_raw_fd()).collect(),
+            groups: groups.iter().map(AsRawFd::as_raw_fd).collect(),
+            keep: keep.iter().map(AsRawFd::as_raw_fd).collect(),
             terminal: self.terminal,
-            watched: false,
+            strict: shared.is_some(),
+            keeps_modes: tier == Tier::Restricted && geteuid().is_root() && !self.changes_modes,
+            watched: self.observer.is_some(),
         })
     }
 }
@@ -154,20 +184,78 @@ fn is_mapped(file: &str) -> bool {
 
 /// Entries by address; of two grants of one path the wider counts.
 #[derive(Default)]
-struct Entries(BTreeMap<PathBuf, Entry>);
+struct Entries {
+    all: BTreeMap<PathBuf, Entry>,
+    /// What is said of paths in a shared folder.
+    rights: BTreeMap<PathBuf, Entry>,
+    shared: Option<PathBuf>,
+}
 
 impl Entries {
+    /// Brings a folder in as one mount, of which only what is granted can be used.
+    fn share(&mut self, path: &Path) -> Result<(), SandboxError> {
+        let Resolved { target, links } = resolve(path, Access::Write, true)?;
+        for link in links {
+            self.add(link);
+        }
+        if let Entry::Bind {
+            path,
+            access,
+            folder,
+            identity,
+            reach: _,
+            owner,
+        } = target
+        {
+            self.shared = Some(path.clone());
+            self.add(Entry::Bind {
+                path,
+                access,
+                folder,
+                identity,
+                reach: false,
+                owner,
+            });
+        }
+        Ok(())
+    }
+
     fn resolve(&mut self, path: &Path, access: Access) -> Result<(), SandboxError> {
         let Resolved { target, links } = resolve(path, access, true)?;
         for link in links {
             self.add(link);
         }
-        self.add(target);
+        match (target, &self.shared) {
+            (
+                Entry::Bind {
+                    path,
+                    access,
+                    folder,
+                    identity,
+                    ..
+                },
+                Some(shared),
+            ) if path.starts_with(shared) => {
+                self.rights.insert(
+                    path.clone(),
+                    Entry::Right {
+                        path,
+                        access,
+                        folder,
+                        identity,
+                    },
+                );
+            }
+            (target, _) => self.add(target),
+        }
         Ok(())
     }
 
     /// Makes a path lead where it leads on the machine, without granting what is there.
     fn link_to(&mut self, path: &Path) -> Result<(), SandboxError> {
+        if path == Path::new("/") {
+            return Ok(());
+        }
         for link in resolve(path, Access::Read, false)?.links {
             self.add(link);
         }
@@ -177,17 +265,21 @@ impl Entries {
     fn add(&mut self, entry: Entry) {
         let address = entry.address().to_owned();
         if let (Some(Entry::Bind { access: held, .. }), Entry::Bind { access, .. }) =
-            (self.0.get_mut(&address), &entry)
+            (self.all.get_mut(&address), &entry)
         {
             *held = (*held).max(*access);
             return;
         }
-        self.0.insert(address, entry);
+        self.all.insert(address, entry);
     }
 
     /// All entries, without those that a folder above brings in with the same rights.
     fn into_list(self) -> Vec<Entry> {
-        let all = self.0;
+        let Self {
+            all,
+            rights,
+            shared: _,
+        } = self;
         let covered = |path: &Path, access: Access, owner: Option<(u32, u32)>| {
             let above = path.ancestors().skip(1).find_map(|above| match all.get(above) {
                 Some(Entry::Bind { access, owner, .. }) => Some(Some((*access, *owner))),
@@ -199,9 +291,10 @@ impl Entries {
         all.iter()
             .filter(|(path, entry)| match entry {
                 Entry::Bind { access, owner, .. } => !covered(path, *access, *owner),
-                Entry::Link { .. } | Entry::File { .. } | Entry::Memory { .. } => true,
+                Entry::Right { .. } | Entry::Link { .. } | Entry::File { .. } | Entry::Memory { .. } => true,
             })
             .map(|(_, entry)| entry.clone())
+            .chain(rights.into_values())
             .collect()
     }
 }

@@ -19,7 +19,7 @@ impl Helper {
     pub fn enter() -> Self {
         let mut arguments = std::env::args_os().skip(1);
         if arguments.next().as_deref() == Some(OsStr::new(ARGUMENT)) {
-            platform::become_process(arguments.collect::<Vec<OsString>>());
+            platform::become_process(&arguments.collect::<Vec<OsString>>());
         }
         // The path by which the program was started may lead elsewhere by now; this always leads to it.
         Self(PathBuf::from("/proc/self/exe"))

@@ -40,6 +40,7 @@ mod helper;
 mod prepare;
 mod refusal;
 mod start;
+mod watch;
 
 pub use confined::{Conclusion, Confined};
 pub use confinement::Confinement;
@@ -49,3 +50,4 @@ pub use message::{Failure, Step};
 pub use refusal::Refusal;
 pub use report::report_nothing;
 pub use start::{Start, start};
+pub use watch::Observer;

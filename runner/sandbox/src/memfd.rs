@@ -1,4 +1,8 @@
 //! The policy in memory that nobody can change any more.
+#![expect(
+    clippy::disallowed_types,
+    reason = "it is memory, not a file of any file system"
+)]
 
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;

@@ -38,6 +38,7 @@ pub(crate) enum Message {
 
 /// What is in force, as read back from the kernel by the process that becomes the program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(crate) struct Facts {
     /// The tier that was set up.
     pub tier: Tier,

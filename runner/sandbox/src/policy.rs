@@ -25,9 +25,24 @@ pub(crate) enum Entry {
         folder: bool,
         /// Device and inode that it had when it was granted; what is there must still be that.
         identity: (u64, u64),
+        /// Whether what is there may be used for that alone, as far as Landlock can tell paths apart: else only for what
+        /// an [`Entry::Right`] says.
+        reach: bool,
         /// The owner (user and group) for whom the process acts there, where the process itself runs as another user.
         /// Absent for the system's own files.
         owner: Option<(u32, u32)>,
+    },
+    /// What may be done with a path that another entry brings in.
+    Right {
+        /// Absolute, with no symbolic link in it.
+        #[serde(with = "text::os")]
+        path: PathBuf,
+        /// What may be done with it.
+        access: Access,
+        /// Whether it is a folder.
+        folder: bool,
+        /// Device and inode that it had when it was granted.
+        identity: (u64, u64),
     },
     /// A symbolic link.
     Link {
@@ -62,6 +77,7 @@ impl Entry {
     pub(crate) fn address(&self) -> &std::path::Path {
         match self {
             Self::Bind { path: at, .. }
+            | Self::Right { path: at, .. }
             | Self::Link { at, .. }
             | Self::File { at, .. }
             | Self::Memory { at, .. } => at,
@@ -95,7 +111,7 @@ pub(crate) struct Identity {
     /// Its group.
     pub group: u32,
     /// Whether the sandbox is set up with the rights of root, and the process then becomes `user` outside too. Else
-    /// `user` stands for the caller.
+    /// `user` stands for the caller, where there is a user namespace, and nothing changes where there is none.
     pub privileged: bool,
 }
 
@@ -114,6 +130,7 @@ pub(crate) struct Resources {
 
 /// Everything that a process gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a right of its own")]
 pub(crate) struct Policy {
     /// How strongly it is held; not [`Tier::None`].
     pub tier: Tier,
@@ -137,6 +154,10 @@ pub(crate) struct Policy {
     pub identity: Identity,
     /// Its resource limits.
     pub resources: Resources,
+    /// Whether it may look only at what is granted, though more can be seen: needs Landlock.
+    pub strict: bool,
+    /// Whether it may change no modes, owners and attributes of files.
+    pub keeps_modes: bool,
     /// Bytes that its own `/tmp` may hold; its `/dev/shm` may hold as many.
     pub temporary: u64,
     /// Descriptors of `cgroup.procs` files to join before anything else.

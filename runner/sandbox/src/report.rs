@@ -125,7 +125,7 @@ fn restricted(facts: &Facts, network: Network) -> BTreeMap<Capability, State> {
     let privileges = if facts.user == 0 {
         State::partial(
             &["no capabilities", "no new privileges"],
-            "the task is user 0, without the rights of root",
+            "the task is user 0, without the rights of root; it can change no modes and owners of files, but times of root's files",
         )
     } else {
         State::enforced(&["no capabilities", "no new privileges"])

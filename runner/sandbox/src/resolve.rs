@@ -71,6 +71,7 @@ pub(crate) fn resolve(path: &Path, access: Access, owned: bool) -> Result<Resolv
         access,
         folder: FileType::from_raw_mode(found.st_mode) == FileType::Directory,
         identity: (found.st_dev, found.st_ino),
+        reach: true,
         owner: owned.then_some((found.st_uid, found.st_gid)),
     };
     Ok(Resolved { target, links })

@@ -16,9 +16,11 @@ use crate::confinement::Confinement;
 use crate::error::SandboxError;
 use crate::held::Held;
 use crate::message::{Facts, Failure, Message};
+use crate::policy::Policy;
 use crate::prepare::{Prepared, prepare};
 use crate::refusal::Refusal;
 use crate::report::{report, report_nothing};
+use crate::watch::Watcher;
 
 /// What became of a start.
 #[derive(Debug)]
@@ -48,6 +50,7 @@ pub async fn start(
             return Ok(Start::Running(Box::new(Confined::without(
                 tree,
                 report_nothing(before),
+                confinement.observer.clone(),
             ))));
         }
         let refusal = match attempt(*tier, confinement, &command, cancel, before.clone()).await? {
@@ -135,14 +138,24 @@ async fn attempt(
     let listened = tokio::select! {
         biased;
         () = cancel.cancelled() => None,
-        said = listen(&channel, &mut tree, confinement) => Some(said?),
+        said = listen(&channel, &mut tree, confinement, &policy) => Some(said?),
     };
     match listened {
-        Some(Ok((facts, served))) => {
+        Some(Ok(Heard {
+            facts,
+            served,
+            watcher,
+        })) => {
             let mut report = report(&facts, policy.network, reason);
             held.add_to(&mut report);
             Ok(Attempt::Running(Box::new(Confined::new(
-                tree, channel, report, held, served,
+                tree,
+                channel,
+                report,
+                held,
+                served,
+                watcher,
+                confinement.observer.clone(),
             ))))
         }
         Some(Err(failure)) => {
@@ -156,13 +169,21 @@ async fn attempt(
     }
 }
 
+/// What a helper said when everything was in force.
+struct Heard {
+    facts: Facts,
+    served: Option<DropGuard>,
+    watcher: Option<Watcher>,
+}
+
 /// What the helper says until everything is in force.
 async fn listen(
     channel: &AsyncFd<Channel>,
     tree: &mut Tree,
     confinement: &Confinement,
-) -> Result<Result<(Facts, Option<DropGuard>), Failure>, SandboxError> {
-    let mut served = None;
+    policy: &Policy,
+) -> Result<Result<Heard, Failure>, SandboxError> {
+    let (mut served, mut watcher) = (None, None);
     loop {
         let (message, descriptor) = receive(channel).await?.ok_or(SandboxError::HelperEnded)?;
         match (message, descriptor) {
@@ -172,11 +193,20 @@ async fn listen(
                     tracing::debug!(%error, anchor, "no anchor");
                 }
             }
-            (Message::Begun { anchor: None } | Message::Watched, _) => {}
+            (Message::Begun { anchor: None }, _) => {}
+            (Message::Watched, Some(notifications)) => {
+                watcher = Some(Watcher::start(notifications, policy)?);
+            }
             (Message::Listener, Some(listener)) => served = Some(serve(listener.into(), confinement)),
-            (Message::Ready(facts), _) => return Ok(Ok((facts, served))),
+            (Message::Ready(facts), _) => {
+                return Ok(Ok(Heard {
+                    facts,
+                    served,
+                    watcher,
+                }));
+            }
             (Message::Failed(failure), _) => return Ok(Err(failure)),
-            (Message::Listener | Message::NotExecuted(_) | Message::Ended { .. }, _) => {
+            (Message::Listener | Message::Watched | Message::NotExecuted(_) | Message::Ended { .. }, _) => {
                 return Err(SandboxError::HelperEnded);
             }
         }

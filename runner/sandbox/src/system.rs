@@ -23,7 +23,7 @@ const PROGRAMS: &[&str] = &[
     "/gnu/store",
 ];
 
-/// Settings that programs read to run at all: the dynamic linker's, certificates, time zone, names of protocols, fonts,
+/// Settings that programs read to run at all: the dynamic linker's, certificates, time zone, the distribution's name, names of protocols, fonts,
 /// and those of language runtimes that distributions keep in `/etc`. Nothing in here says who uses the machine.
 const SETTINGS: &[&str] = &[
     "/etc/ld.so.cache",
@@ -36,6 +36,11 @@ const SETTINGS: &[&str] = &[
     "/etc/crypto-policies",
     "/etc/localtime",
     "/etc/timezone",
+    "/etc/os-release",
+    "/etc/lsb-release",
+    "/etc/debian_version",
+    "/etc/redhat-release",
+    "/etc/alpine-release",
     "/etc/protocols",
     "/etc/services",
     "/etc/mime.types",
@@ -72,10 +77,6 @@ pub(crate) fn system_entries() -> Vec<Entry> {
     entries
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the system's settings lie outside of the store"
-)]
 fn versioned_settings() -> Vec<std::path::PathBuf> {
     let Ok(settings) = std::fs::read_dir("/etc") else {
         return Vec::new();

@@ -126,6 +126,7 @@ impl RunnerBuilder {
             .with_pip_configuration()
             .with_certificates();
         settings.offline |= offline;
+        settings.helper.clone_from(&helper);
         let mut credentials = EnvironmentCredentials::from_environment(pairs());
         if let Some(credential) = settings
             .package_index

@@ -9,6 +9,7 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wrun_core::backend::{Backend, Manifest};
 use wrun_core::event::Event;
+use wrun_core::sandbox::Demand;
 use wrun_exec::{Helper, WasiRuntime};
 use wrun_provision::{Credentials, Settings, TaskHost};
 use wrun_store::Store;
@@ -60,9 +61,16 @@ pub(crate) struct Context {
     pub(crate) emit: Emit,
     pub(crate) cancel: CancellationToken,
     pub(crate) submitted: Instant,
+    /// How strongly installers and native tasks are held.
+    pub(crate) demand: Demand,
 }
 
 impl Context {
+    /// The same with what is asked of the sandbox.
+    pub(crate) fn held_by(self, demand: Demand) -> Self {
+        Self { demand, ..self }
+    }
+
     pub(crate) fn emit(&self, event: Event) {
         (self.emit)(event);
     }
@@ -81,7 +89,10 @@ impl Context {
         } = &*self.inner;
         TaskHost::new(
             store.clone(),
-            settings.clone(),
+            Settings {
+                sandbox: self.demand,
+                ..settings.clone()
+            },
             Arc::clone(credentials),
             project,
             self.cancel.clone(),

@@ -145,6 +145,14 @@ pub enum Error {
     #[diagnostic(code("store.root.unknown"), help("set one of them, or pass `--cache-dir`"))]
     NoCacheDir,
 
+    /// The sandbox that was asked for cannot be had.
+    #[error("{reason}")]
+    #[diagnostic(code("exec.sandbox.unavailable"))]
+    NoSandbox {
+        /// Why, and what to do.
+        reason: String,
+    },
+
     /// A lock does not belong to the task.
     #[error("the lock is one of the backend `{found}`, and the task asks for `{wanted}`")]
     #[diagnostic(

@@ -21,6 +21,7 @@
 
 mod builder;
 mod context;
+mod denied;
 mod environment;
 mod error;
 mod grants;

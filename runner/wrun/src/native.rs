@@ -2,16 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use wrun_core::event::Event;
 use wrun_core::grants::Access;
 use wrun_core::launch::Launch;
+use wrun_core::sandbox::{Demand, SandboxReport};
 use wrun_exec::{Confinement, Gate, NativeTask, Report};
 use wrun_store::Scratch;
 
 use crate::Error;
+use crate::context::Context;
+use crate::denied::Refusals;
 use crate::grants::native_paths;
 use crate::launch::{address, edited};
 use crate::run::{Attempt, Entered};
@@ -71,14 +75,19 @@ pub(crate) async fn run(
     let grants = native_paths(attempt.task)?;
     let mut paths = readable(attempt);
     paths.extend(grants);
+    let refusals = Refusals::new(Arc::clone(&attempt.context.emit));
     let confinement = Confinement {
         helper: attempt.context.inner.helper.clone(),
-        demand: attempt.demand,
+        demand: attempt.context.demand,
         paths,
+        shared: None,
+        loopback: attempt.task.allow.net.lists_loopback(),
+        changes_modes: false,
         scratch: scratch.path().to_owned(),
-        gate: Gate::new(attempt.task.allow.net.clone()),
+        gate: refusals.hear(Gate::new(attempt.task.allow.net.clone())),
         limits: attempt.task.limits.clone(),
         terminal: false,
+        observer: attempt.why_denied.then(|| refusals.observer(attempt.folder)),
     };
     let task = NativeTask {
         command: command.to_vec(),
@@ -108,6 +117,20 @@ pub(crate) async fn run(
             }
         }
     }
+}
+
+/// Sets a sandbox up with nothing in it.
+pub(crate) async fn try_sandbox(context: &Context, demand: Demand) -> Result<SandboxReport, Error> {
+    let scratch = context.inner.store.scratch("doctor")?;
+    let confinement = Confinement {
+        helper: context.inner.helper.clone(),
+        demand,
+        scratch: scratch.path().to_owned(),
+        ..Confinement::none()
+    };
+    wrun_exec::try_sandbox(&confinement, &context.cancel)
+        .await?
+        .map_err(|reason| Error::NoSandbox { reason })
 }
 
 /// What the task may read without asking: its folder, its environment, and the interpreter that this is built on.

@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use wrun_core::denial::Observation;
 use wrun_core::event::{Event, Stream};
 use wrun_core::launch::Launch;
 use wrun_core::outcome::Outcome;
 use wrun_core::problem::Problem;
-use wrun_core::sandbox::Demand;
 use wrun_core::task::{Run, Task, Variable};
 use wrun_core::tool::ToolFound;
 use wrun_exec::{Output, OutputSink, Report, Stdio};
@@ -25,6 +25,9 @@ use crate::{Error, GuestRun, Submission, guest, native};
 
 /// The longest pause between two attempts.
 const LONGEST_DELAY: Duration = Duration::from_mins(1);
+
+/// Why a guest is not watched.
+const OF_A_GUEST: &str = "the task is a WebAssembly guest, which makes no system calls; it sees its grants and nothing beside them";
 
 /// An environment that the run holds, and how to enter it.
 pub(crate) struct Entered {
@@ -42,7 +45,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) vars: &'a BTreeMap<String, String>,
     pub(crate) entered: Option<&'a Entered>,
     pub(crate) stdio: Stdio,
-    pub(crate) demand: Demand,
+    /// Whether it is watched for what it is refused.
+    pub(crate) why_denied: bool,
 }
 
 /// Runs a task.
@@ -117,7 +121,7 @@ async fn attempts(
         vars: &vars,
         entered: entered.as_ref(),
         stdio: stdio(context, submission),
-        demand: submission.demand,
+        why_denied: submission.why_denied,
     };
     let mut delay = task.retry.delay;
     let mut attempt = 1;
@@ -265,6 +269,14 @@ async fn once(attempt: &Attempt<'_>, signals: &mut Signals) -> Result<Report, Er
     let scratch = attempt.context.inner.store.scratch("run")?;
     match &attempt.task.run {
         Run::Command(command) => native::run(attempt, command, &scratch, signals).await,
-        Run::Module { path, args } => guest::run_task(attempt, path, args, &scratch, signals).await,
+        Run::Module { path, args } => {
+            let report = guest::run_task(attempt, path, args, &scratch, signals).await;
+            if attempt.why_denied {
+                attempt
+                    .context
+                    .emit(Event::Denied(Observation::impossible(OF_A_GUEST)));
+            }
+            report
+        }
     }
 }

@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::backend::Manifest;
 use wrun_core::event::Event;
 use wrun_core::grants::Grants;
+use wrun_core::lock::Lock;
 use wrun_core::problem::Problem;
-use wrun_core::sandbox::Demand;
+use wrun_core::sandbox::{Demand, SandboxReport};
 use wrun_core::task::Task;
 use wrun_exec::{Output, OutputSink, Stdin, Stdio};
 use wrun_provision::TaskHost;
@@ -22,6 +23,7 @@ use crate::environment::LockPolicy;
 use crate::guest::{self, LoadedModule, Module};
 use crate::load::{self, LoadedTask, Source};
 use crate::lock_file::LockFile;
+use crate::native;
 use crate::plan::{self, PlanReport};
 use crate::run;
 use crate::signals::Signals;
@@ -40,6 +42,7 @@ pub struct Submission {
     pub(crate) output_events: bool,
     pub(crate) policy: LockPolicy,
     pub(crate) demand: Demand,
+    pub(crate) why_denied: bool,
 }
 
 impl Submission {
@@ -53,6 +56,7 @@ impl Submission {
             output_events: false,
             policy: LockPolicy::Stored,
             demand: Demand::default(),
+            why_denied: false,
         }
     }
 
@@ -95,6 +99,13 @@ impl Submission {
     #[must_use]
     pub const fn sandbox(mut self, demand: Demand) -> Self {
         self.demand = demand;
+        self
+    }
+
+    /// Watch a native task, which makes it slower, and say at its end what it was refused ([`Event::Denied`]).
+    #[must_use]
+    pub const fn why_denied(mut self) -> Self {
+        self.why_denied = true;
         self
     }
 }
@@ -145,7 +156,10 @@ impl Runner {
     #[must_use = "dropping the handle cancels the run"]
     pub fn submit(&self, submission: impl Into<Submission>) -> RunHandle {
         let submission = submission.into();
-        self.start(|context, signals| run::submit(context, submission, signals))
+        self.start(|context, signals| {
+            let context = context.held_by(submission.demand);
+            run::submit(context, submission, signals)
+        })
     }
 
     /// Runs a WebAssembly guest with exactly what is listed: no folder, no variable and no scratch folder of its own.
@@ -190,6 +204,16 @@ impl Runner {
         let (sender, _events) = mpsc::unbounded_channel();
         let context = self.context(sender, CancellationToken::new());
         plan::plan(&context, &submission.into()).await
+    }
+
+    /// Tries the sandbox for native tasks out, with nothing in it, and says what of it the kernel holds.
+    ///
+    /// # Errors
+    /// It cannot be had, with why and what to do, or something failed.
+    pub async fn try_sandbox(&self, demand: Demand) -> Result<SandboxReport, Error> {
+        let (sender, _events) = mpsc::unbounded_channel();
+        let context = self.context(sender, CancellationToken::new());
+        native::try_sandbox(&context, demand).await
     }
 
     /// Understands a task file, with the backends of this runner.
@@ -243,6 +267,7 @@ impl Runner {
             emit: Arc::new(move |event| drop(sender.send(event))),
             cancel,
             submitted: Instant::now(),
+            demand: Demand::default(),
         }
     }
 }

@@ -53,6 +53,21 @@ impl Child {
         })
     }
 
+    /// Whether it has not ended. It can be waited for all the same.
+    pub(crate) fn is_alive(self) -> bool {
+        let mut information = [0_u8; 128];
+        let found = call!(
+            libc::SYS_waitid,
+            libc::P_PID,
+            self.0,
+            &mut information,
+            libc::WEXITED | libc::WNOHANG | libc::WNOWAIT,
+            0
+        );
+        // Without an end to tell, nothing is filled in.
+        found.is_ok() && information.iter().all(|byte| *byte == 0)
+    }
+
     /// Ends it.
     pub(crate) fn kill(self) {
         // It may have ended by itself.

@@ -120,7 +120,7 @@ fn rename(from: &std::ffi::CStr, to: &std::ffi::CStr, flags: u32) -> Result<i64,
 
 fn rename_out(words: &Words) -> Verdict {
     let from = own_name(words.text(0)?, "out")?;
-    let to = own_name(words.text(1)?, "out")?;
+    let to = own_name(words.text(1)?, "moved")?;
     create(&from).during("make a file of its own")?;
     let renamed = rename(&from, &to, libc::RENAME_NOREPLACE);
     remove(&from);

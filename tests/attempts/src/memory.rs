@@ -1,5 +1,7 @@
 //! Memory: how much, and executed from where.
 
+use std::os::fd::OwnedFd;
+
 use crate::Attempt;
 use crate::call::{call, list_of};
 use crate::children::{self, Child, End};
@@ -116,36 +118,19 @@ fn memory_file(words: &Words) -> Verdict {
 /// Memory of many processes at one time, each with less than the limit.
 fn memory_children(words: &Words) -> Verdict {
     let (processes, count) = (words.number(0)?, mebibytes(words, 1)?);
-    let (reader, writer) = std::io::pipe().during("pipe")?;
-    let (reader, writer) = (
-        std::os::fd::OwnedFd::from(reader),
-        std::os::fd::OwnedFd::from(writer),
-    );
     let mut children = Vec::new();
     let mut result = Ok(());
-    for _ in 0..processes {
-        let child = children::spawn(|| {
-            let taken = take(count * MEBIBYTE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1);
-            if taken.is_ok() && write(&writer, b"x").is_ok() {
-                children::sleep_forever();
-            }
-            1
-        });
-        match child.during("start a process") {
+    for number in 0..processes {
+        match child_with_memory(count) {
             Ok(child) => children.push(child),
-            Err(stop) => {
-                result = Err(stop);
+            Err(errno) => {
+                result = Err(errno).during(format!("process {} of {processes}", number + 1));
                 break;
             }
         }
     }
-    drop(writer);
-    let mut full = 0;
-    let mut byte = [0_u8; 1];
-    // It ends when all have their memory, or when those that did not get it are gone.
-    while full < children.len() && call!(libc::SYS_read, &reader, &mut byte, 1) == Ok(1) {
-        full += 1;
-    }
+    // The one that is ended for want of memory need not be the one that asked for it last.
+    let alive = children.iter().filter(|child| child.is_alive()).count();
     for child in &children {
         child.kill();
     }
@@ -154,10 +139,32 @@ fn memory_children(words: &Words) -> Verdict {
         let _ = child.wait();
     }
     result?;
-    if i64::try_from(full) == Ok(processes) {
+    if i64::try_from(alive) == Ok(processes) {
         return Ok(format!("{processes} processes with {count} MiB each"));
     }
-    Err(Errno(libc::ENOMEM)).during(format!("{full} of {processes} processes"))
+    Err(Errno(libc::ENOMEM)).during(format!("{alive} of {processes} processes"))
+}
+
+/// A process that has its memory and sleeps.
+fn child_with_memory(count: usize) -> Result<Child, Errno> {
+    let failed = |error: std::io::Error| Errno(error.raw_os_error().unwrap_or(libc::EIO));
+    let (reader, writer) = std::io::pipe().map_err(failed)?;
+    let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
+    let child = children::spawn(|| {
+        let taken = take(count * MEBIBYTE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1);
+        if taken.is_ok() && write(&writer, b"x").is_ok() {
+            children::sleep_forever();
+        }
+        1
+    })?;
+    drop(writer);
+    let mut byte = [0_u8; 1];
+    if call!(libc::SYS_read, &reader, &mut byte, 1) == Ok(1) {
+        return Ok(child);
+    }
+    child.kill();
+    child.wait()?;
+    Err(Errno(libc::ENOMEM))
 }
 
 /// Executes a copy of this program that lies in memory only.
@@ -219,7 +226,7 @@ fn read_own() -> Result<Vec<u8>, Stop> {
     }
 }
 
-fn write_all(file: &std::os::fd::OwnedFd, mut bytes: &[u8]) -> Result<(), Stop> {
+fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<(), Stop> {
     while !bytes.is_empty() {
         let written = write(file, bytes).during("write a copy of this program")?;
         bytes = bytes.get(written.max(1)..).unwrap_or_default();

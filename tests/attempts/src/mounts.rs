@@ -77,7 +77,7 @@ fn mount(words: &Words) -> Verdict {
     let _ = call!(libc::SYS_umount2, &folder, libc::MNT_DETACH);
     remove_folder(&folder);
     match result {
-        Err(errno) if [libc::ENODEV, libc::EINVAL].contains(&errno.0) => Ok(format!(
+        Err(errno) if [libc::ENODEV, libc::EINVAL, libc::EBUSY].contains(&errno.0) => Ok(format!(
             "the right to mount is there, what to mount is not: {errno}"
         )),
         result => {

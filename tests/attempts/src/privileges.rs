@@ -23,6 +23,11 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
         run: capabilities,
     },
     Attempt {
+        name: "bounding-set",
+        usage: "",
+        run: bounding_set,
+    },
+    Attempt {
         name: "new-privileges",
         usage: "",
         run: new_privileges,
@@ -116,31 +121,34 @@ fn capability_sets() -> Option<[u64; 3]> {
     Some([set(0)?, set(1)?, set(2)?])
 }
 
-/// Open if there is a capability in any set, also in the one that bounds what programs can get.
+/// Open if there is a capability that can be used, or be handed to a program.
 fn capabilities(_: &Words) -> Verdict {
     let [effective, permitted, inheritable] =
         capability_sets().ok_or_else(|| Stop::blocked("capget does not work"))?;
-    let count = |option: i32, first: Option<i32>| {
-        (0..64)
-            .filter(|capability| {
-                let result = match first {
-                    Some(first) => call!(libc::SYS_prctl, option, first, *capability, 0, 0),
-                    None => call!(libc::SYS_prctl, option, *capability, 0, 0, 0),
-                };
-                result == Ok(1)
-            })
-            .count()
-    };
-    let bounding = count(libc::PR_CAPBSET_READ, None);
-    let ambient = count(libc::PR_CAP_AMBIENT, Some(libc::PR_CAP_AMBIENT_IS_SET));
+    let ambient = (0..64)
+        .filter(|capability| {
+            let (option, is_set) = (libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_IS_SET);
+            call!(libc::SYS_prctl, option, is_set, *capability, 0, 0) == Ok(1)
+        })
+        .count();
     let text = format!(
-        "effective {effective:x}, permitted {permitted:x}, inheritable {inheritable:x}, {bounding} in the bounding \
-         set, {ambient} ambient"
+        "effective {effective:x}, permitted {permitted:x}, inheritable {inheritable:x}, {ambient} ambient"
     );
-    if effective | permitted | inheritable == 0 && bounding + ambient == 0 {
+    if effective | permitted | inheritable == 0 && ambient == 0 {
         return Err(Stop::blocked(text));
     }
     Ok(text)
+}
+
+/// Open if a program that is executed could get a capability from its file.
+fn bounding_set(_: &Words) -> Verdict {
+    let count = (0..64)
+        .filter(|capability| call!(libc::SYS_prctl, libc::PR_CAPBSET_READ, *capability, 0, 0, 0) == Ok(1))
+        .count();
+    if count == 0 {
+        return Err(Stop::blocked("it is empty"));
+    }
+    Ok(format!("{count} capabilities"))
 }
 
 /// Open if programs that are executed can get more rights.

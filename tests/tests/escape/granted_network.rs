@@ -75,6 +75,12 @@ fn through_the_proxy(scene: &Scene) -> Vec<Row> {
         row(66, "socket 2 3 1").both(&[NO_SOCKET]),
         row(70, &format!("bind-taken 127.0.0.1:{tcp}")).both(blocked),
     ];
+    for spelling in ["[::ffff:127.0.0.1]", "[::ffff:7f00:1]"] {
+        rows.push(
+            row(71, &format!("proxy-connect {spelling}:{tcp}"))
+                .unpromised("it is the granted address in another spelling"),
+        );
+    }
     // Another port, another name of the same address, other addresses of the machine, and those of a cloud's own.
     for target in [
         format!("127.0.0.1:{}", tcp - 1),
@@ -86,11 +92,12 @@ fn through_the_proxy(scene: &Scene) -> Vec<Row> {
         format!("0x7f000001:{tcp}"),
         format!("0.0.0.0:{tcp}"),
         format!("[::1]:{tcp}"),
-        format!("[::ffff:127.0.0.1]:{tcp}"),
-        format!("[::ffff:7f00:1]:{tcp}"),
+        format!("[::ffff:127.0.0.1]:{}", tcp - 1),
+        format!("[::ffff:7f00:1]:{}", tcp - 1),
+        format!("[::ffff:127.0.0.2]:{tcp}"),
         "169.254.169.254:80".to_owned(),
         "192.0.2.1:443".to_owned(),
-        format!("127.0.0.1\u{0}.example.org:{tcp}").replace('\u{0}', "%00"),
+        format!("127.0.0.1%00.example.org:{tcp}"),
     ] {
         for way in ["proxy-connect", "proxy-socks", "proxy-get"] {
             rows.push(row(71, &format!("{way} {target}")).both(blocked));

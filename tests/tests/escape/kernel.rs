@@ -80,6 +80,14 @@ pub(crate) fn rows(scene: &Scene) -> Vec<Row> {
         );
     }
     rows.push(row(56, "administer syslog").both(&[FILTERED]).for_root());
+    rows.extend(of_proc_and_sys());
+    rows
+}
+
+/// Files by which the kernel is told and tells.
+fn of_proc_and_sys() -> Vec<Row> {
+    const NOTHING: &[&str] = &["", "EINVAL", "EAGAIN"];
+    let mut rows = Vec::new();
     for path in [
         "/proc/sys/kernel/core_pattern",
         "/proc/sys/kernel/hostname",
@@ -98,22 +106,25 @@ pub(crate) fn rows(scene: &Scene) -> Vec<Row> {
                 .varies("not every kernel has every file"),
         );
     }
-    for path in [
-        "/proc/kcore",
-        "/proc/kmsg",
-        "/proc/timer_list",
-        "/sys/kernel/debug/sleep_time",
-        "/proc/keys",
-    ] {
+    for path in ["/proc/kcore", "/proc/kmsg", "/sys/kernel/debug/sleep_time"] {
         let mut one = row(52, &format!("read {path}"))
-            .full(&[GONE, DENIED, &["", "EINVAL", "EAGAIN"]])
-            .restricted(&[GONE, DENIED, &["", "EINVAL", "EAGAIN"]])
+            .both(&[GONE, DENIED, NOTHING])
             .varies("not every kernel has every file");
         if path == "/proc/kmsg" {
             // Reading would wait, and take from the machine what it reads.
             one = one.without_sandbox("look /proc/kmsg");
         }
         rows.push(one);
+    }
+    for path in ["/proc/timer_list", "/proc/keys", "/proc/sched_debug"] {
+        rows.push(
+            row(52, &format!("read {path}"))
+                .full(&[GONE, DENIED, NOTHING])
+                .unpromised_in_restricted(
+                    "a process has its own files in /proc, and Landlock takes all of it or none",
+                )
+                .varies("not every kernel has every file"),
+        );
     }
     rows
 }

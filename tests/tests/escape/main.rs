@@ -4,6 +4,15 @@
 //! without a sandbox, where the same attempts have to work: a harness that is broken cannot pass. The attempts are those
 //! of a program inside (by topic), of whoever surrounds `wrun` (`supervisor`), and of a machine on which a step of the
 //! sandbox fails (`faults`).
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and looks at files from the outside"
+)]
 
 mod faults;
 mod files;

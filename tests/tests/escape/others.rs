@@ -3,6 +3,7 @@
 use crate::rows::{DENIED, FILTERED, GONE, NO_EFFECT, NO_PROCESS, Row, row};
 use crate::scene::Scene;
 
+const NUMBERS: &str = "threads have numbers like processes, and a filter does not tell whose they are";
 const NAMES: &str = "that a process is there, and its command line, is for everybody who has /proc";
 
 /// Looking at, signalling, tracing and changing a process of the machine.
@@ -47,13 +48,19 @@ pub(crate) fn rows(scene: &Scene) -> Vec<Row> {
         row(28, &format!("take-descriptor {pid} {descriptor} {marker}")).both(&[NO_PROCESS]),
         row(28, "dumpable-parent").both(&[FILTERED, NO_EFFECT]),
         row(29, &format!("limits-of {pid}"))
-            .both(&[NO_PROCESS])
+            .full(&[NO_PROCESS])
+            .unpromised_in_restricted("what may be asked of oneself may be asked of others of the same user")
             .varies("root without CAP_SYS_RESOURCE may not"),
         row(29, &format!("set-limits-of {pid}"))
             .both(&[NO_PROCESS])
             .varies("root without CAP_SYS_RESOURCE may not"),
-        row(29, &format!("priority-of {pid}")).both(&[NO_PROCESS]),
-        row(29, &format!("processors-of {pid}")).both(&[NO_PROCESS]),
+        row(29, &format!("priority-of {pid}"))
+            .full(&[NO_PROCESS])
+            .unpromised_in_restricted(NUMBERS),
+        row(29, &format!("processors-of {pid}"))
+            .full(&[NO_PROCESS])
+            .unpromised_in_restricted(NUMBERS),
+        row(29, "set-limits-of @supervisor").both(&[NO_PROCESS]),
         row(29, &format!("compare {pid}")).both(&[NO_PROCESS]),
         row(29, &format!("robust-list {pid}")).both(&[NO_PROCESS]),
         row(29, &format!("move-pages {pid}")).both(&[NO_PROCESS]),
@@ -90,13 +97,7 @@ pub(crate) fn rows(scene: &Scene) -> Vec<Row> {
             .full(&[GONE])
             .restricted(&[DENIED, GONE]),
     );
-    // The first process of a process namespace is the task's own to signal; that it is not ended is what counts.
-    rows.push(
-        row(30, "signal 1")
-            .open_in_full()
-            .restricted(&[NO_PROCESS])
-            .for_root(),
-    );
+    rows.push(row(30, "signal 1").both(&[NO_PROCESS]).for_root());
     rows.push(
         row(30, "end-first")
             .full(&[NO_EFFECT, FILTERED])

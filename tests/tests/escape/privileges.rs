@@ -1,7 +1,10 @@
 //! Users, capabilities, and what keeps a task from getting more rights.
 
 use crate::rows::{DENIED, FILTERED, GONE, NO_EFFECT, Row, row};
-use crate::scene::Scene;
+use crate::scene::{Scene, User};
+
+/// What a task of root is where nothing but a change of the user could make it another one.
+const STAYS_ROOT: &str = "a task of root stays user 0 there, without its rights";
 
 /// Becoming root, keeping capabilities, undoing the filter.
 pub(crate) fn rows(scene: &Scene) -> Vec<Row> {
@@ -12,7 +15,12 @@ pub(crate) fn rows(scene: &Scene) -> Vec<Row> {
             .restricted(&[DENIED, NO_EFFECT])
             .varies("the file belongs to root only if root runs the tests"),
         row(40, "is-root").both(&[NO_EFFECT]).for_root(),
-        row(41, "capabilities").both(&[NO_EFFECT]),
+        row(41, "capabilities").both(&[NO_EFFECT]).for_root(),
+        row(41, "bounding-set")
+            .full(&[NO_EFFECT])
+            .unpromised_in_restricted(
+                "to empty it takes a capability; without new privileges it has no meaning",
+            ),
         row(41, "new-privileges").both(&[FILTERED, &["EINVAL"]]),
         row(41, "secure-bits").both(&[FILTERED]).for_root(),
         row(57, "no-filter").both(&[NO_EFFECT]),
@@ -34,6 +42,19 @@ pub(crate) fn rows(scene: &Scene) -> Vec<Row> {
                 .both(&[FILTERED, NO_EFFECT, &["EINVAL"]])
                 .for_root(),
         );
+    }
+    if scene.user == User::Root {
+        let of_the_user = |row: &Row| matches!(row.item, 39 | 40);
+        rows = rows
+            .into_iter()
+            .map(|row| {
+                if of_the_user(&row) {
+                    row.unpromised_in_restricted(STAYS_ROOT)
+                } else {
+                    row
+                }
+            })
+            .collect();
     }
     rows
 }

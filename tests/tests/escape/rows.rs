@@ -85,7 +85,7 @@ impl fmt::Display for Control {
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     /// The number in the list of attempts that a release has to pass.
-    item: u32,
+    pub(crate) item: u32,
     words: Vec<String>,
     control_words: Option<Vec<String>>,
     full: Expected,
@@ -274,7 +274,7 @@ impl Answers {
                     .get(index)
                     .is_none_or(|answer| answer.verdict == "open")
             })
-            .map(|(_, row)| format!("{} {:?}", row.item, row.words))
+            .map(|(_, row)| format!("{} {}", row.item, row.words.join(" ")))
             .collect()
     }
 

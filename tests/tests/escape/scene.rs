@@ -176,13 +176,6 @@ impl Scene {
         words
     }
 
-    /// `wrun` with these arguments, to be handed to another program.
-    pub(crate) fn wrun_words(&self, arguments: &[&str]) -> Vec<String> {
-        let mut words = vec![reachable_wrun().display().to_string()];
-        words.extend(arguments.iter().map(|word| (*word).to_owned()));
-        words
-    }
-
     /// `wrun` with these arguments, as the user.
     pub(crate) fn wrun(&self, arguments: &[&str]) -> Cmd {
         let command = self.world.command(reachable_wrun()).args(arguments);
@@ -317,6 +310,13 @@ fn reachable_wrun() -> &'static Path {
         (copy, Some(folder))
     });
     path
+}
+
+/// `wrun` with these arguments, to be handed to another program.
+pub(crate) fn wrun_words(arguments: &[&str]) -> Vec<String> {
+    let mut words = vec![reachable_wrun().display().to_string()];
+    words.extend(arguments.iter().map(|word| (*word).to_owned()));
+    words
 }
 
 /// What the task wrote to its standard output, of a run that was told in events.

@@ -3,7 +3,10 @@
 use wrun_tests::files;
 
 use crate::rows::{Answers, DENIED, FILTERED, Row, row};
-use crate::scene::{Scene, Tier, User, output_of};
+use crate::scene::{Scene, Tier, User, output_of, wrun_words};
+
+/// Escape, bell, backspace, and the control sequence introducer of eight bits (ECMA-48).
+const CODES: [char; 4] = ['\u{1b}', '\u{7}', '\u{8}', '\u{9b}'];
 
 fn rows() -> Vec<Row> {
     vec![
@@ -27,7 +30,7 @@ fn on_a_terminal(user: User, tier: Tier) {
     let rows = rows();
     scene.write_task("", &rows, false);
     let program = scene.path("project/attempts");
-    let wrun = scene.wrun_words(&[
+    let wrun = wrun_words(&[
         "--format",
         "json",
         "submit",
@@ -87,9 +90,9 @@ fn a_terminal_takes_what_is_typed_without_a_sandbox() {
     }
 }
 
-/// What a terminal would act on is not in what is kept of a run, nor in what `wrun` itself says.
+/// What a terminal would act on is not in what is told of a run.
 #[test]
-fn codes_for_terminals_do_not_get_through() {
+fn codes_of_a_task_do_not_get_into_events() {
     let Some(scene) = Scene::new(User::Other) else {
         return;
     };
@@ -98,12 +101,19 @@ fn codes_for_terminals_do_not_get_through() {
     scene.give_project();
     let ran = scene.submit("best-effort");
     ran.ends_with(0);
-    for code in ['\u{1b}', '\u{7}', '\u{8}', '\u{9b}'] {
-        assert!(!ran.stdout.contains(code), "{ran:?}");
-    }
     assert!(output_of(&ran).contains("plain"), "{ran:?}");
+    for code in CODES {
+        assert!(!ran.stdout.contains(code), "{code:?} in {:?}", ran.stdout);
+    }
+}
 
-    let name = "no-such\u{1b}]0;title\u{7}-program";
+/// Nor is it in what `wrun` itself says of what a task is called.
+#[test]
+fn codes_of_a_name_do_not_get_into_messages() {
+    let Some(scene) = Scene::new(User::Other) else {
+        return;
+    };
+    let name = "no-such\u{1b}]0;title\u{7}\u{9b}2J-program";
     scene
         .world
         .write("task.toml", wrun_tests::tasks::command(&[name], ""));
@@ -111,8 +121,11 @@ fn codes_for_terminals_do_not_get_through() {
     for format in ["text", "json"] {
         let ran = scene.wrun(&["--format", format, "submit", "task.toml"]).run();
         ran.ends_with(127);
-        for text in [&ran.stdout, &ran.stderr] {
-            assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'), "{text:?}");
+        for (text, code) in [&ran.stdout, &ran.stderr]
+            .into_iter()
+            .flat_map(|text| CODES.map(|code| (text, code)))
+        {
+            assert!(!text.contains(code), "{code:?} in {text:?}");
         }
     }
 }

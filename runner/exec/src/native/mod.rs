@@ -9,4 +9,4 @@ mod search;
 mod tests;
 
 pub use error::NativeError;
-pub use run::{NativeTask, run};
+pub use run::{NativeTask, run, try_sandbox};

@@ -131,6 +131,31 @@ pub async fn run(
     Ok(report(outcome(cause, conclusion, &limits)))
 }
 
+/// Sets a sandbox up, runs nothing in it, and says what was held; or why it cannot be had.
+///
+/// # Errors
+/// The system has no room for it.
+pub async fn try_sandbox(
+    confinement: &Confinement,
+    cancel: &CancellationToken,
+) -> Result<Result<SandboxReport, String>, NativeError> {
+    let nothing = Command {
+        cwd: PathBuf::from("/"),
+        stdin: wrun_process::Stdin::Null,
+        stdout: Out::Null,
+        stderr: Out::Null,
+        ..Command::default()
+    };
+    match start(confinement, nothing, cancel).await? {
+        Start::Running(mut confined) => {
+            confined.tree.end(Duration::ZERO).await?;
+            Ok(Ok(confined.report))
+        }
+        Start::Refused(refusal) => Ok(Err(refusal.reason)),
+        Start::Cancelled => Ok(Err("it was cancelled".to_owned())),
+    }
+}
+
 /// Starts the task, or says how it ended without having started.
 async fn begin(
     task: NativeTask,

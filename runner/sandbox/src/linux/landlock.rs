@@ -9,13 +9,15 @@ use landlock::{
     Scope,
 };
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
+use rustix::io::Errno;
 
 use crate::message::{Failure, Step};
 use crate::policy::{Entry, Network, Policy};
-use wrun_core::grants::Access;
+use wrun_core::grants::Access as Grant;
 use wrun_core::sandbox::Tier;
 
-use super::step::failure;
+use super::mounts::find_exactly;
+use super::step::{Try as _, failure};
 
 /// The newest version whose rights are asked for; a kernel that knows fewer holds those that it knows.
 const NEWEST: ABI = ABI::V7;
@@ -32,14 +34,14 @@ pub(super) fn apply(policy: &Policy) -> Result<Held, Failure> {
     if version < 1 {
         // The full tier has its own root and its own network without it.
         return match policy.tier {
-            Tier::Full => Ok(Held {
+            Tier::Full if !policy.strict => Ok(Held {
                 version: 0,
                 complete: false,
             }),
-            Tier::Restricted | Tier::None => Err(failure(Step::Landlock, libc::ENOSYS)),
+            Tier::Full | Tier::Restricted | Tier::None => Err(failure(Step::Landlock, libc::ENOSYS)),
         };
     }
-    let status = restrict(policy).map_err(|error| failure(Step::Landlock, errno(&error)))?;
+    let status = restrict(policy)?;
     if status.ruleset == RulesetStatus::NotEnforced {
         return Err(failure(Step::Landlock, libc::ENOSYS));
     }
@@ -49,15 +51,8 @@ pub(super) fn apply(policy: &Policy) -> Result<Held, Failure> {
     })
 }
 
-fn restrict(policy: &Policy) -> Result<RestrictionStatus, landlock::RulesetError> {
-    let mut rules = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(NEWEST))?
-        .scope(Scope::from_all(NEWEST))?;
-    if policy.tier == Tier::Restricted && policy.network != Network::Host {
-        rules = rules.handle_access(AccessNet::from_all(NEWEST))?;
-    }
-    let mut rules = rules.create()?;
+fn restrict(policy: &Policy) -> Result<RestrictionStatus, Failure> {
+    let mut rules = empty(policy).map_err(failed)?;
     let all = AccessFs::from_all(NEWEST)
         & !BitFlags::from(AccessFs::MakeChar)
         & !BitFlags::from(AccessFs::MakeBlock);
@@ -65,7 +60,10 @@ fn restrict(policy: &Policy) -> Result<RestrictionStatus, landlock::RulesetError
     let devices = AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::WriteFile | AccessFs::IoctlDev;
     match policy.tier {
         Tier::Full => {
-            rules = below(rules, Path::new("/"), read)?;
+            let whole: &[&str] = if policy.strict { &["/etc", "/proc"] } else { &["/"] };
+            for path in whole {
+                rules = below(rules, Path::new(path), read)?;
+            }
             rules = below(rules, Path::new("/dev"), devices)?;
             for memory in ["/tmp", "/dev/shm"] {
                 rules = below(rules, Path::new(memory), all)?;
@@ -82,33 +80,69 @@ fn restrict(policy: &Policy) -> Result<RestrictionStatus, landlock::RulesetError
     for entry in &policy.entries {
         match entry {
             Entry::Bind {
-                path, access, folder, ..
+                path,
+                access,
+                folder,
+                reach: true,
+                identity,
+                ..
+            }
+            | Entry::Right {
+                path,
+                access,
+                folder,
+                identity,
             } => {
-                let rights = if *access == Access::Write { all } else { read };
+                let is_system = matches!(entry, Entry::Bind { owner: None, .. });
+                let rights = if *access == Grant::Write { all } else { read };
                 let rights = if *folder {
                     rights
                 } else {
                     rights & AccessFs::from_file(NEWEST)
                 };
-                if policy.tier == Tier::Restricted || *access == Access::Write {
-                    rules = below(rules, path, rights)?;
+                if policy.tier == Tier::Restricted || policy.strict || *access == Grant::Write {
+                    rules = grant(rules, path, *identity, rights, is_system)?;
                 }
             }
             Entry::Memory { at, .. } if policy.tier == Tier::Full => rules = below(rules, at, all)?,
-            Entry::Memory { .. } | Entry::Link { .. } | Entry::File { .. } => {}
+            Entry::Bind { .. } | Entry::Memory { .. } | Entry::Link { .. } | Entry::File { .. } => {}
         }
     }
-    streams(rules)?.restrict_self()
+    streams(rules).map_err(failed)?.restrict_self().map_err(failed)
 }
 
-fn below(
+/// Rules that allow nothing.
+fn empty(policy: &Policy) -> Result<RulesetCreated, landlock::RulesetError> {
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(NEWEST))?
+        .scope(Scope::from_all(NEWEST))?;
+    if policy.tier == Tier::Restricted && policy.network != Network::Host {
+        rules = rules.handle_access(AccessNet::from_all(NEWEST))?;
+    }
+    rules.create()
+}
+
+/// Allows a granted path, which must still be what was granted. What is the system's own may be out of reach.
+fn grant(
     rules: RulesetCreated,
     path: &Path,
+    identity: (u64, u64),
     rights: BitFlags<AccessFs>,
-) -> Result<RulesetCreated, landlock::RulesetError> {
+    is_system: bool,
+) -> Result<RulesetCreated, Failure> {
+    let found = match find_exactly(path, identity) {
+        Ok(found) => found,
+        Err(Errno::ACCESS | Errno::NOENT) if is_system => return Ok(rules),
+        Err(error) => return Err(error).or_fail_at(Step::Grant, path),
+    };
+    rules.add_rule(PathBeneath::new(found, rights)).map_err(failed)
+}
+
+fn below(rules: RulesetCreated, path: &Path, rights: BitFlags<AccessFs>) -> Result<RulesetCreated, Failure> {
     match PathFd::new(path) {
-        Ok(found) => rules.add_rule(PathBeneath::new(found, rights)),
-        // A path that cannot be opened is not granted; nothing weaker comes of that.
+        Ok(found) => rules.add_rule(PathBeneath::new(found, rights)).map_err(failed),
+        // A part of the system that is not there is not granted; nothing weaker comes of that.
         Err(_) => Ok(rules),
     }
 }
@@ -163,6 +197,11 @@ pub(super) fn version() -> i32 {
         )
     };
     i32::try_from(version).unwrap_or(0).max(0)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped with")]
+fn failed(error: landlock::RulesetError) -> Failure {
+    failure(Step::Landlock, errno(&error))
 }
 
 /// The system's reason in an error of the library.

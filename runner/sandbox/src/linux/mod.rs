@@ -29,14 +29,20 @@ use crate::policy::Policy;
 use crate::prepare::close_on_exec;
 use wrun_core::sandbox::Tier;
 
+pub(crate) use seccomp::Refusing;
 use step::{Try as _, failure};
+
+/// Whether files can be linked between folders that Landlock tells apart (its version 2).
+pub(crate) fn links_between_folders() -> bool {
+    landlock::version() >= 2
+}
 
 /// The exit code of a helper that could not even say what is wrong: that of a run that failed before it began.
 const CANNOT_REPORT: i32 = 125;
 
 /// Becomes the process that the arguments speak of.
-pub(crate) fn become_process(arguments: Vec<OsString>) -> ! {
-    let Some((policy, channel)) = descriptors(&arguments) else {
+pub(crate) fn become_process(arguments: &[OsString]) -> ! {
+    let Some((policy, channel)) = descriptors(arguments) else {
         process::exit(CANNOT_REPORT);
     };
     if close_on_exec(&channel, true).is_err() {

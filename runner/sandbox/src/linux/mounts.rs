@@ -15,6 +15,11 @@ const RECURSIVE: libc::c_int = 0x8000;
 
 /// A copy of the mounts at a path that must have no symbolic link in it, and must still be what it was.
 pub(super) fn clone_exactly(path: &Path, identity: (u64, u64)) -> Result<OwnedFd, Errno> {
+    clone_of(&find_exactly(path, identity)?)
+}
+
+/// What is at a path that must have no symbolic link in it, and must still be what it was.
+pub(super) fn find_exactly(path: &Path, identity: (u64, u64)) -> Result<OwnedFd, Errno> {
     let found = openat2(
         CWD,
         path,
@@ -26,7 +31,7 @@ pub(super) fn clone_exactly(path: &Path, identity: (u64, u64)) -> Result<OwnedFd
     if (now.st_dev, now.st_ino) != identity {
         return Err(Errno::STALE);
     }
-    clone_of(&found)
+    Ok(found)
 }
 
 /// A copy of the mounts at a path.

@@ -27,7 +27,7 @@ const MARK: &str = "WRUN_RUN";
 
 /// What was set up before this process was forked.
 pub(super) struct Around {
-    /// The machine's `/proc`, where the process changes its user.
+    /// The machine's `/proc`, where the process changes its user and gets a user namespace.
     pub(super) proc: Option<OwnedFd>,
     /// Whether `/proc` is one of its own.
     pub(super) own_proc: bool,

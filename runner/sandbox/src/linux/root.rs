@@ -37,6 +37,12 @@ const DEVICE_LINKS: &[(&str, &str)] = &[
 /// Files of `/proc` that say something of the machine beyond this process, and that few programs read.
 const HIDDEN: &[&str] = &["kcore", "keys", "key-users", "timer_list", "kallsyms", "kmsg"];
 
+/// Bytes of the smallest file in memory that is not empty.
+const PAGE: u64 = 4096;
+
+/// Files and folders that the smallest folder in memory may hold.
+const LEAST_FILES: u64 = 64;
+
 const FOLDER: Mode = Mode::from_raw_mode(0o755);
 const FILE: Mode = Mode::from_raw_mode(0o644);
 
@@ -65,15 +71,12 @@ pub(super) fn change(policy: &Policy, owners: &Owners) -> Result<bool, Failure> 
     let root = fresh("tmpfs", &[("size", ROOT_BYTES), ("mode", "0755")], safe).or_fail(Step::Root)?;
     let root = enter(&root)?;
 
-    let temporary = policy.temporary.to_string();
-    let memory = |mode: &str, bytes: &str| {
-        fresh("tmpfs", &[("size", bytes), ("mode", mode)], safe).or_fail(Step::Root)
-    };
-    put(&root, Path::new("/tmp"), true, &memory("1777", &temporary)?)?;
+    let memory = || folder_in_memory(policy.temporary, "1777", safe).or_fail(Step::Root);
+    put(&root, Path::new("/tmp"), true, &memory()?)?;
     for (name, device) in &sources.devices {
         put(&root, &Path::new("/dev").join(name), false, device).map_err(at(Step::Devices))?;
     }
-    put(&root, Path::new("/dev/shm"), true, &memory("1777", &temporary)?)?;
+    put(&root, Path::new("/dev/shm"), true, &memory()?)?;
     let terminals = fresh(
         "devpts",
         &[("mode", "0620"), ("ptmxmode", "0666")],
@@ -102,12 +105,22 @@ fn sources(policy: &Policy, owners: &Owners) -> Result<Sources, Failure> {
             access,
             folder: _,
             identity,
+            reach: _,
             owner,
         } = entry
         else {
             continue;
         };
-        let mount = clone_exactly(path, *identity).or_fail_at(Step::Grant, path)?;
+        let mount = clone_exactly(path, *identity).map_err(|errno| Failure {
+            // A kernel or a container without these calls has no roots of their own; that is not the path's fault.
+            step: if matches!(errno, Errno::NOSYS | Errno::PERM) {
+                Step::Root
+            } else {
+                Step::Grant
+            },
+            subject: Some(path.to_string_lossy().into_owned()),
+            errno: errno.raw_os_error(),
+        })?;
         let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID;
         if !path.starts_with("/dev") {
             attributes |= MountAttrFlags::MOUNT_ATTR_NODEV;
@@ -173,17 +186,31 @@ fn fill(root: &OwnedFd, policy: &Policy, binds: &[OwnedFd], safe: MountAttrFlags
             (Entry::Bind { path, .. }, None) => {
                 return Err(Errno::NOENT).or_fail_at(Step::Grant, path);
             }
+            (Entry::Right { .. }, _) => {}
             (Entry::Link { at, target }, _) => link(root, at, target)?,
             (Entry::File { at, content }, _) => file(root, at, content)?,
             (Entry::Memory { at, bytes }, _) => {
-                let memory = fresh("tmpfs", &[("size", &bytes.to_string()), ("mode", "0700")], safe)
-                    .or_fail_at(Step::Fill, at)?;
+                let memory = folder_in_memory(*bytes, "0700", safe).or_fail_at(Step::Fill, at)?;
                 put(root, at, true, &memory)?;
                 chown(root, at, policy)?;
             }
         }
     }
     Ok(())
+}
+
+/// An empty folder in memory with a bound on its bytes and, with what each takes of the kernel's memory, on its files.
+fn folder_in_memory(bytes: u64, mode: &str, attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
+    let files = (bytes / PAGE).max(LEAST_FILES);
+    fresh(
+        "tmpfs",
+        &[
+            ("size", &bytes.to_string()),
+            ("nr_inodes", &files.to_string()),
+            ("mode", mode),
+        ],
+        attributes,
+    )
 }
 
 /// Gives a folder in memory to the process, which is another user than the one that made it.

@@ -4,6 +4,7 @@
 //! the other layers. Where libraries have a way without the call they are told that it does not exist (`ENOSYS`), else
 //! that it is not permitted (`EPERM`).
 
+mod evaluate;
 mod prefix;
 mod rules;
 
@@ -26,19 +27,49 @@ const ARCHITECTURE: TargetArch = TargetArch::aarch64;
 /// Holds this process to the calls of its policy. Returns where watched calls are told, if there are any.
 pub(super) fn apply(policy: &Policy) -> Result<Option<OwnedFd>, Failure> {
     set_no_new_privs(true).or_fail(Step::Filter)?;
-    let notifications = if policy.watched {
-        let told = SeccompAction::Trace(0);
-        let mut program = compile(rules::watched(), told)?;
-        tell_instead_of_trace(&mut program);
-        Some(install(&program, libc::SECCOMP_FILTER_FLAG_NEW_LISTENER)?)
-    } else {
-        None
-    };
-    let absent = compile(rules::absent(), SeccompAction::Errno(number(libc::ENOSYS)))?;
+    let notifications = if policy.watched { watch(policy)? } else { None };
+    let absent = compile(Ok(rules::absent()), SeccompAction::Errno(number(libc::ENOSYS)))?;
     install_plain(&prefix::with(&absent))?;
-    let refused = compile(rules::refused(policy), SeccompAction::Errno(number(libc::EPERM)))?;
-    install_plain(&refused)?;
+    if notifications.is_none() {
+        install_plain(&refusing(policy)?)?;
+    }
     Ok(notifications)
+}
+
+/// Has the calls that are refused and those that name a path or an address told. The kernel lets no call that is told
+/// go on by itself: while nobody answers it waits, and when nobody can answer any more it fails (`ENOSYS`).
+///
+/// Returns `None` where the kernel tells nobody, or somebody else already.
+fn watch(policy: &Policy) -> Result<Option<OwnedFd>, Failure> {
+    let mut program = compile(rules::watched(policy), SeccompAction::Trace(0))?;
+    tell_instead_of_trace(&mut program);
+    let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    // Signals that interrupt a call that waits would make some programs begin it anew for ever.
+    let undisturbed = flags | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    match install(&program, undisturbed).or_else(|_| install(&program, flags)) {
+        Ok(notifications) => Ok(Some(notifications)),
+        Err(failure) if matches!(failure.errno, libc::EBUSY | libc::EINVAL | libc::ENOSYS) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn refusing(policy: &Policy) -> Result<BpfProgram, Failure> {
+    compile(rules::refused(policy), SeccompAction::Errno(number(libc::EPERM)))
+}
+
+/// The calls that a policy refuses, for the one who is told of them.
+pub(crate) struct Refusing(BpfProgram);
+
+impl Refusing {
+    pub(crate) fn of(policy: &Policy) -> Result<Self, Failure> {
+        refusing(policy).map(Self)
+    }
+
+    /// The error that a call fails with, if it is refused.
+    pub(crate) fn errno(&self, call: &libc::seccomp_data) -> Option<i32> {
+        let allowed = evaluate::evaluate(&self.0, call) == Some(libc::SECCOMP_RET_ALLOW);
+        (!allowed).then_some(libc::EPERM)
+    }
 }
 
 fn compile(
@@ -106,3 +137,6 @@ fn call(program: &[sock_filter], flags: libc::c_ulong) -> Result<libc::c_long, F
 fn number(errno: i32) -> u32 {
     errno.unsigned_abs()
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,8 +21,8 @@ type Result<T> = std::result::Result<T, BackendError>;
 ///
 /// `clone3` and `openat2` take their arguments in memory, where a filter cannot look; what they do is done by `clone`
 /// and `openat`. `io_uring` would do the work of refused calls.
-pub(super) fn absent() -> Result<Rules> {
-    Ok([
+pub(super) fn absent() -> Rules {
+    [
         libc::SYS_clone3,
         libc::SYS_openat2,
         libc::SYS_io_uring_setup,
@@ -30,7 +30,7 @@ pub(super) fn absent() -> Result<Rules> {
         libc::SYS_io_uring_register,
     ]
     .map(always)
-    .into())
+    .into()
 }
 
 /// Calls of administrators and debuggers, which reach over to other processes or to the kernel itself.
@@ -55,6 +55,7 @@ const REFUSED: &[c_long] = &[
     libc::SYS_fsmount,
     libc::SYS_fspick,
     libc::SYS_mount_setattr,
+    OPEN_TREE_ATTR,
     libc::SYS_quotactl,
     QUOTACTL_FD,
     // Files by handle, past every folder.
@@ -92,6 +93,8 @@ const REFUSED: &[c_long] = &[
 
 /// The same number everywhere (Linux 5.14); the library does not have it.
 const QUOTACTL_FD: c_long = 443;
+/// `open_tree_attr` (Linux 6.15).
+const OPEN_TREE_ATTR: c_long = 467;
 /// `fchmodat2` (Linux 6.6).
 const FCHMODAT2: c_long = 452;
 
@@ -116,6 +119,32 @@ const MACHINE_WIDE: &[c_long] = &[
     libc::SYS_msgget,
     libc::SYS_mq_open,
 ];
+
+/// Changes of modes, owners and attributes.
+const MODES: &[c_long] = &[
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    FCHMODAT2,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    SETXATTRAT,
+    REMOVEXATTRAT,
+];
+/// `setxattrat` and `removexattrat` (Linux 6.13).
+const SETXATTRAT: c_long = 463;
+const REMOVEXATTRAT: c_long = 466;
+
+/// Those that only this architecture has.
+#[cfg(target_arch = "x86_64")]
+const MODES_HERE: &[c_long] = &[libc::SYS_chmod, libc::SYS_chown, libc::SYS_lchown];
+#[cfg(not(target_arch = "x86_64"))]
+const MODES_HERE: &[c_long] = &[];
 
 /// Flags of `clone` and `unshare` that make namespaces (`namespaces(7)`); `CLONE_NEWTIME` cannot be asked of `clone`.
 const NAMESPACES: &[i32] = &[
@@ -161,8 +190,19 @@ pub(super) fn refused(policy: &Policy) -> Result<Rules> {
             SeccompCondition::new(0, Dword, SeccompCmpOp::Ne, 0xffff_ffff)?,
         ])?],
     );
+    // A process may set its own limits; those of another one, its supervisor for instance, only be read.
+    rules.insert(
+        libc::SYS_prlimit64,
+        vec![all([
+            SeccompCondition::new(0, Dword, SeccompCmpOp::Ne, 0)?,
+            SeccompCondition::new(2, Qword, SeccompCmpOp::Ne, 0)?,
+        ])?],
+    );
     rules.extend(setuid_bits()?);
     sockets(&mut rules, policy)?;
+    if policy.keeps_modes {
+        rules.extend(MODES.iter().chain(MODES_HERE).copied().map(always));
+    }
     if policy.tier != Tier::Full {
         rules.extend(MACHINE_WIDE.iter().copied().map(always));
     }
@@ -243,8 +283,10 @@ fn sockets(rules: &mut Rules, policy: &Policy) -> Result<()> {
     Ok(())
 }
 
-/// Calls that name a path or an address, which a watcher looks at.
-pub(super) fn watched() -> Result<Rules> {
+/// Calls that a watcher is told of: those that are refused, and those that name a path or an address.
+///
+/// `sendmsg` is not among them: the descriptor of the notifications is itself sent by it.
+pub(super) fn watched(policy: &Policy) -> Result<Rules> {
     let mut calls = vec![
         libc::SYS_openat,
         libc::SYS_execve,
@@ -263,9 +305,13 @@ pub(super) fn watched() -> Result<Rules> {
         libc::SYS_fchmodat,
         libc::SYS_fchownat,
         libc::SYS_utimensat,
+        libc::SYS_mknodat,
+        FCHMODAT2,
         libc::SYS_chdir,
+        libc::SYS_bind,
         libc::SYS_connect,
         libc::SYS_sendto,
+        libc::SYS_sendmmsg,
     ];
     #[cfg(target_arch = "x86_64")]
     calls.extend([
@@ -282,11 +328,14 @@ pub(super) fn watched() -> Result<Rules> {
         libc::SYS_renameat,
         libc::SYS_link,
         libc::SYS_symlink,
+        libc::SYS_mknod,
         libc::SYS_chmod,
         libc::SYS_chown,
         libc::SYS_lchown,
     ]);
-    Ok(calls.into_iter().map(always).collect())
+    let mut rules = refused(policy)?;
+    rules.extend(calls.into_iter().map(always));
+    Ok(rules)
 }
 
 fn always(call: c_long) -> (c_long, Vec<SeccompRule>) {
