@@ -122,21 +122,18 @@ impl Speaker {
     /// # Errors
     /// As for [`Speaker::data`].
     pub(crate) fn json(&self, value: &serde_json::Value) -> Result<u8, Failure> {
-        self.data(&format!("{value:#}\n"))
+        // One object for each line is what programs read; people read it too where a command has no other form.
+        self.data(&if self.is_json() {
+            format!("{value}\n")
+        } else {
+            format!("{value:#}\n")
+        })
     }
 
     /// Says a failure, and gives the exit code for it.
     pub(crate) fn failure(&self, failure: &Failure) -> u8 {
         if self.is_json() {
-            self.event(
-                "",
-                &Event::Failed {
-                    code: failure.code_text(),
-                    message: failure.to_string(),
-                    help: failure.help_text(),
-                    exit_code: failure.exit_code(),
-                },
-            );
+            self.event(&failure.task_name(), &failure.event());
         } else {
             self.report(failure);
         }

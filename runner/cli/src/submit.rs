@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use wrun::{Event, LoadedTask, LockFile, Runner, Stdin, Submission, asks_to_end};
+use wrun::{LoadedTask, LockFile, Runner, Stdin, Submission, asks_to_end};
 
 use crate::args::{How, Submit};
 use crate::denied::Place;
@@ -97,16 +97,7 @@ fn give_up(waiting: &mut VecDeque<(usize, (LoadedTask, bool))>, codes: &mut [u8]
             *code = wrun::exit_code::CANCELLED;
         }
         if speaker.is_json() {
-            let cancelled = wrun::Error::Cancelled;
-            speaker.event(
-                name,
-                &Event::Failed {
-                    code: cancelled.code_text(),
-                    message: cancelled.to_string(),
-                    help: None,
-                    exit_code: cancelled.exit_code(),
-                },
-            );
+            speaker.event(name, &wrun::Error::Cancelled.event());
         } else {
             speaker.line("cancelled", &format!("`{name}` was not started"));
         }

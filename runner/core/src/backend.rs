@@ -244,6 +244,11 @@ pub trait Backend: Send + Sync {
         }
     }
 
+    /// What is wrong with a spec by itself, as far as that can be said without reading or finding anything.
+    fn check(&self, _spec: &Value) -> Vec<Finding> {
+        Vec::new()
+    }
+
     /// Reads what the spec refers to, finds the tools and gives the canonical form; by default the spec itself.
     ///
     /// # Errors

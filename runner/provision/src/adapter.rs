@@ -6,6 +6,7 @@ use wrun_core::backend::{
     Assessed, Backend, Canonical, Input, Inputs, Manifest, PlanBackend, Request, Slot, Solve,
 };
 use wrun_core::canon::Canon;
+use wrun_core::diagnostic::Finding;
 use wrun_core::host::Host;
 use wrun_core::launch::{Launch, TaskKind};
 use wrun_core::lock::Lock;
@@ -110,6 +111,13 @@ impl<P: PlanBackend> Backend for PlanAdapter<P> {
 
     fn manifest(&self) -> Manifest {
         self.manifest.clone()
+    }
+
+    fn check(&self, spec: &Value) -> Vec<Finding> {
+        match self.backend.needs(spec, &Inputs::new()) {
+            Err(Problem::Invalid(findings)) => findings,
+            _ => Vec::new(),
+        }
     }
 
     async fn assess(&self, host: &dyn Host, spec: &Value) -> Result<Assessed, Problem> {

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use miette::Diagnostic;
+use wrun_core::event::{Event, Mistake};
 use wrun_core::exit_code;
 use wrun_core::outcome::Outcome;
 use wrun_core::problem::Problem;
-use wrun_core::task::TaskErrors;
+use wrun_core::task::{TaskError, TaskErrors};
 use wrun_exec::{NativeError, WasiError};
 use wrun_store::StoreError;
 
@@ -211,6 +212,22 @@ impl Error {
         }
     }
 
+    /// The event that says so.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        let problems = match self {
+            Self::Task(errors) => errors.errors().iter().map(mistake).collect(),
+            _ => Vec::new(),
+        };
+        Event::Failed {
+            code: self.code_text(),
+            message: self.to_string(),
+            help: self.help_text(),
+            exit_code: self.exit_code(),
+            problems,
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn help_text(&self) -> Option<String> {
@@ -233,6 +250,17 @@ impl Error {
             } => exit_code::CANCELLED,
             _ => exit_code::FAILED,
         }
+    }
+}
+
+fn mistake(error: &TaskError) -> Mistake {
+    Mistake {
+        code: error.code.clone(),
+        file: error.file.clone(),
+        line: error.line,
+        column: error.column,
+        message: error.message.clone(),
+        help: error.help.clone(),
     }
 }
 

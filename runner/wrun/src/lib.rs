@@ -50,7 +50,7 @@ pub use signals::asks_to_end;
 
 pub use wrun_core as core;
 pub use wrun_core::backend::{Assessed, Backend, Manifest, PlanBackend, Slot};
-pub use wrun_core::event::{Event, Phase, Record, Stream};
+pub use wrun_core::event::{Event, Mistake, Phase, Record, Stream};
 pub use wrun_core::exit_code;
 pub use wrun_core::grants::{Access, Grants, Limits};
 pub use wrun_core::host::Host;

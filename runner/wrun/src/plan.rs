@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::environment::{self, LockPolicy};
 use crate::grants::{grants, refused_guest, task_folder};
 use crate::lock_file::LockFile;
-use crate::run::placed;
+use crate::run::{check_paths, placed};
 use crate::{Error, Submission};
 
 /// Whether something is in the store.
@@ -87,6 +87,7 @@ pub struct PlanReport {
 
 pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<PlanReport, Error> {
     let task = &submission.task;
+    check_paths(submission)?;
     let folder = task_folder(task)?;
     let scratch = context.inner.store.scratch("plan")?;
     let refused = match task.run {
