@@ -16,6 +16,7 @@ use wrun_core::lock::{Lock, PackageRef};
 use wrun_core::problem::Problem;
 
 use crate::PIP;
+use crate::line::for_pip;
 use crate::understand::Understood;
 
 /// The revision of the lock's content.
@@ -100,7 +101,7 @@ impl Package {
                     .as_ref()
                     .map(|folder| format!("#subdirectory={folder}"))
                     .unwrap_or_default();
-                format!("{name} @ {vcs}+{url}@{commit}{folder}")
+                for_pip(&format!("{name} @ {vcs}+{url}@{commit}{folder}"))
             }
         }
     }

@@ -36,6 +36,8 @@ pub enum Cause {
     Timeout,
     /// The connection broke off.
     Interrupted,
+    /// The server takes no more requests for some time.
+    TooMany,
     /// The server failed.
     Server,
     /// The network must not be touched, and what is asked for is not at hand.
@@ -113,6 +115,16 @@ const WORDS: &[(Cause, &[&str])] = &[
             "end of file before message",
             "error reading a body from connection",
             "jsondecodeerror",
+        ],
+    ),
+    (
+        Cause::TooMany,
+        &[
+            "429 too many requests",
+            "client error (429 ",
+            "429 client error",
+            "http error 429",
+            "too many 429",
         ],
     ),
     (
@@ -221,6 +233,7 @@ impl Failure {
             Cause::Refused => "index.refused",
             Cause::Timeout => "index.timeout",
             Cause::Interrupted => "index.interrupted",
+            Cause::TooMany => "index.too-many-requests",
             Cause::Server => "index.server",
             Cause::Offline => "offline",
             Cause::Unsatisfiable => "unsatisfiable",
@@ -246,6 +259,7 @@ impl Failure {
             Cause::Refused => format!("{server} refuses connections"),
             Cause::Timeout => format!("{server} does not answer"),
             Cause::Interrupted => format!("{server} broke off the connection"),
+            Cause::TooMany => format!("{server} takes no more requests for now (429)"),
             Cause::Server => format!("{server} failed (5xx)"),
             Cause::Offline => {
                 "a package is not in the download cache, and the run is offline: the network must not be touched".to_owned()
@@ -300,7 +314,7 @@ impl Failure {
             Cause::Insecure => "use the `https://` address of the index",
             Cause::UnknownHost => "check the spelling of the address, and whether this machine has a network",
             Cause::Refused => "check the port of the address, and whether the server runs",
-            Cause::Timeout | Cause::Interrupted | Cause::Server => {
+            Cause::Timeout | Cause::Interrupted | Cause::TooMany | Cause::Server => {
                 "try again later; behind a proxy, set `HTTPS_PROXY`"
             }
             Cause::Offline => OFFLINE_HELP,
@@ -328,7 +342,7 @@ impl Failure {
     pub const fn is_transient(&self) -> bool {
         matches!(
             self.cause,
-            Cause::Timeout | Cause::Interrupted | Cause::Server | Cause::Refused
+            Cause::Timeout | Cause::Interrupted | Cause::TooMany | Cause::Server | Cause::Refused
         )
     }
 

@@ -153,6 +153,19 @@ impl Project {
             .and_then(Value::as_array)
             .is_some_and(|fields| !fields.is_empty());
         let is_workspace = uv.is_some_and(|uv| uv.get("workspace").is_some());
+        if !is_workspace && is_member(uv) {
+            findings.push(
+                Finding::error(
+                    "uv.project.member",
+                    "/project",
+                    format!("`{file}` is a member of a workspace, and takes packages of it that are outside of `{}`", self.folder),
+                )
+                .with_help(
+                    "name the workspace's root, where `[tool.uv.workspace]` is; let the root depend on what the task needs",
+                ),
+            );
+            return;
+        }
         let sources = local_sources(uv, &self.folder, file, "/project", findings);
         if is_package || is_dynamic || is_workspace {
             let prefix = if self.folder == "." {
@@ -175,6 +188,15 @@ impl Project {
     pub(crate) fn is_copied(&self) -> bool {
         self.sources.contains(&self.folder)
     }
+}
+
+/// Whether one of `tool.uv.sources` is the workspace that the project is in.
+fn is_member(uv: Option<&Value>) -> bool {
+    let sources = uv.and_then(|uv| uv.get("sources")).and_then(Value::as_table);
+    sources
+        .into_iter()
+        .flat_map(|sources| sources.iter())
+        .any(|(_, source)| source.get("workspace").and_then(Value::as_bool) == Some(true))
 }
 
 /// The path of a file in a folder.
