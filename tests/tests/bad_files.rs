@@ -1,12 +1,5 @@
 //! Whatever is wrong with a task file, it is said at once, with its place, and nothing is run.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
 use std::time::Duration;
 
 use wrun_tests::World;
