@@ -133,6 +133,16 @@ fn jobs(text: &str) -> Result<u16, String> {
         .ok_or_else(|| format!("it is no number from 1 to {MOST}"))
 }
 
+/// A time that something may take; none is no time.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() {
+        Err("it is zero".to_owned())
+    } else {
+        Ok(duration)
+    }
+}
+
 /// How an environment is found and a task is held.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct How {
@@ -226,7 +236,7 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) why_denied: bool,
     /// The longest time that the command may take, for instance `30s`
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<std::time::Duration>,
     /// Solve again, even if what is asked for is known
     #[arg(long)]
@@ -254,7 +264,7 @@ pub(crate) struct Exec {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) net: Vec<String>,
     /// The longest time that the program may take, for instance `30s`
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<std::time::Duration>,
     /// The most memory that the program may have, for instance `64MiB`
     #[arg(long, value_name = "SIZE")]

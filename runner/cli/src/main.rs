@@ -37,6 +37,17 @@ fn main() -> ExitCode {
             } else {
                 0
             };
+            if error.use_stderr() && asks_for_json() {
+                let event = wrun::Event::Failed {
+                    code: "command.usage".to_owned(),
+                    message: error.to_string().trim_end().to_owned(),
+                    help: None,
+                    exit_code: code,
+                    problems: Vec::new(),
+                };
+                Speaker::json_only().event("", &event);
+                return ExitCode::from(code);
+            }
             let printed = error.print().and_then(|()| std::io::stdout().flush());
             return ExitCode::from(match printed {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -85,6 +96,18 @@ async fn dispatch(cli: &Cli, helper: &Helper, speaker: &Arc<Speaker>) -> Result<
             speaker.data(&String::from_utf8_lossy(&script))
         }
     }
+}
+
+/// Whether a command line that is wrong asks for JSON.
+fn asks_for_json() -> bool {
+    let words: Vec<_> = std::env::args_os()
+        .skip(1)
+        .take_while(|word| word != "--")
+        .collect();
+    words.iter().any(|word| word == "--format=json")
+        || words
+            .windows(2)
+            .any(|pair| matches!(pair, [option, value] if option == "--format" && value == "json"))
 }
 
 fn runner(global: &Global, helper: &Helper) -> Result<Runner, Failure> {

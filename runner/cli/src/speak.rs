@@ -44,6 +44,17 @@ impl Speaker {
         }
     }
 
+    /// A speaker for programs only.
+    pub(crate) const fn json_only() -> Self {
+        Self {
+            format: Format::Json,
+            quiet: true,
+            verbose: false,
+            bars: false,
+            cut_off: Mutex::new(None),
+        }
+    }
+
     /// Whether programs read.
     pub(crate) const fn is_json(&self) -> bool {
         matches!(self.format, Format::Json)
@@ -212,20 +223,6 @@ fn shortened(text: &str) -> String {
     lines.join("\n")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_nobody_reads_is_cut_off() {
-        let text = format!("short\n{}\nend", "ä".repeat(1000));
-        let lines: Vec<String> = shortened(&text).lines().map(str::to_owned).collect();
-        assert_eq!((lines[0].as_str(), lines[2].as_str()), ("short", "end"));
-        assert_eq!(lines[1].chars().count(), 402);
-        assert_eq!(shortened(&"x\n".repeat(1000)).lines().count(), 201);
-    }
-}
-
 /// The text with control characters shown in place of being sent to the terminal, but for line ends and tabulators
 /// (ECMA-48, 5.2 and 5.3).
 fn harmless(text: &str) -> Cow<'_, str> {
@@ -261,6 +258,15 @@ fn harmless_json(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_nobody_reads_is_cut_off() {
+        let text = format!("short\n{}\nend", "ä".repeat(1000));
+        let lines: Vec<String> = shortened(&text).lines().map(str::to_owned).collect();
+        assert_eq!((lines[0].as_str(), lines[2].as_str()), ("short", "end"));
+        assert_eq!(lines[1].chars().count(), 402);
+        assert_eq!(shortened(&"x\n".repeat(1000)).lines().count(), 201);
+    }
 
     #[test]
     fn what_a_terminal_would_obey_is_shown() {

@@ -44,7 +44,7 @@ pub use guest::{LoadedModule, Module};
 pub use handle::{Finished, RunHandle};
 pub use load::LoadedTask;
 pub use lock_file::LockFile;
-pub use plan::{Level, PlanReport, PlannedPackage};
+pub use plan::{Level, PlanReport, PlannedPackage, PlannedVariable};
 pub use runner::{GuestRun, Runner, Submission};
 pub use signals::asks_to_end;
 
