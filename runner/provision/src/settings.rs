@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wrun_core::net::NetRule;
+use wrun_core::net::{NetRule, ParseNetRuleError};
 use wrun_core::sandbox::Demand;
 use wrun_sandbox::Helper;
 
@@ -39,6 +39,9 @@ const CERTIFICATE_FILES: &[&str] = &[
 
 /// Variables that name a tool's program, and the tool.
 const TOOL_VARIABLES: &[(&str, &str)] = &[("WRUN_UV", "uv")];
+
+/// The variable that lists hosts for installers.
+const INSTALLER_HOSTS: &str = "WRUN_INSTALL_HOSTS";
 
 /// How long the host waits for servers, and between attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,6 +172,9 @@ impl Settings {
         let tool_index = index(&["WRUN_TOOL_INDEX"])
             .or_else(|| package_index.clone())
             .unwrap_or_else(Index::python_package_index);
+        let installer_hosts = text(INSTALLER_HOSTS)
+            .map(|value| read_hosts(&value, &mut mistakes))
+            .unwrap_or_default();
         Self {
             offline: text("WRUN_OFFLINE")
                 .is_some_and(|value| matches!(value.as_str(), "1" | "true" | "yes" | "on")),
@@ -195,6 +201,7 @@ impl Settings {
             tool_index,
             package_index,
             mistakes,
+            installer_hosts,
             ..Self::default()
         }
     }
@@ -277,6 +284,25 @@ fn read_index(name: &str, value: &str, mistakes: &mut Vec<SettingMistake>) -> Op
             });
         })
         .ok()
+}
+
+/// Rules separated by commas or white space.
+fn read_hosts(value: &str, mistakes: &mut Vec<SettingMistake>) -> Vec<NetRule> {
+    value
+        .split(|letter: char| letter == ',' || letter.is_whitespace())
+        .filter(|rule| !rule.is_empty())
+        .filter_map(|rule| {
+            rule.parse()
+                .map_err(|error: ParseNetRuleError| {
+                    mistakes.push(SettingMistake {
+                        name: INSTALLER_HOSTS.to_owned(),
+                        value: rule.to_owned(),
+                        reason: error.to_string(),
+                    });
+                })
+                .ok()
+        })
+        .collect()
 }
 
 #[cfg(test)]

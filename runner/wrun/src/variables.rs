@@ -24,6 +24,11 @@ pub const TABLE: &[(&str, &str)] = &[
          is set up with, else the Python package index.",
     ),
     (
+        "WRUN_INSTALL_HOSTS",
+        "Hosts with their ports that installers may reach beside those of the index, for instance `cdn.example.org:443`, separated \
+         by commas: for an index that keeps its files elsewhere.",
+    ),
+    (
         "WRUN_INDEX_<NAME>_USERNAME",
         "The user name for the index or credential `<NAME>` of a task.",
     ),
