@@ -57,6 +57,8 @@ const BROKEN: &[&str] = &[
     "[run]\n",
     "[run]\ncommand = []\n",
     "[run]\ncommand = [\"\"]\n",
+    "[run]\ncommand = [\".\"]\n",
+    "[run]\ncommand = [\"bin/\", \"x\"]\n",
     "[run]\ncommand = \"true\"\n",
     "[run]\ncommand = [1]\n",
     "[run]\ncommand = [\"true\"]\ncommand = [\"false\"]\n",
@@ -262,6 +264,107 @@ fn all_mistakes_of_a_file_are_said_at_once() {
         .says("task.toml:5:")
         .says("task.toml:6:");
     ran.says("did you mean `name`?");
+}
+
+#[test]
+fn every_file_that_is_missing_is_said_with_its_place() {
+    for backend in ["uv", "pip"] {
+        let world = World::new();
+        world.write("r.txt", "emoji\n");
+        let text = format!(
+            "[run]\ncommand = [\"true\"]\n[env.{backend}]\npackages = [\"./lib\"]\n\
+             requirements = [\"r.txt\", \"gone.txt\"]\n"
+        );
+        let ran = world.submit(&text);
+        ran.ends_with(125)
+            .says("task.toml:4:13")
+            .says("`lib` does not exist")
+            .says("task.toml:5:26")
+            .says("`gone.txt` does not exist");
+        world.write("lib", "");
+        world.write("gone.txt", "emoji\n-r nope.txt\n");
+        world
+            .submit(&text)
+            .says("task.toml:5:26")
+            .says("gone.txt:2: `nope.txt` does not exist");
+    }
+}
+
+#[test]
+fn mistakes_in_an_environment_and_elsewhere_are_said_at_once() {
+    let world = World::new();
+    let text = "[run]\ncommand = []\n[env.uv]\npackages = [\"emoji >>= 2\"]\npython = \"latest\"\nindexes = [\"https://a.example\", 3]\n";
+    let ran = world.submit(text);
+    ran.ends_with(125)
+        .says("task.toml:2:")
+        .says("task.toml:4:13")
+        .says("task.toml:5:10")
+        .says("task.toml:6:");
+    let alone = world.submit(&text.replace("[]", "[\"true\"]"));
+    alone
+        .ends_with(125)
+        .says("task.toml:4:13")
+        .says("task.toml:5:10")
+        .says("task.toml:6:33");
+}
+
+#[test]
+fn a_mistake_in_a_list_of_an_environment_has_the_place_of_its_entry() {
+    let world = World::new();
+    let head = "[run]\ncommand = [\"true\"]\n";
+    let index = "[env.uv]\npackages = []\nindexes = [\"https://a.example\", { nme = \"x\", url = \"https://b.example\" }]\n";
+    let ran = world.submit(&format!("{head}{index}"));
+    ran.ends_with(125)
+        .says("task.toml:5:35")
+        .says("did you mean `name`?");
+    let ran = world.submit(&format!("{head}[env]\nuv = [\"emoji\", 3]\n"));
+    ran.ends_with(125).says("task.toml:4:16");
+    let ran = world.submit(&format!(
+        "{head}[env.pip]\npackages = []\noverrides = \"o.txt\"\n"
+    ));
+    ran.ends_with(125).says("task.toml:5:1]");
+}
+
+#[test]
+fn paths_that_are_missing_are_said_with_their_places() {
+    let world = World::new();
+    let ran = world.submit("[run]\nmodule = \"no.wasm\"\n[allow]\nread = [\".\", \"nope\"]\n");
+    ran.ends_with(125).says("task.toml:2:10").says("task.toml:4:14");
+}
+
+#[test]
+fn mistakes_are_data_for_programs() {
+    let world = World::new();
+    world.write("broken.toml", "[run]\ncommand = []\n[limits]\ntime = \"soon\"\n");
+    let ran = world.wrun(&["--format", "json", "submit", "broken.toml"]).run();
+    let events = ran.ends_with(125).events();
+    let [event] = events.as_slice() else {
+        panic!("{events:?}")
+    };
+    assert_eq!(event["task"], "broken");
+    let places: Vec<_> = event["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| {
+            (
+                problem["code"].as_str().unwrap(),
+                problem["line"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(places, [("task.run.command.empty", 2), ("task.duration", 4)]);
+}
+
+#[test]
+fn a_long_value_does_not_flood_the_terminal() {
+    let world = World::new();
+    let ran = world.submit(&format!(
+        "[run]\ncommand = [\"true\"]\n[limits]\ntime = \"{}\"\n",
+        "x".repeat(100_000)
+    ));
+    ran.ends_with(125).says("task.toml:4:");
+    assert!(ran.stderr.len() < 10_000, "{} bytes", ran.stderr.len());
 }
 
 #[test]

@@ -80,6 +80,12 @@ fn a_plan_is_data_for_programs() {
         assert_eq!(warm[id], value[id], "a plan says the ids that a submit uses");
     }
     assert_eq!(world.environments()[0]["env_id"], value["env_id"]);
+    let again = world
+        .wrun(&["--format", "json", "plan", "task.toml"])
+        .run()
+        .json();
+    assert_eq!(again, warm, "the same plan is the same text");
+    assert_eq!(value["vars"]["TOKEN"]["from"], "T");
     let mut members: Vec<&String> = value.as_object().unwrap().keys().collect();
     members.sort();
     assert_output!(world, "plan_members", format!("{members:#?}"));
@@ -90,6 +96,7 @@ fn a_plan_of_a_task_that_would_be_refused_says_so() {
     let world = World::new();
     let task = "[run]\nmodule = \"task.wasm\"\n[limits]\nscratch = \"1GiB\"\n";
     world.write("task.toml", task);
+    world.write("task.wasm", "");
     let ran = world.wrun(&["plan", "task.toml"]).run();
     assert_output!(world, "plan_refused", &ran.ends_with(0).stdout);
 }
@@ -116,6 +123,11 @@ fn the_schema_accepts_every_example_and_refuses_mistakes() {
     assert!(tasks >= 9, "{tasks} tasks were found");
     for bad in [
         "",
+        "[run]\ncommand = []",
+        "[run]\ncommand = [\"\"]",
+        "[run]\ncommand = [\"x\"]\nargs = [\"y\"]",
+        "[run]\ncommand = [\"x\"]\n[env]\nuv = []\npip = []",
+        "[run]\ncommand = [\"x\"]\n[retry]\nattempts = 2",
         "[run]\ncomand = []",
         "[run]\ncommand = [\"x\"]\n[env]\nuv = 3",
         "[run]\ncommand = [\"x\"]\n[env.uv]\npackges = []",
@@ -360,6 +372,13 @@ fn a_wrong_command_line_is_a_failure_before_the_task() {
         assert_eq!(ran.stdout, "");
     }
     world.wrun(&["sumbit"]).run().says("submit");
+    let ran = world.wrun(&["--format", "json", "sumbit"]).run();
+    assert_eq!(ran.ends_with(125).events()[0]["code"], "command.usage");
+    world
+        .wrun(&["submit", "-", "-"])
+        .run()
+        .ends_with(125)
+        .says("twice");
 }
 
 #[test]
@@ -397,6 +416,9 @@ fn a_command_runs_in_an_environment_named_beside_it() {
         .run()
         .ends_with(124);
     run(&["--", "cat"]).stdin("read me").run().prints("read me");
+    for bad in [["--env", "A B=c"], ["--env", "=c"], ["--timeout", "0s"]] {
+        run(&bad).args(["--", "true"]).run().ends_with(125);
+    }
     run(&["--uv", "a", "--pip", "b", "--", "true"])
         .run()
         .ends_with(125);

@@ -103,6 +103,10 @@ fn the_variables_page_is_made_from_the_table() {
             .join(", ");
         writeln!(page, "| {name} | {meaning} |").unwrap();
     }
+    page.push_str("\nWhat a native task sees, beside what its `[vars]` and its environment say.\n\n| variable | meaning |\n|---|---|\n");
+    for (name, meaning) in wrun::variables::OF_TASKS {
+        writeln!(page, "| `{name}` | {meaning} |").unwrap();
+    }
     hold("variables.md", &page);
 }
 

@@ -169,3 +169,16 @@ fn mistakes_on_the_command_line_are_named() {
         .ends_with(125)
         .says("folder");
 }
+
+#[test]
+fn a_program_that_cannot_be_run_is_named() {
+    let world = World::new();
+    let ran = world.wrun(&["exec", "nope.wasm"]).run();
+    ran.ends_with(125).says("nope.wasm").does_not_say("task file");
+    world.write("text.wasm", "(module)");
+    let ran = world.wrun(&["exec", "text.wasm"]).run();
+    ran.ends_with(125)
+        .says("text.wasm")
+        .says("exec.wasi.not-wasm")
+        .says("help: ");
+}

@@ -129,6 +129,16 @@ fn a_server_that_fails() {
 }
 
 #[test]
+fn a_server_that_has_enough_of_requests() {
+    for backend in BACKENDS {
+        let (world, index) = (World::new(), index());
+        index.fault("/simple", Fault::Status(429));
+        let ran = world.submit(&task(backend, &index, "thing"));
+        fails_well(&world, &index, backend, &ran, &["index.too-many-requests"]);
+    }
+}
+
+#[test]
 fn a_connection_that_breaks_off() {
     for backend in BACKENDS {
         for path in ["/simple", "/files/"] {

@@ -163,3 +163,46 @@ fn a_requirements_file_and_its_hashes_hold() {
         world.submit(&task).ends_with(125).says("help:");
     }
 }
+
+#[test]
+fn a_repository_of_this_machine_is_installed() {
+    for backend in ["uv", "pip"] {
+        let world = World::new();
+        let repository = world.project().join("repository");
+        wrun_tests::files::write(
+            &repository.join("pyproject.toml"),
+            "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n",
+        );
+        wrun_tests::files::write(&repository.join("backend.py"), BACKEND);
+        let git = |words: &[&str]| {
+            let who = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+            let git = world.command("git".as_ref()).args(who).args(words);
+            git.dir(&repository).run().ends_with(0);
+        };
+        git(&["init", "--quiet"]);
+        git(&["add", "--all"]);
+        git(&["commit", "--quiet", "--message", "first"]);
+        let requirement = format!("local @ git+file://{}", repository.display());
+        let task =
+            PythonTask::new(backend, "import local; print(local.__file__ is not None)").package(&requirement);
+        world.submit(&task.text()).prints("True\n");
+    }
+}
+
+/// A build backend (PEP 517) that needs nothing: its wheel has one module.
+const BACKEND: &str = r#"
+import os, zipfile
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    name = "local-1.0-py3-none-any.whl"
+    files = {
+        "local.py": "",
+        "local-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: local\nVersion: 1.0\n",
+        "local-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "local-1.0.dist-info/RECORD": "",
+    }
+    with zipfile.ZipFile(os.path.join(wheel_directory, name), "w") as wheel:
+        for path, text in files.items():
+            wheel.writestr(path, text)
+    return name
+"#;

@@ -67,3 +67,49 @@ fn an_interpreter_that_is_set_and_is_none_is_told() {
         .run()
         .prints("ran\n");
 }
+
+#[test]
+fn an_empty_variable_is_one_that_is_not_set() {
+    let world = World::new();
+    world.write("task.toml", command(&["echo", "well"], ""));
+    let ran = world
+        .wrun(&["submit", "task.toml"])
+        .env("WRUN_CACHE_DIR", "")
+        .env("WRUN_JOBS", "")
+        .env("WRUN_OFFLINE", "")
+        .run();
+    ran.prints("well\n");
+    assert!(world.home().join(".cache/wrun").is_dir());
+    world
+        .wrun(&["submit", "task.toml"])
+        .env("WRUN_JOBS", "0")
+        .run()
+        .ends_with(125);
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_told_as_such() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let world = World::new();
+    world.write("task.toml", command(&["true"], "[vars]\nA = { from = \"B\" }\n"));
+    let value = std::ffi::OsStr::from_bytes(b"\xff");
+    let ran = world.wrun(&["submit", "task.toml"]).env("B", value).run();
+    ran.ends_with(125)
+        .says("not UTF-8")
+        .says("task.variable.not-text");
+}
+
+#[test]
+fn the_doctor_says_so_if_there_is_no_store() {
+    let world = World::new();
+    let file = world.write("file", "");
+    let doctor = |words: &[&str]| world.wrun(words).env("WRUN_CACHE_DIR", file.join("store")).run();
+    let ran = doctor(&["doctor"]);
+    assert!(
+        ran.ends_with(1).stdout.starts_with("store      missing"),
+        "{ran:?}"
+    );
+    let report = doctor(&["--format", "json", "doctor"]).ends_with(1).json();
+    assert_eq!(report.get("good"), Some(&false.into()));
+}

@@ -329,7 +329,9 @@ fn what_is_no_program_is_refused_by_name() {
         world.submit(&module(Path::new("gone.wasm"), &[], "")),
         world.wrun(&["exec", "gone.wasm"]).run(),
     ] {
-        ran.ends_with(125).says("gone.wasm").says("task.path.missing");
+        ran.ends_with(125)
+            .says("gone.wasm")
+            .says("exec.module.unreadable");
     }
 }
 

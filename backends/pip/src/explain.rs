@@ -37,7 +37,23 @@ pub(crate) fn problem(understood: &Understood, exit: Option<i32>, stderr: &str, 
                 Cause::Build => build_output(&log).unwrap_or_else(|| last_lines(stderr)),
                 _ => last_lines(stderr),
             };
-            known.problem(PIP, &understood.gathered.indexes, &explanation)
+            let problem = known.problem(PIP, &understood.gathered.indexes, &explanation);
+            match problem {
+                // The user's own digest is the likelier mistake.
+                Problem::Failed { code, message, .. }
+                    if known.cause == Cause::HashMismatch && understood.gathered.has_hashes() =>
+                {
+                    Problem::Failed {
+                        code,
+                        message,
+                        help: Some(
+                            "compare the digest of the requirement with the one that the index shows for this version"
+                                .to_owned(),
+                        ),
+                    }
+                }
+                other => other,
+            }
         }
         None => Problem::Failed {
             code: "pip.solve.failed".to_owned(),

@@ -6,6 +6,7 @@
 mod canonical;
 mod command;
 mod explain;
+mod line;
 mod lock;
 mod plan;
 mod solve;

@@ -16,6 +16,7 @@ use wrun_core::lock::{Lock, PackageRef};
 use wrun_core::problem::Problem;
 
 use crate::PIP;
+use crate::line::for_pip;
 use crate::understand::Understood;
 
 /// The revision of the lock's content.
@@ -100,7 +101,7 @@ impl Package {
                     .as_ref()
                     .map(|folder| format!("#subdirectory={folder}"))
                     .unwrap_or_default();
-                format!("{name} @ {vcs}+{url}@{commit}{folder}")
+                for_pip(&format!("{name} @ {vcs}+{url}@{commit}{folder}"))
             }
         }
     }
@@ -297,7 +298,7 @@ pub(crate) fn read(lock: &Lock) -> Result<(Vec<Package>, Vec<Source>), Problem> 
     let foreign = |why: String| Problem::Failed {
         code: "pip.lock.foreign".to_owned(),
         message: format!("the lock cannot be used: {why}"),
-        help: Some("make a new one with `wrun lock`".to_owned()),
+        help: Some("make a new one with `wrun plan TASK --lock FILE`".to_owned()),
     };
     if lock.backend != PIP || lock.revision != REVISION {
         return Err(foreign(format!(

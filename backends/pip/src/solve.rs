@@ -8,6 +8,7 @@ use wrun_core::plan::{Program, Word};
 use wrun_core::problem::Problem;
 use wrun_core::question::{Answer, Exchange, Question};
 
+use crate::line::for_pip;
 use crate::understand::{Understood, check_venv};
 use crate::{PIP, command, explain, lock};
 
@@ -46,7 +47,12 @@ fn question(request: &Request, understood: &Understood) -> Result<Question, Prob
         ]
         .map(Word::from),
     );
-    let mut files = vec![("wrun.in".to_owned(), gathered.file(&gathered.requirements))];
+    let lines: String = gathered
+        .file(&gathered.requirements)
+        .lines()
+        .map(|line| for_pip(line) + "\n")
+        .collect();
+    let mut files = vec![("wrun.in".to_owned(), lines)];
     if !gathered.constraints.is_empty() {
         args.extend(["-c", "wrun-constraints.txt"].map(Word::from));
         files.push((

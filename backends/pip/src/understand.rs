@@ -38,7 +38,7 @@ pub(crate) struct Understood {
 impl Understood {
     /// Reads a spec.
     pub(crate) fn read(spec: &Value, known: &Inputs) -> Result<Self, Problem> {
-        let spec: PipSpec = parts::read(spec, KEYS)?;
+        let (spec, form): (PipSpec, _) = parts::read_all(spec, KEYS)?;
         let mut gathered = gather(
             &Ask {
                 packages: spec.packages.as_deref().unwrap_or_default(),
@@ -54,8 +54,11 @@ impl Understood {
             known,
         );
         gathered.bind_all_hashes();
-        let mut findings = std::mem::take(&mut gathered.findings);
-        if spec.packages.is_none() && spec.requirements.is_none() {
+        let is_whole = form.is_empty();
+        let mut findings = form;
+        findings.append(&mut gathered.findings);
+        // What is written in a wrong way is not missing.
+        if is_whole && spec.packages.is_none() && spec.requirements.is_none() {
             findings.push(Finding::error("pip.spec.empty", "", "nothing says what is to be installed").with_help(
                 "write `packages = [\"emoji\"]` or `requirements`; `packages = []` is an environment with Python only",
             ));

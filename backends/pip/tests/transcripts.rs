@@ -76,11 +76,11 @@ fn failures_are_told_apart() {
     = check the spelling of the name; ask for other versions, or another Python with `python = "3.12"`; a package of a private index needs that index under `indexes`
 
     unauthorized: pip.index.unauthorized
-    `http://127.0.0.1:8399/auth/pkga/` wants a user name and a password (401)
+    `http://127.0.0.1:8399/auth/pkga/` does not accept the credential `corp` (401)
     = set `WRUN_INDEX_CORP_USERNAME` and `WRUN_INDEX_CORP_PASSWORD` to a user name and a password or token that the index accepts
 
     forbidden: pip.index.forbidden
-    `http://127.0.0.1:8399/forbid/pkga/` refuses this user (403)
+    `http://127.0.0.1:8399/forbid/pkga/` does not accept the credential `corp` (403)
     = set `WRUN_INDEX_CORP_USERNAME` and `WRUN_INDEX_CORP_PASSWORD` to a user name and a password or token that the index accepts
 
     server: pip.index.server

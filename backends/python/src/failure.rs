@@ -3,9 +3,9 @@
 //! pip and uv say what went wrong in words only, so words are what is looked for. Both say the same of a server, since
 //! both pass on what HTTP, TLS and the system say.
 
-use wrun_core::problem::{Advice, Problem, StepFailure};
-use wrun_core::question::Refusal;
+use wrun_core::problem::Problem;
 
+pub use crate::advice::{advice, exit_words, refused};
 use crate::index::Index;
 use crate::redact;
 
@@ -36,6 +36,8 @@ pub enum Cause {
     Timeout,
     /// The connection broke off.
     Interrupted,
+    /// The server takes no more requests for some time.
+    TooMany,
     /// The server failed.
     Server,
     /// The network must not be touched, and what is asked for is not at hand.
@@ -113,6 +115,16 @@ const WORDS: &[(Cause, &[&str])] = &[
             "end of file before message",
             "error reading a body from connection",
             "jsondecodeerror",
+        ],
+    ),
+    (
+        Cause::TooMany,
+        &[
+            "429 too many requests",
+            "client error (429 ",
+            "429 client error",
+            "http error 429",
+            "too many 429",
         ],
     ),
     (
@@ -221,6 +233,7 @@ impl Failure {
             Cause::Refused => "index.refused",
             Cause::Timeout => "index.timeout",
             Cause::Interrupted => "index.interrupted",
+            Cause::TooMany => "index.too-many-requests",
             Cause::Server => "index.server",
             Cause::Offline => "offline",
             Cause::Unsatisfiable => "unsatisfiable",
@@ -232,10 +245,7 @@ impl Failure {
     /// What happened, in words.
     #[must_use]
     pub fn message(&self) -> String {
-        let server = self
-            .address
-            .as_deref()
-            .map_or_else(|| "the package index".to_owned(), |url| format!("`{url}`"));
+        let server = self.server();
         match self.cause {
             Cause::HashMismatch => "a file is not what its digest says".to_owned(),
             Cause::DiskFull => "there is no space left on the disk".to_owned(),
@@ -249,6 +259,7 @@ impl Failure {
             Cause::Refused => format!("{server} refuses connections"),
             Cause::Timeout => format!("{server} does not answer"),
             Cause::Interrupted => format!("{server} broke off the connection"),
+            Cause::TooMany => format!("{server} takes no more requests for now (429)"),
             Cause::Server => format!("{server} failed (5xx)"),
             Cause::Offline => {
                 "a package is not in the download cache, and the run is offline: the network must not be touched".to_owned()
@@ -256,6 +267,30 @@ impl Failure {
             Cause::Unsatisfiable => "no set of versions fits".to_owned(),
             Cause::NotFound => format!("{server} is not there (404)"),
         }
+    }
+
+    fn server(&self) -> String {
+        self.address
+            .as_deref()
+            .map_or_else(|| "the package index".to_owned(), |url| format!("`{url}`"))
+    }
+
+    const fn status(&self) -> &'static str {
+        match self.cause {
+            Cause::Unauthorized => " (401)",
+            Cause::Forbidden => " (403)",
+            _ => "",
+        }
+    }
+
+    /// The credential that a server did not accept, if it was given one.
+    fn rejected<'index>(&self, indexes: &'index [Index]) -> Option<&'index str> {
+        if !matches!(self.cause, Cause::Unauthorized | Cause::Forbidden) {
+            return None;
+        }
+        let address = self.address.as_deref()?;
+        let index = indexes.iter().find(|index| index.serves(address))?;
+        index.credentials.as_deref()
     }
 
     /// What to do. `indexes` are those of the request, if it is known.
@@ -279,7 +314,7 @@ impl Failure {
             Cause::Insecure => "use the `https://` address of the index",
             Cause::UnknownHost => "check the spelling of the address, and whether this machine has a network",
             Cause::Refused => "check the port of the address, and whether the server runs",
-            Cause::Timeout | Cause::Interrupted | Cause::Server => {
+            Cause::Timeout | Cause::Interrupted | Cause::TooMany | Cause::Server => {
                 "try again later; behind a proxy, set `HTTPS_PROXY`"
             }
             Cause::Offline => OFFLINE_HELP,
@@ -290,12 +325,7 @@ impl Failure {
     }
 
     fn credential_help(&self, indexes: &[Index]) -> String {
-        let asked = self
-            .address
-            .as_deref()
-            .and_then(|url| indexes.iter().find(|index| index.serves(url)));
-        let name = asked.and_then(|index| index.credentials.as_deref());
-        match name {
+        match self.rejected(indexes) {
             Some(name) => format!(
                 "set `{}` and `{}` to a user name and a password or token that the index accepts",
                 Index::credential_variable(name, "USERNAME"),
@@ -312,7 +342,7 @@ impl Failure {
     pub const fn is_transient(&self) -> bool {
         matches!(
             self.cause,
-            Cause::Timeout | Cause::Interrupted | Cause::Server | Cause::Refused
+            Cause::Timeout | Cause::Interrupted | Cause::TooMany | Cause::Server | Cause::Refused
         )
     }
 
@@ -330,96 +360,27 @@ impl Failure {
             };
             return Problem::Unsatisfiable { code, message, help };
         }
-        let shown = matches!(self.cause, Cause::Build | Cause::HashMismatch) && !explanation.is_empty();
-        let message = if shown {
-            format!("{}\n{explanation}", self.message())
-        } else {
-            self.message()
+        let shown = matches!(self.cause, Cause::Build | Cause::HashMismatch | Cause::Offline)
+            && !explanation.is_empty();
+        let message = match self.rejected(indexes) {
+            Some(credential) => format!(
+                "{} does not accept the credential `{credential}`{}",
+                self.server(),
+                self.status()
+            ),
+            None if shown => format!("{}\n{explanation}", self.message()),
+            None => self.message(),
         };
         Problem::Failed { code, message, help }
     }
 }
 
 /// What to do when the network is needed and must not be touched.
-const OFFLINE_HELP: &str = "run once without `--offline`, or give a lock with `--locked`";
+pub(crate) const OFFLINE_HELP: &str = "run once without `--offline`, or give a lock with `--locked`";
 
 /// What to do when no set of versions fits.
 pub const UNSATISFIABLE_HELP: &str = "check the spelling of the name; ask for other versions, or another Python with \
      `python = \"3.12\"`; a package of a private index needs that index under `indexes`";
-
-/// What a refusal of the host means for a solve.
-#[must_use]
-pub fn refused(backend: &str, refusal: Refusal, message: &str) -> Problem {
-    let (topic, help) = match refusal {
-        Refusal::Cancelled => return Problem::Cancelled,
-        Refusal::Offline => ("offline", OFFLINE_HELP),
-        Refusal::TimedOut => (
-            "timeout",
-            "try again later; an index that never answers can be left out of `indexes`",
-        ),
-        Refusal::TooLarge => ("output.too-large", "ask for fewer packages in one environment"),
-        Refusal::Unreachable => (
-            "index.unreachable",
-            "check the addresses of the indexes, and the network",
-        ),
-    };
-    Problem::Failed {
-        code: format!("{backend}.{topic}"),
-        message: redact::strip(message),
-        help: Some(help.to_owned()),
-    }
-}
-
-/// What a failed step of a plan means.
-#[must_use]
-pub fn advice(backend: &str, failure: &StepFailure) -> Advice {
-    if let Some(refusal) = failure.refusal {
-        let problem = refused(
-            backend,
-            refusal,
-            &format!("`{}` was not done: {}", failure.label, reason(refusal)),
-        );
-        return Advice {
-            code: problem.code().to_owned(),
-            message: problem.to_string(),
-            help: problem.help().map(str::to_owned),
-            retry: refusal == Refusal::Unreachable,
-        };
-    }
-    match classify(&failure.output) {
-        Some(known) => Advice {
-            code: known.code(backend),
-            message: known.message(),
-            help: Some(known.help(&[])),
-            retry: known.is_transient(),
-        },
-        None => Advice {
-            code: format!("{backend}.step.failed"),
-            message: format!("`{}` failed{}", failure.label, exit_words(failure.exit)),
-            help: Some("what it said is below".to_owned()),
-            retry: false,
-        },
-    }
-}
-
-const fn reason(refusal: Refusal) -> &'static str {
-    match refusal {
-        Refusal::Offline => "it needs the network, and the run is offline",
-        Refusal::TimedOut => "it took too long",
-        Refusal::TooLarge => "what it said is too large",
-        Refusal::Unreachable => "the host could not be reached",
-        Refusal::Cancelled => "it was cancelled",
-    }
-}
-
-/// How a program ended, in words.
-#[must_use]
-pub fn exit_words(exit: Option<i32>) -> String {
-    exit.map_or_else(
-        || ": a signal ended it".to_owned(),
-        |code| format!(" with exit code {code}"),
-    )
-}
 
 #[cfg(test)]
 mod tests {
@@ -442,22 +403,21 @@ mod tests {
             credentials: Some("corp".to_owned()),
             default: true,
         };
+        let problem = failure.problem("uv", std::slice::from_ref(&index), "");
+        assert!(
+            problem
+                .to_string()
+                .contains("does not accept the credential `corp`"),
+            "{problem}"
+        );
+        assert!(
+            failure
+                .problem("uv", &[], "")
+                .to_string()
+                .contains("wants a user name")
+        );
         assert!(failure.help(&[index]).contains("`WRUN_INDEX_CORP_PASSWORD`"));
         assert!(failure.help(&[]).contains("credentials"));
-    }
-
-    #[test]
-    fn only_the_network_is_tried_again() {
-        let step = |output: &str| StepFailure {
-            label: "install".to_owned(),
-            exit: Some(1),
-            refusal: None,
-            output: output.to_owned(),
-        };
-        assert!(advice("uv", &step("operation timed out")).retry);
-        assert!(!advice("uv", &step("Hash mismatch for `x`")).retry);
-        assert!(!advice("uv", &step("401 Unauthorized")).retry);
-        assert_eq!(advice("uv", &step("who knows")).code, "uv.step.failed");
     }
 
     proptest! {

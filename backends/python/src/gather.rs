@@ -125,7 +125,7 @@ pub fn gather(ask: &Ask<'_>, known: &Inputs) -> Gathered {
         (Role::Overrides, ask.overrides, "/overrides"),
     ] {
         for (at, file) in files.map(|files| files.entries(at)).unwrap_or_default() {
-            walk.file(role, &at, ".", file);
+            walk.file(role, &at, ".", file, "");
         }
     }
     for (position, link) in ask.find_links.iter().enumerate() {
@@ -155,14 +155,14 @@ impl Walk<'_> {
             })
         });
         match entry {
-            Ok(entry) => self.keep(Role::Requirements, entry),
+            Ok(entry) => self.keep(Role::Requirements, entry, at, ""),
             Err(fault) => self.gathered.findings.push(finding(at, "", fault)),
         }
     }
 
-    fn keep(&mut self, role: Role, entry: Entry) {
+    fn keep(&mut self, role: Role, entry: Entry, at: &str, place: &str) {
         if let Requirement::Local(local) = &entry.requirement {
-            self.gathered.needs.insert(source::request(&local.path));
+            self.need(source::request(&local.path), at, place);
         }
         match role {
             Role::Requirements => self.gathered.requirements.insert(entry),
@@ -171,10 +171,20 @@ impl Walk<'_> {
         };
     }
 
-    fn file(&mut self, role: Role, at: &str, base: &str, written: &str) {
+    /// Asks for something to be read, and tells who does if it is not there.
+    fn need(&mut self, request: InputRequest, at: &str, place: &str) {
+        if self.known.get(&request) == Some(&Input::Absent) {
+            self.gathered
+                .findings
+                .push(source::absent(&request.path, at, place));
+        }
+        self.gathered.needs.insert(request);
+    }
+
+    fn file(&mut self, role: Role, at: &str, base: &str, written: &str, named_in: &str) {
         let path = match locate(base, written) {
             Ok(path) => path,
-            Err(fault) => return self.gathered.findings.push(finding(at, "", fault)),
+            Err(fault) => return self.gathered.findings.push(finding(at, named_in, fault)),
         };
         if !self.seen.insert((role, path.clone())) {
             return;
@@ -184,7 +194,7 @@ impl Walk<'_> {
             kind: InputKind::Text,
         };
         let text = self.known.get(&request).and_then(Input::text).map(str::to_owned);
-        self.gathered.needs.insert(request);
+        self.need(request, at, named_in);
         let Some(text) = text else { return };
         for line in requirements_file::scan(&text, self.ask.variables) {
             let place = format!("{path}:{}: ", line.number);
@@ -216,10 +226,10 @@ impl Walk<'_> {
                         "write a name with versions: `requests<3`",
                     ));
                 }
-                self.keep(role, Entry { requirement, hashes });
+                self.keep(role, Entry { requirement, hashes }, at, place);
             }
-            Statement::Include(file) => self.file(role, at, &base, &file),
-            Statement::Constrain(file) => self.file(Role::Constraints, at, &base, &file),
+            Statement::Include(file) => self.file(role, at, &base, &file, place),
+            Statement::Constrain(file) => self.file(Role::Constraints, at, &base, &file, place),
             Statement::IndexUrl(url) => self.index(at, &url, true, place),
             Statement::ExtraIndexUrl(url) => self.index(at, &url, false, place),
             Statement::FindLinks(link) => {
@@ -281,7 +291,7 @@ impl Walk<'_> {
         let written = link.strip_prefix("file://").unwrap_or(link);
         let folder =
             path::normalise(base, written).map_err(|fault| finding(at, "", Fault::path(fault, written)))?;
-        self.gathered.needs.insert(source::request(&folder));
+        self.need(source::request(&folder), at, "");
         if !self.gathered.link_folders.contains(&folder) {
             self.gathered.link_folders.push(folder);
         }

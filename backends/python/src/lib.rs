@@ -14,6 +14,7 @@
 //! | [`failure`] | what the output of a package manager means |
 //! | [`environment`] | how a task is started in a Python environment |
 
+mod advice;
 pub mod environment;
 pub mod failure;
 pub mod gather;

@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 use wrun_core::backend::{Input, InputKind, InputRequest, Inputs};
+use wrun_core::diagnostic::Finding;
 use wrun_core::id::Digest;
 use wrun_core::plan::{Piece, Place, Program, Run, Word};
 use wrun_core::problem::Problem;
@@ -76,6 +77,17 @@ pub fn request(path: &str) -> InputRequest {
     }
 }
 
+/// The finding about something that is not there.
+#[must_use]
+pub fn absent(path: &str, at: &str, place: &str) -> Finding {
+    Finding::error(
+        "python.input.missing",
+        at,
+        format!("{place}`{path}` does not exist"),
+    )
+    .with_help("create it, or correct the path; paths are relative to the task's folder")
+}
+
 /// The host has not read something that was asked for.
 #[must_use]
 pub fn unread(path: &str) -> Problem {
@@ -93,7 +105,10 @@ pub fn check_unchanged(sources: &[Source], inputs: &Inputs) -> Result<(), Proble
         Err(Problem::Failed {
             code: "python.lock.changed".to_owned(),
             message: format!("`{}` is not what it was when the lock was made", source.path),
-            help: Some("make a new lock with `wrun lock`".to_owned()),
+            help: Some(
+                "solve again with `--refresh`, or make a new lock with `wrun plan TASK --lock FILE`"
+                    .to_owned(),
+            ),
         })
     })
 }

@@ -137,13 +137,29 @@ impl Prerelease {
 /// # Errors
 /// [`Problem::Invalid`].
 pub fn read<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<T, Problem> {
+    let (read, findings) = read_all(spec, known)?;
+    if findings.is_empty() {
+        Ok(read)
+    } else {
+        Err(Problem::Invalid(findings))
+    }
+}
+
+/// The same with what is wrong beside it: members of a wrong form are left out, so that what the rest means can be
+/// checked too.
+///
+/// # Errors
+/// It is no table.
+pub fn read_all<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<(T, Vec<Finding>), Problem> {
     let Some(members) = spec.as_object() else {
         let finding = Finding::error("python.spec.type", "", "the environment's spec is not a table")
             .with_help("write a table, or a list of packages");
         return Err(Problem::invalid(finding));
     };
     let mut findings = Vec::new();
+    let mut rest = members.clone();
     for (key, value) in members {
+        let before = findings.len();
         let at = format!("/{}", pointer_token(key));
         if !known.contains(&key.as_str()) {
             let finding = Finding::error("python.spec.unknown-key", at, format!("unknown key `{key}`"));
@@ -159,12 +175,15 @@ pub fn read<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<T, Prob
                 format!("`{key}`: {error}"),
             ));
         }
+        if findings.len() > before {
+            rest.remove(key);
+        }
     }
-    if !findings.is_empty() {
-        return Err(Problem::Invalid(findings));
-    }
-    serde_json::from_value(spec.clone())
-        .map_err(|error| Problem::invalid(Finding::error("python.spec.type", "", error.to_string())))
+    // The order of members depends on the features that `serde_json` is built with.
+    findings.sort_by(|one, other| one.at.cmp(&other.at));
+    let read = serde_json::from_value(Value::Object(rest))
+        .map_err(|error| Problem::invalid(Finding::error("python.spec.type", "", error.to_string())))?;
+    Ok((read, findings))
 }
 
 /// A key as a token of a JSON pointer (RFC 6901, section 3).

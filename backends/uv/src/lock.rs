@@ -88,7 +88,7 @@ impl Content {
         let foreign = |why: &str| Problem::Failed {
             code: "uv.lock.foreign".to_owned(),
             message: format!("the lock cannot be used: {why}"),
-            help: Some("make a new one with `wrun lock`".to_owned()),
+            help: Some("make a new one with `wrun plan TASK --lock FILE`".to_owned()),
         };
         if lock.backend != UV || lock.revision != REVISION {
             return Err(foreign(&format!(

@@ -12,6 +12,10 @@ use wrun_core::diagnostic::{Finding, suggestion};
 /// Files beside `pyproject.toml` that uv reads, if they are there.
 const OPTIONAL_FILES: &[&str] = &["uv.lock", "uv.toml"];
 
+/// What to do about a path that leaves the task's folder and cannot be absolute either.
+pub(crate) const INSIDE: &str =
+    "put the task file beside or above what it names: the task's folder is that of the file";
+
 /// A project that was read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Project {
@@ -53,7 +57,7 @@ impl Project {
             }
             Err(fault) => {
                 let finding = Finding::error("uv.project.path", "/project", fault.message(folder));
-                findings.push(finding.with_help(fault.help()));
+                findings.push(finding.with_help(INSIDE));
                 return Self::default();
             }
         };
@@ -76,7 +80,11 @@ impl Project {
             path: beside(&folder, "pyproject.toml"),
             kind: InputKind::Text,
         };
-        let text = known.get(&request).and_then(Input::text);
+        let found = known.get(&request);
+        if found == Some(&Input::Absent) {
+            findings.push(source::absent(&request.path, "/project", ""));
+        }
+        let text = found.and_then(Input::text);
         project.needs.insert(request.clone());
         if let Some(text) = text {
             project.files.insert(0, (request.path.clone(), text.to_owned()));
@@ -145,6 +153,19 @@ impl Project {
             .and_then(Value::as_array)
             .is_some_and(|fields| !fields.is_empty());
         let is_workspace = uv.is_some_and(|uv| uv.get("workspace").is_some());
+        if !is_workspace && is_member(uv) {
+            findings.push(
+                Finding::error(
+                    "uv.project.member",
+                    "/project",
+                    format!("`{file}` is a member of a workspace, and takes packages of it that are outside of `{}`", self.folder),
+                )
+                .with_help(
+                    "name the workspace's root, where `[tool.uv.workspace]` is; let the root depend on what the task needs",
+                ),
+            );
+            return;
+        }
         let sources = local_sources(uv, &self.folder, file, "/project", findings);
         if is_package || is_dynamic || is_workspace {
             let prefix = if self.folder == "." {
@@ -167,6 +188,15 @@ impl Project {
     pub(crate) fn is_copied(&self) -> bool {
         self.sources.contains(&self.folder)
     }
+}
+
+/// Whether one of `tool.uv.sources` is the workspace that the project is in.
+fn is_member(uv: Option<&Value>) -> bool {
+    let sources = uv.and_then(|uv| uv.get("sources")).and_then(Value::as_table);
+    sources
+        .into_iter()
+        .flat_map(|sources| sources.iter())
+        .any(|(_, source)| source.get("workspace").and_then(Value::as_bool) == Some(true))
 }
 
 /// The path of a file in a folder.

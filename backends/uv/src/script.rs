@@ -47,7 +47,7 @@ impl Script {
             Err(fault) => {
                 findings.push(
                     Finding::error("uv.script.path", "/script", fault.message(written))
-                        .with_help(fault.help()),
+                        .with_help(project::INSIDE),
                 );
                 return Self::default();
             }
@@ -66,8 +66,10 @@ impl Script {
             needs: BTreeSet::from([file.clone(), lock]),
             ..Self::default()
         };
-        if let Some(text) = known.get(&file).and_then(Input::text) {
-            script.understand(text, findings);
+        match known.get(&file) {
+            Some(Input::Text { text, .. }) => script.understand(text, findings),
+            Some(Input::Absent) => findings.push(source::absent(&file.path, "/script", "")),
+            _ => {}
         }
         script
             .needs
@@ -85,6 +87,13 @@ impl Script {
             });
         };
         let mut blocks = metadata_blocks(text);
+        if blocks.is_empty() && text.lines().any(|line| line.trim_end() == "# /// script") {
+            return wrong(
+                "uv.script.metadata",
+                format!("the block `# /// script` of `{file}` is not closed (PEP 723)"),
+                Some("end it with a line `# ///`; every line between begins with `#`"),
+            );
+        }
         let Some(block) = blocks.pop() else {
             let help =
                 "start it with `# /// script`, `# dependencies = [\"emoji\"]`, `# ///`; or use `packages`";
@@ -219,6 +228,10 @@ mod tests {
     fn mistakes_are_told() {
         for (text, code) in [
             ("print(1)", "uv.script.metadata"),
+            (
+                "# /// script\n# dependencies = []\nprint(1)\n",
+                "uv.script.metadata",
+            ),
             (
                 "# /// script\n# ///\nx\n# /// script\n# ///\n",
                 "uv.script.metadata",

@@ -59,7 +59,7 @@ pub(crate) struct Understood {
 impl Understood {
     /// Reads a spec.
     pub(crate) fn read(spec: &Value, known: &Inputs) -> Result<Self, Problem> {
-        let spec: UvSpec = parts::read(spec, KEYS)?;
+        let (spec, form): (UvSpec, _) = parts::read_all(spec, KEYS)?;
         let mut gathered = gather(
             &Ask {
                 packages: spec.packages.as_deref().unwrap_or_default(),
@@ -74,8 +74,10 @@ impl Understood {
             },
             known,
         );
-        let mut findings = std::mem::take(&mut gathered.findings);
-        let family = family(&spec, known, &mut findings);
+        let is_whole = form.is_empty();
+        let mut findings = form;
+        findings.append(&mut gathered.findings);
+        let family = family(&spec, is_whole, known, &mut findings);
         findings.extend(parts::check_variables(&spec.variables));
         if let Some(Err(message)) = spec.python.as_deref().map(python_request::check) {
             findings.push(
@@ -179,7 +181,7 @@ pub(crate) fn work_place(path: &str) -> String {
     }
 }
 
-fn family(spec: &UvSpec, known: &Inputs, findings: &mut Vec<Finding>) -> Family {
+fn family(spec: &UvSpec, is_whole: bool, known: &Inputs, findings: &mut Vec<Finding>) -> Family {
     let UvSpec {
         packages,
         requirements,
@@ -231,7 +233,8 @@ fn family(spec: &UvSpec, known: &Inputs, findings: &mut Vec<Finding>) -> Family 
         }
         (None, None) => {
             misplaced(&of_project, "anything but `project`", findings);
-            if packages.is_none() && requirements.is_none() {
+            // What is written in a wrong way is not missing.
+            if is_whole && packages.is_none() && requirements.is_none() {
                 findings.push(
                     Finding::error("uv.spec.empty", "", "nothing says what is to be installed").with_help(
                         "write `packages = [\"emoji\"]`, `requirements`, `project` or `script`; \

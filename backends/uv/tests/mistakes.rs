@@ -93,6 +93,12 @@ fn misuses_of_a_project() {
         findings(&json!({"project": "."}), &bare)[0].1,
         "uv.project.metadata"
     );
+    let member = "[project]\nname = 'p'\n[tool.uv.sources]\ncore = { workspace = true }\n";
+    let member: Inputs = [text("app/pyproject.toml", member)].into();
+    assert_eq!(
+        findings(&json!({"project": "app"}), &member)[0].1,
+        "uv.project.member"
+    );
 }
 
 #[test]

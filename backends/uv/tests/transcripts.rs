@@ -82,15 +82,15 @@ fn failures_are_told_apart() {
     = the version of Python does not fit: ask for another one, for instance `python = "3.12"`
 
     unauthorized: uv.index.unauthorized
-    `http://127.0.0.1:8399/auth` wants a user name and a password (401)
+    `http://127.0.0.1:8399/auth` does not accept the credential `corp` (401)
     = set `WRUN_INDEX_CORP_USERNAME` and `WRUN_INDEX_CORP_PASSWORD` to a user name and a password or token that the index accepts
 
     unauthorized-0.8: uv.index.unauthorized
-    `http://127.0.0.1:8399/auth` wants a user name and a password (401)
+    `http://127.0.0.1:8399/auth` does not accept the credential `corp` (401)
     = set `WRUN_INDEX_CORP_USERNAME` and `WRUN_INDEX_CORP_PASSWORD` to a user name and a password or token that the index accepts
 
     forbidden: uv.index.forbidden
-    `http://127.0.0.1:8399/forbid` refuses this user (403)
+    `http://127.0.0.1:8399/forbid` does not accept the credential `corp` (403)
     = set `WRUN_INDEX_CORP_USERNAME` and `WRUN_INDEX_CORP_PASSWORD` to a user name and a password or token that the index accepts
 
     server: uv.index.server

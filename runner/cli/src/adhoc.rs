@@ -49,7 +49,7 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
         }),
     };
     for pair in env {
-        let (name, value) = variable(pair);
+        let (name, value) = variable(pair)?;
         task.vars.insert(name, value);
     }
     task.limits.time = *timeout;
@@ -110,9 +110,20 @@ fn environment(
 }
 
 /// `NAME=VALUE`, or `NAME` for the caller's variable of that name.
-fn variable(pair: &str) -> (String, Variable) {
-    match pair.split_once('=') {
-        Some((name, value)) => (name.to_owned(), Variable::Value(value.to_owned())),
-        None => (pair.to_owned(), Variable::FromCaller(pair.to_owned())),
+fn variable(pair: &str) -> Result<(String, Variable), Failure> {
+    let (name, value) = match pair.split_once('=') {
+        Some((name, value)) => (name, Variable::Value(value.to_owned())),
+        None => (pair, Variable::FromCaller(pair.to_owned())),
+    };
+    let is_name = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
+    if is_name {
+        return Ok((name.to_owned(), value));
     }
+    Err(Failure::usage(
+        format!("--env {pair}: `{name}` is not the name of a variable"),
+        "a name has letters, digits and `_`, and does not begin with a digit",
+    ))
 }

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
+use clap::builder::{Styles, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use wrun::Demand;
@@ -44,7 +44,8 @@ pub(crate) struct Global {
         global = true,
         env = "WRUN_CACHE_DIR",
         value_name = "FOLDER",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = clap::builder::OsStringValueParser::new().map(PathBuf::from)
     )]
     pub(crate) cache_dir: Option<PathBuf>,
     /// Never touch the network
@@ -98,19 +99,48 @@ pub(crate) enum Command {
 
 /// Run the tasks of task files.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "SIGINT, SIGTERM, SIGHUP and SIGQUIT are handed on to the tasks, and no further task is started. A second \
+                       one ends the tasks. A task that is ended has 5 seconds between SIGTERM and SIGKILL."
+)]
 pub(crate) struct Submit {
     /// The task files; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// How many tasks run side by side
-    #[arg(long, short, env = "WRUN_JOBS", hide_env_values = true, default_value_t = 4, value_name = "N",
-          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, short, env = "WRUN_JOBS", hide_env_values = true, default_value_t = JOBS, value_name = "N",
+          value_parser = jobs)]
     pub(crate) jobs: u16,
     /// Watch the tasks, which makes them slower, and list what they were refused with what would allow it
     #[arg(long)]
     pub(crate) why_denied: bool,
     #[command(flatten)]
     pub(crate) how: How,
+}
+
+/// Tasks that run side by side, unless the caller says otherwise.
+const JOBS: u16 = 4;
+
+/// A number of tasks. An empty variable is one that is not set.
+fn jobs(text: &str) -> Result<u16, String> {
+    const MOST: u16 = 1024;
+    if text.is_empty() {
+        return Ok(JOBS);
+    }
+    text.parse()
+        .ok()
+        .filter(|jobs| (1..=MOST).contains(jobs))
+        .ok_or_else(|| format!("it is no number from 1 to {MOST}"))
+}
+
+/// A time that something may take; none is no time.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() {
+        Err("it is zero".to_owned())
+    } else {
+        Ok(duration)
+    }
 }
 
 /// How an environment is found and a task is held.
@@ -212,7 +242,7 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) why_denied: bool,
     /// The longest time that the command may take, for instance `30s`
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<std::time::Duration>,
     /// Solve again, even if what is asked for is known
     #[arg(long)]
@@ -240,7 +270,7 @@ pub(crate) struct Exec {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) net: Vec<String>,
     /// The longest time that the program may take, for instance `30s`
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<std::time::Duration>,
     /// The most memory that the program may have, for instance `64MiB`
     #[arg(long, value_name = "SIZE")]

@@ -20,6 +20,7 @@ const SHORTEST_ID: usize = 4;
 pub(crate) fn cache(runner: &Runner, command: &Cache, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
     let store = runner.store();
     match command {
+        Cache::Dir if speaker.is_json() => speaker.json(&json!({ "v": 1, "dir": store.root() })),
         Cache::Dir => speaker.data(&format!("{}\n", store.root().display())),
         Cache::Ls => list(store, speaker),
         Cache::Info { id } => info(store, id, speaker),
@@ -57,8 +58,9 @@ fn list(store: &Store, speaker: &Speaker) -> Result<u8, Failure> {
         speaker.line(
             "store",
             &format!(
-                "{} environments, {}",
+                "{} environment{}, {}",
                 environments.len(),
+                if environments.len() == 1 { "" } else { "s" },
                 ByteSize(total).display().iec()
             ),
         );

@@ -26,6 +26,23 @@ pub(crate) async fn doctor(runner: &Runner, speaker: &Arc<Speaker>) -> Result<u8
     findings.extend(settings(runner));
     findings.extend(tools(runner).await);
     findings.extend(sandbox(runner).await);
+    show(&findings, speaker)
+}
+
+/// The same where there is no store, without which nothing else can be looked at.
+pub(crate) fn without_store(failure: &Failure, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
+    let text = failure
+        .help_text()
+        .map_or_else(|| failure.to_string(), |help| format!("{failure} ({help})"));
+    let store = Finding {
+        name: "store",
+        good: false,
+        text,
+    };
+    show(&[store], speaker)
+}
+
+fn show(findings: &[Finding], speaker: &Arc<Speaker>) -> Result<u8, Failure> {
     let good = findings.iter().all(|finding| finding.good);
     let code = u8::from(!good);
     if speaker.is_json() {
@@ -38,7 +55,7 @@ pub(crate) async fn doctor(runner: &Runner, speaker: &Arc<Speaker>) -> Result<u8
             .map(|_| code);
     }
     let mut text = String::new();
-    for finding in &findings {
+    for finding in findings {
         let mark = if finding.good {
             "ok".green().to_string()
         } else {

@@ -108,7 +108,11 @@ fn variable(pair: &str) -> Result<(String, String), Failure> {
     }
     match std::env::var(pair) {
         Ok(value) => Ok((pair.to_owned(), value)),
-        Err(_) => Err(Failure::usage(
+        Err(std::env::VarError::NotUnicode(_)) => Err(Failure::usage(
+            format!("--env {pair}: the variable is not UTF-8 text"),
+            "WASI passes variables as UTF-8 text",
+        )),
+        Err(std::env::VarError::NotPresent) => Err(Failure::usage(
             format!("--env {pair}: the variable is not set"),
             format!("set it, or write --env {pair}=VALUE"),
         )),

@@ -1,6 +1,9 @@
 //! What the command says when it fails.
 
+use std::path::Path;
+
 use miette::Diagnostic;
+use wrun::Event;
 
 /// Why the command failed.
 #[derive(Debug, Diagnostic)]
@@ -60,6 +63,34 @@ impl Failure {
                 .code()
                 .map_or_else(|| "failed".to_owned(), |code| code.to_string()),
         }
+    }
+
+    /// The event that says so.
+    pub(crate) fn event(&self) -> Event {
+        match self {
+            Self::Wrun(error) => error.event(),
+            other => Event::Failed {
+                code: other.code_text(),
+                message: other.to_string(),
+                help: other.help_text(),
+                exit_code: other.exit_code(),
+                problems: Vec::new(),
+            },
+        }
+    }
+
+    /// The name that the task of a file has which cannot be read or understood; empty if it is about no file.
+    pub(crate) fn task_name(&self) -> String {
+        let file = match self {
+            Self::Wrun(wrun::Error::Task(errors)) => {
+                errors.errors().first().map(|error| Path::new(&error.file))
+            }
+            Self::Wrun(wrun::Error::TaskFile { path, .. }) => Some(path.as_path()),
+            _ => None,
+        };
+        file.and_then(Path::file_stem)
+            .map(|stem| stem.to_string_lossy().into_owned())
+            .unwrap_or_default()
     }
 
     /// What to do.

@@ -37,6 +37,17 @@ fn main() -> ExitCode {
             } else {
                 0
             };
+            if error.use_stderr() && asks_for_json() {
+                let event = wrun::Event::Failed {
+                    code: "command.usage".to_owned(),
+                    message: error.to_string().trim_end().to_owned(),
+                    help: None,
+                    exit_code: code,
+                    problems: Vec::new(),
+                };
+                Speaker::json_only().event("", &event);
+                return ExitCode::from(code);
+            }
             let printed = error.print().and_then(|()| std::io::stdout().flush());
             return ExitCode::from(match printed {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -71,7 +82,10 @@ async fn dispatch(cli: &Cli, helper: &Helper, speaker: &Arc<Speaker>) -> Result<
         Command::Exec(arguments) => exec::exec(&runner(global, helper)?, arguments, speaker).await,
         Command::Plan(arguments) => plan::plan(&runner(global, helper)?, arguments, speaker).await,
         Command::Cache(command) => cache::cache(&runner(global, helper)?, command, speaker),
-        Command::Doctor => doctor::doctor(&runner(global, helper)?, speaker).await,
+        Command::Doctor => match runner(global, helper) {
+            Ok(runner) => doctor::doctor(&runner, speaker).await,
+            Err(failure) => doctor::without_store(&failure, speaker),
+        },
         Command::Schema => {
             let schema = wrun::core::task::schema(&runner(global, helper)?.manifests());
             speaker.data(&format!("{schema:#}\n"))
@@ -84,13 +98,30 @@ async fn dispatch(cli: &Cli, helper: &Helper, speaker: &Arc<Speaker>) -> Result<
     }
 }
 
+/// Whether a command line that is wrong asks for JSON.
+fn asks_for_json() -> bool {
+    let words: Vec<_> = std::env::args_os()
+        .skip(1)
+        .take_while(|word| word != "--")
+        .collect();
+    words.iter().any(|word| word == "--format=json")
+        || words
+            .windows(2)
+            .any(|pair| matches!(pair, [option, value] if option == "--format" && value == "json"))
+}
+
 fn runner(global: &Global, helper: &Helper) -> Result<Runner, Failure> {
     // Grandchildren of a task that lose their parent come to this process, which then can end them.
     if let Err(error) = wrun_process::adopt_orphans() {
         tracing::debug!(%error, "orphans cannot be adopted");
     }
     let mut builder = Runner::builder().offline(global.offline).helper(helper.clone());
-    if let Some(path) = &global.cache_dir {
+    // An empty variable is one that is not set.
+    if let Some(path) = global
+        .cache_dir
+        .as_ref()
+        .filter(|path| !path.as_os_str().is_empty())
+    {
         builder = builder.cache_dir(path);
     }
     Ok(builder.build()?)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use owo_colors::OwoColorize as _;
 use wrun::core::net::Net;
-use wrun::{Access, Level, PlanReport, Runner};
+use wrun::{Access, Level, PlanReport, PlannedVariable, Runner};
 
 use crate::args::Plan;
 use crate::failure::Failure;
@@ -106,7 +106,15 @@ fn text(report: &PlanReport) -> String {
         row("launch", &launch_text(launch));
     }
     if !report.vars.is_empty() {
-        row("vars", &report.vars.join(", "));
+        let vars: Vec<String> = report
+            .vars
+            .iter()
+            .map(|(name, value)| match value {
+                PlannedVariable::Value(value) => format!("{name}={value}"),
+                PlannedVariable::FromCaller { from } => format!("{name} (from the caller's {from})"),
+            })
+            .collect();
+        row("vars", &vars.join(", "));
     }
     row("grants", &grants_text(report));
     if let Some(reason) = &report.refused {

@@ -44,6 +44,17 @@ impl Speaker {
         }
     }
 
+    /// A speaker for programs only.
+    pub(crate) const fn json_only() -> Self {
+        Self {
+            format: Format::Json,
+            quiet: true,
+            verbose: false,
+            bars: false,
+            cut_off: Mutex::new(None),
+        }
+    }
+
     /// Whether programs read.
     pub(crate) const fn is_json(&self) -> bool {
         matches!(self.format, Format::Json)
@@ -122,21 +133,18 @@ impl Speaker {
     /// # Errors
     /// As for [`Speaker::data`].
     pub(crate) fn json(&self, value: &serde_json::Value) -> Result<u8, Failure> {
-        self.data(&format!("{value:#}\n"))
+        // One object for each line is what programs read; people read it too where a command has no other form.
+        self.data(&if self.is_json() {
+            format!("{value}\n")
+        } else {
+            format!("{value:#}\n")
+        })
     }
 
     /// Says a failure, and gives the exit code for it.
     pub(crate) fn failure(&self, failure: &Failure) -> u8 {
         if self.is_json() {
-            self.event(
-                "",
-                &Event::Failed {
-                    code: failure.code_text(),
-                    message: failure.to_string(),
-                    help: failure.help_text(),
-                    exit_code: failure.exit_code(),
-                },
-            );
+            self.event(&failure.task_name(), &failure.event());
         } else {
             self.report(failure);
         }
@@ -159,8 +167,9 @@ impl Speaker {
         let code = failure.code_text();
         drop(writeln!(
             error,
-            "{} {failure} {}",
+            "{} {} {}",
             "error:".red().bold(),
+            shortened(&failure.to_string()),
             format!("[{code}]").dimmed()
         ));
         if let Some(help) = failure.help_text() {
@@ -180,6 +189,7 @@ fn draw(diagnostic: &dyn Diagnostic, place: &str) {
     let mut text = String::new();
     let drawn = GraphicalReportHandler::new_themed(theme)
         .with_width(100)
+        .with_break_words(false)
         .render_report(&mut text, diagnostic);
     if drawn.is_err() {
         text = diagnostic.to_string();
@@ -188,7 +198,29 @@ fn draw(diagnostic: &dyn Diagnostic, place: &str) {
         text = format!("{place}\n{text}");
     }
     let mut error = io::stderr().lock();
-    drop(writeln!(error, "{}\n", text.trim_end()));
+    drop(writeln!(error, "{}\n", shortened(text.trim_end())));
+}
+
+/// The text with what nobody reads cut off: the rest of very long lines, and lines without end.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 400;
+    const MOST: usize = 200;
+    let mut lines: Vec<String> = text
+        .lines()
+        .take(MOST)
+        .map(|line| match line.char_indices().nth(LONGEST) {
+            // The line may have been cut within colours.
+            Some((end, _)) if line.contains('\u{1b}') => {
+                format!("{}\u{1b}[0m …", line.get(..end).unwrap_or_default())
+            }
+            Some((end, _)) => format!("{} …", line.get(..end).unwrap_or_default()),
+            None => line.to_owned(),
+        })
+        .collect();
+    if text.lines().nth(MOST).is_some() {
+        lines.push("…".to_owned());
+    }
+    lines.join("\n")
 }
 
 /// The text with control characters shown in place of being sent to the terminal, but for line ends and tabulators
@@ -226,6 +258,15 @@ fn harmless_json(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_nobody_reads_is_cut_off() {
+        let text = format!("short\n{}\nend", "ä".repeat(1000));
+        let lines: Vec<String> = shortened(&text).lines().map(str::to_owned).collect();
+        assert_eq!((lines[0].as_str(), lines[2].as_str()), ("short", "end"));
+        assert_eq!(lines[1].chars().count(), 402);
+        assert_eq!(shortened(&"x\n".repeat(1000)).lines().count(), 201);
+    }
 
     #[test]
     fn what_a_terminal_would_obey_is_shown() {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
-use wrun::{Event, LoadedTask, LockFile, Runner, Stdin, Submission, asks_to_end};
+use wrun::{LoadedTask, LockFile, Runner, Stdin, Submission, asks_to_end};
 
 use crate::args::{How, Submit};
 use crate::denied::Place;
@@ -15,12 +15,27 @@ use crate::failure::Failure;
 use crate::lines::WholeLines;
 use crate::speak::Speaker;
 
+/// The most that is read of a task on standard input, in bytes: as much as of a file.
+const MAXIMUM_BYTES: u64 = 4 * 1024 * 1024;
+
 /// Runs the tasks of the files, side by side, and gives the first exit code that is not 0, in the order of the files.
 pub(crate) async fn submit(
     runner: &Runner,
     arguments: &Submit,
     speaker: &Arc<Speaker>,
 ) -> Result<u8, Failure> {
+    if arguments
+        .files
+        .iter()
+        .filter(|file| file.as_os_str() == "-")
+        .count()
+        > 1
+    {
+        return Err(Failure::usage(
+            "`-` is there twice, and standard input can be read once",
+            "write the tasks into files",
+        ));
+    }
     let tasks = load_all(runner, &arguments.files, speaker)?;
     let named = tasks.len() > 1;
     let mut waiting: VecDeque<_> = tasks.into_iter().enumerate().collect();
@@ -97,16 +112,7 @@ fn give_up(waiting: &mut VecDeque<(usize, (LoadedTask, bool))>, codes: &mut [u8]
             *code = wrun::exit_code::CANCELLED;
         }
         if speaker.is_json() {
-            let cancelled = wrun::Error::Cancelled;
-            speaker.event(
-                name,
-                &Event::Failed {
-                    code: cancelled.code_text(),
-                    message: cancelled.to_string(),
-                    help: None,
-                    exit_code: cancelled.exit_code(),
-                },
-            );
+            speaker.event(name, &wrun::Error::Cancelled.event());
         } else {
             speaker.line("cancelled", &format!("`{name}` was not started"));
         }
@@ -150,8 +156,15 @@ pub(crate) fn load(runner: &Runner, file: &Path) -> Result<LoadedTask, Failure> 
     }
     let mut text = String::new();
     std::io::stdin()
+        .take(MAXIMUM_BYTES + 1)
         .read_to_string(&mut text)
         .map_err(|error| Failure::io("read the task from standard input", error))?;
+    if text.len() as u64 > MAXIMUM_BYTES {
+        return Err(Failure::usage(
+            "standard input holds more than 4 MiB, so it is no task file",
+            "write the task itself to standard input",
+        ));
+    }
     let base = std::env::current_dir().map_err(|error| Failure::io("find the current folder", error))?;
     Ok(runner.load_text(&text, "<stdin>", base)?)
 }

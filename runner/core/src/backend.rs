@@ -74,7 +74,7 @@ pub enum Input {
     },
     /// A file or a folder, by digest.
     Digest(Digest),
-    /// There is no such file.
+    /// There is no such file. Where it must be there, the backend says who wants it; if it does not, the host does.
     Absent,
 }
 
@@ -242,6 +242,11 @@ pub trait Backend: Send + Sync {
             schema: serde_json::json!({ "type": "object" }),
             short_form: None,
         }
+    }
+
+    /// What is wrong with a spec by itself, as far as that can be said without reading or finding anything.
+    fn check(&self, _spec: &Value) -> Vec<Finding> {
+        Vec::new()
     }
 
     /// Reads what the spec refers to, finds the tools and gives the canonical form; by default the spec itself.

@@ -50,6 +50,23 @@ pub enum Phase {
     Compile,
 }
 
+/// Something that is wrong with a task file, with its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mistake {
+    /// Stable code.
+    pub code: String,
+    /// The name of the file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+}
+
 /// Where bytes of a task come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -196,5 +213,8 @@ pub enum Event {
         help: Option<String>,
         /// What the process returns for it.
         exit_code: u8,
+        /// Each mistake of a task file, if it is that.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        problems: Vec<Mistake>,
     },
 }

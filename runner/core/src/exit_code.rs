@@ -43,7 +43,8 @@ pub const TABLE: &[(u8, &str, &str)] = &[
     (
         CANCELLED,
         "cancelled",
-        "the run was ended by Ctrl-C before or while the task ran",
+        "the run was ended by SIGINT (Ctrl-C), SIGTERM, SIGHUP or SIGQUIT before the task ran, or by a second one of them \
+         while it ran",
     ),
     (TRAPPED, "trapped", "the WebAssembly guest trapped"),
     (

@@ -2,8 +2,11 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
-use wrun_core::backend::{Assessed, Backend, Canonical, Inputs, Manifest, PlanBackend, Request, Slot, Solve};
+use wrun_core::backend::{
+    Assessed, Backend, Canonical, Input, Inputs, Manifest, PlanBackend, Request, Slot, Solve,
+};
 use wrun_core::canon::Canon;
+use wrun_core::diagnostic::Finding;
 use wrun_core::host::Host;
 use wrun_core::launch::{Launch, TaskKind};
 use wrun_core::lock::Lock;
@@ -11,6 +14,8 @@ use wrun_core::plan::InstallPlan;
 use wrun_core::problem::Problem;
 use wrun_core::question::{Exchange, MAXIMUM_ROUNDS};
 use wrun_core::tool::ToolFound;
+
+use crate::error::INPUT_MISSING;
 
 /// Rounds in which what was read may ask for more to be read.
 const MAXIMUM_READS: usize = 8;
@@ -39,6 +44,7 @@ impl<P: PlanBackend> PlanAdapter<P> {
     /// Reads what the spec refers to, and what those files refer to in turn, and finds the tools.
     async fn request(&self, host: &dyn Host, spec: &Value) -> Result<Request, Problem> {
         let mut inputs = Inputs::new();
+        let mut missing = None;
         for _ in 0..MAXIMUM_READS {
             let needs = self.backend.needs(spec, &inputs)?;
             let new: Vec<_> = needs
@@ -47,6 +53,9 @@ impl<P: PlanBackend> PlanAdapter<P> {
                 .filter(|input| !inputs.contains_key(input))
                 .collect();
             if new.is_empty() {
+                if let Some(problem) = missing {
+                    return Err(problem);
+                }
                 let mut tools: Vec<ToolFound> = Vec::new();
                 for tool in &needs.tools {
                     tools.push(host.find_tool(tool, &tools).await?);
@@ -59,7 +68,14 @@ impl<P: PlanBackend> PlanAdapter<P> {
                 });
             }
             for input in new {
-                let read = host.read(&input).await?;
+                let read = match host.read(&input).await {
+                    // The backend knows who asks for it, and says so.
+                    Err(problem) if problem.code() == INPUT_MISSING => {
+                        missing.get_or_insert(problem);
+                        Input::Absent
+                    }
+                    read => read?,
+                };
                 inputs.insert(input, read);
             }
         }
@@ -95,6 +111,13 @@ impl<P: PlanBackend> Backend for PlanAdapter<P> {
 
     fn manifest(&self) -> Manifest {
         self.manifest.clone()
+    }
+
+    fn check(&self, spec: &Value) -> Vec<Finding> {
+        match self.backend.needs(spec, &Inputs::new()) {
+            Err(Problem::Invalid(findings)) => findings,
+            _ => Vec::new(),
+        }
     }
 
     async fn assess(&self, host: &dyn Host, spec: &Value) -> Result<Assessed, Problem> {

@@ -10,6 +10,9 @@ use wrun_core::question::Refusal;
 use wrun_process::ProcessError;
 use wrun_store::StoreError;
 
+/// The code of [`ProvisionError::InputMissing`].
+pub(crate) const INPUT_MISSING: &str = "provision.input.missing";
+
 /// What a host could not do.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
@@ -251,21 +254,14 @@ pub enum ProvisionError {
     },
     /// No interpreter fits.
     #[error("no Python was found for {request}{looked_at}")]
-    #[diagnostic(
-        code("python.not-found"),
-        help(
-            "install one, for instance with `{install}` or `uv python install {version}`, or set `WRUN_PYTHON` to its path"
-        )
-    )]
+    #[diagnostic(code("python.not-found"), help("{help}"))]
     PythonNotFound {
         /// What was asked for, in words.
         request: String,
         /// The candidates, each on a line of its own, with what was wrong with them.
         looked_at: String,
-        /// A command of the distribution that may install one.
-        install: String,
-        /// The version to install.
-        version: String,
+        /// What to do.
+        help: String,
     },
 
     /// No tool of that name.
@@ -349,7 +345,7 @@ pub enum ProvisionError {
     #[error("{what}: no space left on the disk of `{}`{detail}", path.display())]
     #[diagnostic(
         code("store.disk.full"),
-        help("free some space: `wrun cache gc` removes environments that were not used of late")
+        help("free some space: `wrun cache ls` shows what takes it, `wrun cache rm` removes environments")
     )]
     DiskFull {
         /// What needed the space.

@@ -1,6 +1,6 @@
 //! Putting a runner together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -103,10 +103,16 @@ impl RunnerBuilder {
             pooling,
             helper,
         } = self;
+        let mut not_text = BTreeSet::new();
         let variables = variables.unwrap_or_else(|| {
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                .collect()
+            let mut variables = BTreeMap::new();
+            for (name, value) in std::env::vars_os() {
+                match (name.to_str(), value.to_str()) {
+                    (Some(name), Some(value)) => drop(variables.insert(name.to_owned(), value.to_owned())),
+                    _ => drop(not_text.insert(name)),
+                }
+            }
+            variables
         });
         let root = cache_dir
             .or_else(|| default_root(&variables))
@@ -137,6 +143,7 @@ impl RunnerBuilder {
             credentials: Arc::new(credentials),
             backends,
             variables,
+            not_text,
             wasi,
             helper,
         })))

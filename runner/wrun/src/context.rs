@@ -1,6 +1,7 @@
 //! What all runs of a runner share, and what one run carries along.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,6 +23,8 @@ pub(crate) struct Inner {
     pub(crate) credentials: Arc<dyn Credentials>,
     pub(crate) backends: Vec<Arc<dyn Backend>>,
     pub(crate) variables: BTreeMap<String, String>,
+    /// Variables of the caller that are no text.
+    pub(crate) not_text: BTreeSet<OsString>,
     pub(crate) wasi: WasiRuntime,
     pub(crate) helper: Option<Helper>,
 }
@@ -80,6 +83,7 @@ impl Context {
             credentials,
             backends: _,
             variables: _,
+            not_text: _,
             wasi: _,
             helper: _,
         } = &*self.inner;

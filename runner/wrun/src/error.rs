@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use miette::Diagnostic;
+use wrun_core::event::{Event, Mistake};
 use wrun_core::exit_code;
 use wrun_core::outcome::Outcome;
 use wrun_core::problem::Problem;
-use wrun_core::task::TaskErrors;
+use wrun_core::task::{TaskError, TaskErrors};
 use wrun_exec::{NativeError, WasiError};
 use wrun_store::StoreError;
 
@@ -90,6 +91,41 @@ pub enum Error {
         name: String,
     },
 
+    /// A variable that the task takes from its caller is no text.
+    #[error("the variable `{variable}` is taken from the caller's `{name}`, which is not UTF-8 text")]
+    #[diagnostic(
+        code("task.variable.not-text"),
+        help("set `{name}` to UTF-8 text, or give the variable a value in `[vars]`")
+    )]
+    VariableNotText {
+        /// The task's variable.
+        variable: String,
+        /// The caller's.
+        name: String,
+    },
+
+    /// A WebAssembly program cannot be read.
+    #[error("cannot read the program `{}`: {reason}", path.display())]
+    #[diagnostic(
+        code("exec.module.unreadable"),
+        help("check the path of the WebAssembly file")
+    )]
+    Module {
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        reason: String,
+    },
+
+    /// A WebAssembly program is none that can be run.
+    #[error("`{}`: {cause}", path.display())]
+    Program {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: WasiError,
+    },
+
     /// A path of the task is not there or is not what it should be.
     #[error("{what} `{}`: {reason}", path.display())]
     #[diagnostic(
@@ -171,9 +207,24 @@ impl Error {
         match self {
             Self::Environment { problem, .. } => problem.code().to_owned(),
             Self::SharedFailure { code, .. } => code.clone(),
-            other => other
-                .code()
-                .map_or_else(|| "failed".to_owned(), |code| code.to_string()),
+            Self::Program { cause, .. } => code_of(cause),
+            other => code_of(other),
+        }
+    }
+
+    /// The event that says so.
+    #[must_use]
+    pub fn event(&self) -> Event {
+        let problems = match self {
+            Self::Task(errors) => errors.errors().iter().map(mistake).collect(),
+            _ => Vec::new(),
+        };
+        Event::Failed {
+            code: self.code_text(),
+            message: self.to_string(),
+            help: self.help_text(),
+            exit_code: self.exit_code(),
+            problems,
         }
     }
 
@@ -183,6 +234,7 @@ impl Error {
         match self {
             Self::Environment { problem, .. } => problem.help().map(str::to_owned),
             Self::SharedFailure { help, .. } => help.clone(),
+            Self::Program { cause, .. } => cause.help().map(|help| help.to_string()),
             other => other.help().map(|help| help.to_string()),
         }
     }
@@ -199,6 +251,23 @@ impl Error {
             _ => exit_code::FAILED,
         }
     }
+}
+
+fn mistake(error: &TaskError) -> Mistake {
+    Mistake {
+        code: error.code.clone(),
+        file: error.file.clone(),
+        line: error.line,
+        column: error.column,
+        message: error.message.clone(),
+        help: error.help.clone(),
+    }
+}
+
+fn code_of(diagnostic: &dyn Diagnostic) -> String {
+    diagnostic
+        .code()
+        .map_or_else(|| "failed".to_owned(), |code| code.to_string())
 }
 
 /// The outcome of a task that asks for what nothing here can enforce.

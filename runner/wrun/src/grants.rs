@@ -2,8 +2,9 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use wrun_core::diagnostic::Finding;
 use wrun_core::grants::{Access, Grants, Limits, PathGrant};
-use wrun_core::task::Task;
+use wrun_core::task::{Run, Task};
 
 use crate::Error;
 
@@ -24,6 +25,39 @@ pub(crate) fn task_folder(task: &Task) -> Result<PathBuf, Error> {
     } else {
         Err(missing("it is not a folder".to_owned()))
     }
+}
+
+/// What of the paths that a task names is not there, as findings that point into its file.
+pub(crate) fn missing_paths(task: &Task) -> Vec<Finding> {
+    const HELP: &str =
+        "paths in a task file are relative to the file; check the spelling, or make the path first";
+    let mut findings = Vec::new();
+    let mut look = |code: &str, at: String, what: &str, path: &Path| {
+        let absolute = task.base.join(path);
+        if let Err(error) = absolute.metadata() {
+            let message = format!("{what} `{}`: {error}", absolute.display());
+            findings.push(Finding::error(code, at, message).with_help(HELP));
+        }
+    };
+    look(
+        "task.path.missing",
+        "/run/dir".to_owned(),
+        "the task's folder",
+        &task.dir,
+    );
+    if let Run::Module { path, .. } = &task.run {
+        look(
+            "exec.module.unreadable",
+            "/run/module".to_owned(),
+            "the program",
+            path,
+        );
+    }
+    for (index, path) in task.allow.read.iter().enumerate() {
+        let at = format!("/allow/read/{index}");
+        look("task.path.missing", at, "a path of `allow.read`", path);
+    }
+    findings
 }
 
 /// Everything that a run gets: its folder to look at, a scratch folder to write in, and what its task lists.

@@ -67,14 +67,17 @@ pub(crate) async fn load(context: &Context, path: &Path) -> Result<LoadedModule,
     let name = path
         .file_name()
         .map_or_else(|| "main".to_owned(), |name| name.to_string_lossy().into_owned());
-    let missing = |error: std::io::Error| Error::Path {
-        what: "the module",
+    let missing = |error: std::io::Error| Error::Module {
         path: path.to_owned(),
         reason: error.to_string(),
     };
     let owned = path.to_owned();
     let bytes = context.blocking(move |_| read(&owned)).await?.map_err(missing)?;
-    let guest = context.inner.wasi.load(&bytes, &context.inner.store).await?;
+    let loaded = context.inner.wasi.load(&bytes, &context.inner.store).await;
+    let guest = loaded.map_err(|cause| Error::Program {
+        path: path.to_owned(),
+        cause,
+    })?;
     Ok(LoadedModule { name, guest })
 }
 

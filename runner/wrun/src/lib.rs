@@ -44,13 +44,13 @@ pub use guest::{LoadedModule, Module};
 pub use handle::{Finished, RunHandle};
 pub use load::LoadedTask;
 pub use lock_file::LockFile;
-pub use plan::{Level, PlanReport, PlannedPackage};
+pub use plan::{Level, PlanReport, PlannedPackage, PlannedVariable};
 pub use runner::{GuestRun, Runner, Submission};
 pub use signals::asks_to_end;
 
 pub use wrun_core as core;
 pub use wrun_core::backend::{Assessed, Backend, Manifest, PlanBackend, Slot};
-pub use wrun_core::event::{Event, Phase, Record, Stream};
+pub use wrun_core::event::{Event, Mistake, Phase, Record, Stream};
 pub use wrun_core::exit_code;
 pub use wrun_core::grants::{Access, Grants, Limits};
 pub use wrun_core::host::Host;

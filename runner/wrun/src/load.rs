@@ -1,10 +1,11 @@
 //! Reading a task file from the disk.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use wrun_core::backend::Manifest;
+use wrun_core::backend::{Backend, Manifest};
 use wrun_core::diagnostic::Finding;
-use wrun_core::task::{Origin, Parsed, Task, TaskError, parse, place_findings};
+use wrun_core::task::{Origin, Parsed, Task, TaskError, parse, place, place_findings, specs};
 
 use crate::Error;
 
@@ -40,11 +41,18 @@ impl Source {
     }
 }
 
+impl Source {
+    /// Gives findings about the task their places in the text; they point into the whole file.
+    pub(crate) fn place_all(&self, findings: &[Finding]) -> Error {
+        Error::Task(Box::new(place(&self.text, &self.origin, findings)))
+    }
+}
+
 /// Reads and understands a task file.
 ///
 /// # Errors
 /// The file cannot be read, is no text, or has mistakes; all of them are in the error.
-pub(crate) fn load(path: &Path, backends: &[Manifest]) -> Result<LoadedTask, Error> {
+pub(crate) fn load(path: &Path, backends: &[Arc<dyn Backend>]) -> Result<LoadedTask, Error> {
     let unreadable = |reason: String| Error::TaskFile {
         path: path.to_owned(),
         reason,
@@ -62,15 +70,25 @@ pub(crate) fn load_text(
     text: &str,
     name: &str,
     base: PathBuf,
-    backends: &[Manifest],
+    backends: &[Arc<dyn Backend>],
 ) -> Result<LoadedTask, Error> {
     let origin = Origin {
         name: name.to_owned(),
         base,
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
-    let Parsed { task, warnings } =
-        parse(&text, &origin, backends).map_err(|errors| Error::Task(Box::new(errors)))?;
+    let manifests: Vec<Manifest> = backends.iter().map(|backend| backend.manifest()).collect();
+    let Parsed { task, warnings } = parse(&text, &origin, &manifests).map_err(|mut errors| {
+        // A file that is wrong elsewhere is told what is wrong with its environment at the same time.
+        for (id, spec) in specs(&text, &manifests) {
+            let backend = backends.iter().find(|backend| backend.id() == id);
+            let findings = backend.map(|backend| backend.check(&spec)).unwrap_or_default();
+            if let (Some(backend), false) = (backend, findings.is_empty()) {
+                errors.merge(place_findings(&text, &origin, &backend.manifest(), &findings));
+            }
+        }
+        Error::Task(Box::new(errors))
+    })?;
     Ok(LoadedTask {
         task,
         warnings,

@@ -1,6 +1,7 @@
 //! What a submit would do.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -15,7 +16,7 @@ use crate::context::Context;
 use crate::environment::{self, LockPolicy};
 use crate::grants::{grants, refused_guest, task_folder};
 use crate::lock_file::LockFile;
-use crate::run::placed;
+use crate::run::{check_paths, placed};
 use crate::{Error, Submission};
 
 /// Whether something is in the store.
@@ -39,6 +40,31 @@ pub struct PlannedPackage {
     pub version: String,
     /// Where it comes from.
     pub source: String,
+}
+
+/// What stands for the scratch folder, which every run has a fresh one of.
+const SCRATCH: &str = "<scratch>";
+
+/// Where the value of a variable comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum PlannedVariable {
+    /// It is this text.
+    Value(String),
+    /// It comes from the caller.
+    FromCaller {
+        /// The caller's variable.
+        from: String,
+    },
+}
+
+impl From<&Variable> for PlannedVariable {
+    fn from(variable: &Variable) -> Self {
+        match variable {
+            Variable::Value(value) => Self::Value(value.clone()),
+            Variable::FromCaller(from) => Self::FromCaller { from: from.clone() },
+        }
+    }
 }
 
 /// What a submit would do, without doing it.
@@ -72,8 +98,8 @@ pub struct PlanReport {
     pub steps: Option<InstallPlan>,
     /// How the task is started.
     pub launch: Option<Launch>,
-    /// The names of the task's variables; values that come from the caller are not shown.
-    pub vars: Vec<String>,
+    /// The task's variables; values that come from the caller are not shown.
+    pub vars: BTreeMap<String, PlannedVariable>,
     /// What the task gets.
     pub grants: Grants,
     /// Whether the task is held to its paths and hosts: a process is not, if it is asked to be held by nothing.
@@ -87,8 +113,8 @@ pub struct PlanReport {
 
 pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<PlanReport, Error> {
     let task = &submission.task;
+    check_paths(submission)?;
     let folder = task_folder(task)?;
-    let scratch = context.inner.store.scratch("plan")?;
     let refused = match task.run {
         Run::Command(_) => None,
         Run::Module { .. } => refused_guest(task).map(|(_, reason)| reason),
@@ -111,9 +137,9 @@ pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<P
         vars: task
             .vars
             .iter()
-            .map(|(name, value)| variable(name, value))
+            .map(|(name, value)| (name.clone(), PlannedVariable::from(value)))
             .collect(),
-        grants: grants(task, &folder, scratch.path())?,
+        grants: grants(task, &folder, Path::new(SCRATCH))?,
         sandboxed: task.kind() == TaskKind::Module || submission.demand != Demand::Off,
         refused,
         found_lock: None,
@@ -194,12 +220,5 @@ fn words(run: &Run) -> Vec<String> {
         Run::Module { path, args } => std::iter::once(path.display().to_string())
             .chain(args.iter().cloned())
             .collect(),
-    }
-}
-
-fn variable(name: &str, value: &Variable) -> String {
-    match value {
-        Variable::Value(value) => format!("{name}={value}"),
-        Variable::FromCaller(from) => format!("{name} (from the caller's {from})"),
     }
 }

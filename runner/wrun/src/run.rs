@@ -1,6 +1,7 @@
 //! One submitted run, from the request to the outcome.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use wrun_exec::{Output, OutputSink, Report, Stdio};
 use crate::context::{Context, Emit};
 use crate::environment::{self, Leased, LockPolicy};
 use crate::error::refused;
-use crate::grants::{refused_guest, task_folder};
+use crate::grants::{missing_paths, refused_guest, task_folder};
 use crate::handle::Finished;
 use crate::signals::Signals;
 use crate::{Error, GuestRun, Submission, guest, native};
@@ -80,12 +81,7 @@ fn conclude(context: &Context, finished: Result<Finished, Error>) -> Result<Fini
             attempts: finished.attempts,
             milliseconds: u64::try_from(finished.elapsed.as_millis()).unwrap_or(u64::MAX),
         },
-        Err(error) => Event::Failed {
-            code: error.code_text(),
-            message: error.to_string(),
-            help: error.help_text(),
-            exit_code: error.exit_code(),
-        },
+        Err(error) => error.event(),
     });
     finished
 }
@@ -103,6 +99,7 @@ async fn attempts(
             elapsed: Duration::ZERO,
         });
     }
+    check_paths(submission)?;
     let folder = task_folder(task)?;
     let vars = variables(context, task)?;
     // A signal that comes before the task runs ends the run.
@@ -177,21 +174,23 @@ fn variables(context: &Context, task: &Task) -> Result<BTreeMap<String, String>,
         .map(|(variable, value)| {
             let value = match value {
                 Variable::Value(value) => value.clone(),
-                Variable::FromCaller(name) => {
-                    context
-                        .inner
-                        .variables
-                        .get(name)
-                        .cloned()
-                        .ok_or_else(|| Error::VariableUnset {
-                            variable: variable.clone(),
-                            name: name.clone(),
-                        })?
-                }
+                Variable::FromCaller(name) => from_caller(context, variable, name)?,
             };
             Ok((variable.clone(), value))
         })
         .collect()
+}
+
+/// The value of a variable of the caller.
+fn from_caller(context: &Context, variable: &str, name: &str) -> Result<String, Error> {
+    let (variable, name) = (variable.to_owned(), name.to_owned());
+    match context.inner.variables.get(&name) {
+        Some(value) => Ok(value.clone()),
+        None if context.inner.not_text.contains(OsStr::new(&name)) => {
+            Err(Error::VariableNotText { variable, name })
+        }
+        None => Err(Error::VariableUnset { variable, name }),
+    }
 }
 
 /// Makes the task's environment, if it asks for one, and says how to start in it.
@@ -220,6 +219,19 @@ async fn enter(context: &Context, submission: &Submission, folder: &Path) -> Res
         launch,
         tools: keyed.assessed.request.tools,
     }))
+}
+
+/// Sees to it that the paths which the task names are there, if its text is known.
+pub(crate) fn check_paths(submission: &Submission) -> Result<(), Error> {
+    let Some(source) = &submission.source else {
+        return Ok(());
+    };
+    let findings = missing_paths(&submission.task);
+    if findings.is_empty() {
+        Ok(())
+    } else {
+        Err(source.place_all(&findings))
+    }
 }
 
 /// Gives what a backend finds wrong with a spec its place in the task file, if there is one.

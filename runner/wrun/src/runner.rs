@@ -220,7 +220,7 @@ impl Runner {
     /// # Errors
     /// The file cannot be read or has mistakes.
     pub fn load(&self, path: impl Into<PathBuf>) -> Result<LoadedTask, Error> {
-        load::load(&path.into(), &self.manifests())
+        load::load(&path.into(), &self.0.backends)
     }
 
     /// Understands a task that was read elsewhere. `name` stands for the file in messages, and `base` is the folder that
@@ -229,7 +229,7 @@ impl Runner {
     /// # Errors
     /// The text has mistakes; all of them are in the error.
     pub fn load_text(&self, text: &str, name: &str, base: impl Into<PathBuf>) -> Result<LoadedTask, Error> {
-        load::load_text(text, name, base.into(), &self.manifests())
+        load::load_text(text, name, base.into(), &self.0.backends)
     }
 
     /// The backends of this runner.

@@ -70,3 +70,19 @@ pub const TABLE: &[(&str, &str)] = &[
         "Proxies for everything that wrun and its installers fetch.",
     ),
 ];
+
+/// Each variable that a native task gets by itself, and what it is; the source of the same page.
+pub const OF_TASKS: &[(&str, &str)] = &[
+    ("HOME", "The scratch folder, which is fresh in every run."),
+    ("TMPDIR", "The scratch folder too."),
+    ("LANG", "`C.UTF-8`."),
+    (
+        "PATH",
+        "The folders of the environment's programs, then those of the system.",
+    ),
+    ("WRUN_RUN", "The run, by which what is left of it is found."),
+    (
+        "HTTP_PROXY",
+        "With hosts in `allow.net`: the proxy that lets the task reach them. So `HTTPS_PROXY` and `ALL_PROXY`, also in lower case.",
+    ),
+];

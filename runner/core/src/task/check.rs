@@ -9,13 +9,11 @@ use serde::de::IntoDeserializer as _;
 use serde_json::{Map, Value};
 
 use super::file::{AllowFile, LimitsFile, NetFile, RetryFile, RunFile, SpecFile, TaskFile, VariableFile};
-use super::issue::Issue;
+use super::issue::{Issue, unknown_backend};
 use super::model::{Allow, EnvRequest, Retry, Run, Task, Variable};
 use super::pointer::Pointer;
 use super::quantity;
-use super::words::listed;
 use crate::backend::Manifest;
-use crate::diagnostic::suggestion;
 use crate::grants::Limits;
 use crate::net::Net;
 use crate::outcome::OutcomeClass;
@@ -136,6 +134,16 @@ impl Checks<'_> {
             let issue =
                 Issue::error("task.run.command.empty", at.item(0), message, "no program").with_help(help);
             return self.report(issue);
+        }
+        if program.ends_with('/')
+            || program
+                .rsplit('/')
+                .next()
+                .is_some_and(|name| matches!(name, "." | ".."))
+        {
+            let message = format!("the program `{program}` is a folder");
+            let issue = Issue::error("task.run.command.folder", at.item(0), message, "a folder");
+            return self.report(issue.with_help(help));
         }
         if command.len() == 1 && program.contains(char::is_whitespace) {
             let words: Vec<String> = program
@@ -472,25 +480,4 @@ fn zero(at: Pointer) -> Issue {
     let key = at.last().unwrap_or_default().to_owned();
     let help = format!("give it a larger value, or leave `{key}` out");
     Issue::error("task.value.range", at, message, "zero").with_help(help)
-}
-
-/// The issue of a table under `[env]` that no backend has the name of.
-pub(super) fn unknown_backend<'a>(
-    name: &str,
-    at: Pointer,
-    backends: impl Iterator<Item = &'a str> + Clone,
-) -> Issue {
-    let meant = suggestion(name, backends.clone());
-    let mut issue = Issue::error(
-        "task.env.unknown",
-        at,
-        format!("there is no backend `{name}`"),
-        "no such backend",
-    );
-    issue.help = match meant {
-        Some(meant) => Some(format!("did you mean `{meant}`?")),
-        None if backends.clone().next().is_none() => Some("no backend is known here".to_owned()),
-        None => Some(format!("the backends are {}", listed(backends, "and"))),
-    };
-    issue.at_key()
 }

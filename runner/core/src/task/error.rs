@@ -84,6 +84,22 @@ impl TaskErrors {
     }
 }
 
+impl TaskErrors {
+    /// Adds those of another look at the same text, but for places that something was said of already.
+    pub fn merge(&mut self, others: Self) {
+        for other in others.errors {
+            let is_known = self
+                .errors
+                .iter()
+                .any(|error| error.span.start < other.span.end && other.span.start < error.span.end);
+            if !is_known {
+                self.errors.push(other);
+            }
+        }
+        self.errors.sort_by_key(|error| error.span.start);
+    }
+}
+
 impl IntoIterator for TaskErrors {
     type Item = TaskError;
     type IntoIter = std::vec::IntoIter<TaskError>;

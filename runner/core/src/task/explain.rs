@@ -4,8 +4,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Value, json};
 
-use super::check::unknown_backend;
-use super::issue::Issue;
+use super::issue::{Issue, unknown_backend};
 use super::pointer::Pointer;
 use super::schema::schema;
 use super::words::{listed, literal};
@@ -237,7 +236,14 @@ fn is_left_to_checks(at: &Pointer, kind: &ValidationErrorKind) -> bool {
             at.segments() == ["run"]
         }
         ValidationErrorKind::PropertyNames { .. } => at.segments() == ["vars"],
-        ValidationErrorKind::Required { property } => at.is_root() && property == "run",
+        ValidationErrorKind::Required { property } => match at.segments() {
+            [] => property == "run",
+            [table] => (table == "run" && property == "module") || (table == "retry" && property == "on"),
+            _ => false,
+        },
+        ValidationErrorKind::MinItems { .. } => at.segments() == ["run", "command"],
+        ValidationErrorKind::Pattern { .. } => at.segments() == ["run", "command", "0"],
+        ValidationErrorKind::MaxProperties { .. } => at.segments() == ["env"],
         _ => false,
     }
 }

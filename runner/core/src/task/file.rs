@@ -25,6 +25,7 @@ pub(super) struct TaskFile {
     pub(super) run: Option<RunFile>,
     /// The environment that the task needs: one table, named after its backend, such as `[env.uv]`. Without one the
     /// task runs with what the machine has.
+    #[schemars(extend("maxProperties" = 1))]
     pub(super) env: BTreeMap<String, SpecFile>,
     /// The variables that the task sees, by name: letters, digits and `_`, not beginning with a digit. Of the
     /// caller's variables it sees none beside those that are taken here.
@@ -41,11 +42,18 @@ pub(super) struct TaskFile {
 /// What to run: exactly one of `command` and `module`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(extend("oneOf" = json!([{ "required": ["command"] }, { "required": ["module"] }])))]
+#[schemars(
+    extend("oneOf" = json!([{ "required": ["command"] }, { "required": ["module"] }])),
+    extend("dependentRequired" = json!({ "args": ["module"] }))
+)]
 pub(super) struct RunFile {
     /// A native program and its arguments, one text for each; no shell reads them. The program is found on the
     /// environment's search path, or is a path relative to `dir`, where it starts.
-    #[schemars(example = &["python", "main.py", "--loud"])]
+    #[schemars(
+        extend("minItems" = 1),
+        extend("prefixItems" = json!([{ "type": "string", "pattern": "\\S" }])),
+        example = &["python", "main.py", "--loud"]
+    )]
     pub(super) command: Option<Vec<String>>,
     /// A WebAssembly module (WASI 0.1) or component (WASI 0.2); a path relative to the file.
     #[schemars(example = &"greet.wasm")]
@@ -126,8 +134,8 @@ pub(super) struct LimitsFile {
     /// several.
     #[schemars(example = &"30s", example = &"1h 30m")]
     pub(super) time: Option<String>,
-    /// Memory: a number of bytes with its unit (`KiB`, `MiB`, `GiB`, or the decimal `kB`, `MB`, `GB`). For a
-    /// WebAssembly guest the sum over its memories and tables.
+    /// Memory: a number of bytes with its unit (`KiB`, `MiB`, `GiB`, `TiB`, or the decimal `kB`, `MB`, `GB`, `TB`; bytes
+    /// without one). For a WebAssembly guest the sum over its memories and tables.
     #[schemars(example = &"1GiB")]
     pub(super) memory: Option<String>,
     /// Processes and threads at one time, 1 or more.
@@ -152,7 +160,11 @@ pub(super) struct LimitsFile {
 /// When the task is tried again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(extend("required" = json!(["attempts"])))]
+#[schemars(
+    extend("required" = json!(["attempts"])),
+    extend("if" = json!({ "properties": { "attempts": { "minimum": 2 } }, "required": ["attempts"] })),
+    extend("then" = json!({ "required": ["on"] }))
+)]
 pub(super) struct RetryFile {
     /// Attempts in all, 1 or more. More than 1 needs `on`.
     #[schemars(range(min = 1, max = u32::MAX), example = 3)]

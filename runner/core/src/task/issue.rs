@@ -1,7 +1,8 @@
 //! What is wrong with a task file, before its place in the text is looked up.
 
 use super::pointer::Pointer;
-use crate::diagnostic::Severity;
+use super::words::listed;
+use crate::diagnostic::{Severity, suggestion};
 
 /// Which part of an entry is pointed at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,4 +92,25 @@ impl Issue {
     pub(super) const fn is_error(&self) -> bool {
         matches!(self.severity, Severity::Error)
     }
+}
+
+/// The issue of a table under `[env]` that no backend has the name of.
+pub(super) fn unknown_backend<'a>(
+    name: &str,
+    at: Pointer,
+    backends: impl Iterator<Item = &'a str> + Clone,
+) -> Issue {
+    let meant = suggestion(name, backends.clone());
+    let mut issue = Issue::error(
+        "task.env.unknown",
+        at,
+        format!("there is no backend `{name}`"),
+        "no such backend",
+    );
+    issue.help = match meant {
+        Some(meant) => Some(format!("did you mean `{meant}`?")),
+        None if backends.clone().next().is_none() => Some("no backend is known here".to_owned()),
+        None => Some(format!("the backends are {}", listed(backends, "and"))),
+    };
+    issue.at_key()
 }

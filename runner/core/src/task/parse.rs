@@ -113,25 +113,78 @@ pub fn place_findings(text: &str, origin: &Origin, backend: &Manifest, findings:
         .get("env")
         .and_then(|env| env.get_ref().get(backend.id.as_str()))
         .is_some_and(|spec| spec.get_ref().is_array());
+    let mut of_form: Vec<Issue> = explain(&to_json(document, &mut Vec::new()), std::slice::from_ref(backend));
     let issues = findings
         .iter()
-        .map(|finding| {
+        .flat_map(|finding| {
             let at = Pointer::parse(&finding.at);
             let rest = match at.segments() {
                 [first, rest @ ..] if is_short && Some(first) == backend.short_form.as_ref() => rest,
                 whole => whole,
             };
-            Issue {
-                severity: finding.severity,
-                help: finding.help.clone(),
-                ..Issue::error(&finding.code, spec.append(rest), &finding.message, "here")
+            let place = spec.append(rest);
+            // The schema knows which part of a value has the wrong form, and which key was probably meant.
+            if finding.code.ends_with(".spec.type") {
+                let (better, others): (Vec<Issue>, Vec<Issue>) = std::mem::take(&mut of_form)
+                    .into_iter()
+                    .partition(|issue| issue.at.segments().starts_with(place.segments()));
+                of_form = others;
+                if !better.is_empty() {
+                    return better;
+                }
             }
+            let issue = issue_of(finding, place);
+            vec![if finding.code.ends_with(".unknown-key") {
+                issue.at_key()
+            } else {
+                issue
+            }]
         })
         .collect();
     report.errors(
         report.place(document, issues),
         format!("the spec of `{backend}` is wrong", backend = backend.id),
     )
+}
+
+/// Gives findings about a task file their places in its text; they point into the whole file.
+#[must_use]
+pub fn place(text: &str, origin: &Origin, findings: &[Finding]) -> TaskErrors {
+    let report = Report::new(&origin.name, text);
+    let (document, _) = DeTable::parse_recoverable(text);
+    let issues = findings
+        .iter()
+        .map(|finding| issue_of(finding, Pointer::parse(&finding.at)))
+        .collect();
+    report.errors(report.place(document.get_ref(), issues), "the task is wrong")
+}
+
+fn issue_of(finding: &Finding, at: Pointer) -> Issue {
+    Issue {
+        severity: finding.severity,
+        help: finding.help.clone(),
+        ..Issue::error(&finding.code, at, &finding.message, "here")
+    }
+}
+
+/// The specs of environments in a text, by backend, as far as they can be read; for files that are wrong elsewhere.
+#[must_use]
+pub fn specs(text: &str, backends: &[Manifest]) -> Vec<(String, Value)> {
+    let (document, syntax) = DeTable::parse_recoverable(text);
+    if !syntax.is_empty() {
+        return Vec::new();
+    }
+    let json = to_json(document.get_ref(), &mut Vec::new());
+    let written = |backend: &Manifest| {
+        let spec = json.get("env")?.get(&backend.id)?;
+        let spec = match (spec, &backend.short_form) {
+            (Value::Object(_), _) => spec.clone(),
+            (Value::Array(_), Some(member)) => serde_json::json!({ member: spec }),
+            _ => return None,
+        };
+        Some((backend.id.clone(), spec))
+    };
+    backends.iter().filter_map(written).collect()
 }
 
 /// What the parser says of a key that is there twice.

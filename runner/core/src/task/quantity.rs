@@ -4,12 +4,31 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use super::words::listed;
+
 /// A duration: `30s`, `1h 30m`, `500ms`.
 ///
 /// # Errors
 /// What is wrong with it.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    known_units(text, &["ms", "s", "m", "h", "d"], "a duration")?;
     humantime::parse_duration(text).map_err(|error| format!("`{text}` is not a duration: {error}"))
+}
+
+/// Sees to it that the units are those of the reference page: a month has no one length, and `Mb` are bits.
+fn known_units(text: &str, known: &[&str], what: &str) -> Result<(), String> {
+    let words = text
+        .split(|letter: char| !letter.is_alphabetic())
+        .filter(|word| !word.is_empty());
+    for word in words {
+        if !known.contains(&word) {
+            let known = listed(known.iter().copied(), "or");
+            return Err(format!(
+                "`{text}` is not {what}: the unit `{word}` is not one of {known}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// A size in bytes: `512MiB`, `1.5GB`, `4096`.
@@ -17,6 +36,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 /// # Errors
 /// What is wrong with it.
 pub(super) fn size(text: &str) -> Result<u64, String> {
+    known_units(
+        text,
+        &["B", "kB", "KB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB"],
+        "a size",
+    )?;
     match text.trim().parse::<ByteSize>() {
         // The parser stops at the largest number where the product does not fit.
         Ok(ByteSize(u64::MAX)) => Err(format!("`{text}` is more than 64 bits of bytes")),
@@ -35,7 +59,17 @@ mod tests {
         assert_eq!(size("1 GB"), Ok(1_000_000_000));
         assert_eq!(size("1.5KiB"), Ok(1536));
         assert_eq!(size("4096"), Ok(4096));
-        for bad in ["", "GiB", "-1GiB", "1 GiX", "99999999999EiB", "1e400", "é"] {
+        for bad in [
+            "",
+            "GiB",
+            "-1GiB",
+            "1 GiX",
+            "99999999999TiB",
+            "1e400",
+            "é",
+            "1Mb",
+            "1EiB",
+        ] {
             assert!(size(bad).is_err(), "{bad}");
         }
     }
@@ -43,7 +77,15 @@ mod tests {
     #[test]
     fn durations_need_a_unit() {
         assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
-        for bad in ["", "30", "-1s", "1 fortnight", "99999999999999999999s"] {
+        for bad in [
+            "",
+            "30",
+            "-1s",
+            "1 fortnight",
+            "1month",
+            "1us",
+            "99999999999999999999s",
+        ] {
             assert!(duration(bad).is_err(), "{bad}");
         }
     }

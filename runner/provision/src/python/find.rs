@@ -183,7 +183,6 @@ fn not_found(request: &PythonRequest, looked_at: &[(std::path::PathBuf, String)]
     if let Some(more @ 1..) = looked_at.len().checked_sub(LISTED) {
         let _ = write!(listed, "\n  and {more} more");
     }
-    let version = request.example();
     let name = match &request.path {
         Some(path) => {
             listed = if looked_at.is_empty() {
@@ -198,7 +197,6 @@ fn not_found(request: &PythonRequest, looked_at: &[(std::path::PathBuf, String)]
     ProvisionError::PythonNotFound {
         request: name,
         looked_at: listed,
-        install: format!("apt install python{version}"),
-        version,
+        help: request.advice(),
     }
 }

@@ -82,9 +82,11 @@ impl TaskHost {
         let said = serde_json::from_slice::<Said>(&captured.stdout);
         let remembered = match (captured.exit, said) {
             (Some(0), Ok(said)) => Remembered::Interpreter(Box::new(said)),
-            (Some(USAGE_ERROR), _) => Remembered::Unusable {
-                unusable: "too old: Python 3.4 or later is needed".to_owned(),
-            },
+            (Some(USAGE_ERROR), _) if written(&captured).contains("Unknown option: -I") => {
+                Remembered::Unusable {
+                    unusable: "too old: Python 3.4 or later is needed".to_owned(),
+                }
+            }
             (exit, _) => return Ok(Verdict::Unusable(refusal(exit, &written(&captured)))),
         };
         self.remember("python", &key, &remembered)?;

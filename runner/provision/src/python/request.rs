@@ -110,18 +110,50 @@ impl PythonRequest {
         }
     }
 
-    /// A version that would do, for advice: `3.12`.
-    pub(crate) fn example(&self) -> String {
+    /// What to do when there is none.
+    pub(crate) fn advice(&self) -> String {
         const KNOWN_MINORS: std::ops::RangeInclusive<u64> = 8..=14;
-        match &self.versions {
-            Versions::Prefix(numbers) => dotted(numbers),
-            _ => KNOWN_MINORS
-                .rev()
-                .map(|minor| vec![3, minor])
-                .find(|release| self.versions.may_accept(release))
-                .map_or_else(|| "3".to_owned(), |release| dotted(&release)),
+        if self.path.is_some() {
+            return "name the file of an interpreter, or a folder that has one in `bin/python`".to_owned();
+        }
+        let fitting = KNOWN_MINORS
+            .rev()
+            .map(|minor| vec![3, minor])
+            .find(|release| self.versions.may_accept(release));
+        let set = "or set `WRUN_PYTHON` to the path of one";
+        match (&self.versions, self.implementation.as_deref(), fitting) {
+            (Versions::Prefix(numbers), ..) if numbers.first().is_some_and(|major| *major != 3) => {
+                "ask for a version of Python 3, for instance `python = \"3.12\"`".to_owned()
+            }
+            (Versions::Range(range), _, None) => {
+                format!("no version of Python is known that fits `{range}`: ask for another range")
+            }
+            (Versions::Prefix(numbers), None | Some("cpython"), _) if numbers.len() > 2 => {
+                let (exact, minor) = (dotted(numbers), dotted(numbers.get(..2).unwrap_or(numbers)));
+                format!(
+                    "ask for `{minor}`, which every {minor}.x is, or install it with `uv python install {exact}`, {set}"
+                )
+            }
+            (versions, Some(other), _) if other != "cpython" => {
+                let version = match versions {
+                    Versions::Prefix(numbers) => format!("@{}", dotted(numbers)),
+                    _ => String::new(),
+                };
+                format!("install it, for instance with `uv python install {other}{version}`, {set}")
+            }
+            (Versions::Prefix(numbers), ..) if numbers.len() == 2 => installed(&dotted(numbers), set),
+            (_, _, fitting) => {
+                let version = fitting.map_or_else(|| "3".to_owned(), |release| dotted(&release));
+                installed(&version, set)
+            }
         }
     }
+}
+
+fn installed(version: &str, set: &str) -> String {
+    format!(
+        "install one, for instance with `apt install python{version}` or `uv python install {version}`, {set}"
+    )
 }
 
 impl Versions {
@@ -264,6 +296,22 @@ mod tests {
             PythonRequest::parse(None).unwrap().describe(),
             "any version of Python 3"
         );
-        assert_eq!(request(">=3.10,<3.13").example(), "3.12");
+    }
+
+    #[test]
+    fn advice_can_be_followed() {
+        for (text, says) in [
+            ("3.11", "apt install python3.11"),
+            (">=3.10,<3.13", "apt install python3.12"),
+            ("3.11.99", "ask for `3.11`"),
+            ("2.7", "ask for a version of Python 3"),
+            ("pypy", "uv python install pypy`"),
+            ("pypy@3.10", "uv python install pypy@3.10`"),
+            (">=3.11,<3.10", "ask for another range"),
+            ("./venv", "name the file of an interpreter"),
+        ] {
+            let advice = request(text).advice();
+            assert!(advice.contains(says), "{text}: {advice}");
+        }
     }
 }
