@@ -185,7 +185,9 @@ impl Activation {
         if let Some(path) = &self.outside {
             let text = path.to_string_lossy().into_owned();
             recorded.variables.insert("CONDA_PREFIX".to_owned(), text.clone());
-            recorded.variables.insert("CONDA_DEFAULT_ENV".to_owned(), text.clone());
+            recorded
+                .variables
+                .insert("CONDA_DEFAULT_ENV".to_owned(), text.clone());
             recorded.reads.push(text);
             recorded
                 .search_path

@@ -185,7 +185,10 @@ impl Linking {
 
 fn write(prefix: &Path, record: &PrefixRecord) -> Result<(), Problem> {
     let path = prefix.join("conda-meta").join(record.file_name());
+    // Not through the library's own writing, which waits for the disk each time: the whole tree is written through once.
+    let mut content = Vec::new();
     record
-        .write_to_path(&path, true)
+        .write_to(&mut content, true)
+        .and_then(|()| files::write(&path, &content))
         .map_err(|error| failed(&format!("cannot write `{}`", path.display()), &error))
 }

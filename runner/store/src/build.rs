@@ -15,11 +15,11 @@ use crate::holder::host_name;
 use crate::layout;
 use crate::manifest::Manifest;
 use crate::root::{Keep, Root};
-use crate::seal::seal;
 use crate::store::Store;
 use crate::sync;
 use crate::trash;
 use crate::tree::Tree;
+use crate::walk::walk;
 
 /// The builder's part of a commit record.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,9 +120,9 @@ impl Build {
             required,
         } = info;
         let (dir, path) = (self.tree.dir(), self.tree.path());
-        seal(&self.root, dir, path)?;
-        let manifest = Manifest::of(&self.root, dir, path)?;
-        sync::tree(&self.root, dir, path)?;
+        let entries = walk(&self.root, dir, path)?;
+        let manifest = Manifest::sealing(&self.root, dir, path, &entries)?;
+        sync::tree(&self.root, dir, path, &entries)?;
         let text = manifest.text();
         let keep = Keep {
             mode: 0o444,

@@ -10,7 +10,7 @@ use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use cap_std::fs::{Dir, MetadataExt as _};
+use cap_std::fs::{Dir, File, MetadataExt as _};
 use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 use wrun_core::id::{Digest, EnvId};
@@ -19,11 +19,12 @@ use crate::environment::committed;
 use crate::error::StoreError;
 use crate::layout;
 use crate::root::{Root, reading};
+use crate::seal;
 use crate::store::Store;
-use crate::walk::{Entry, walk};
+use crate::walk::{Entry, each, walk};
 
 /// Bytes read at a time.
-const CHUNK: usize = 128 * 1024;
+const CHUNK: usize = 16 * 1024;
 
 /// What a tree holds.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -38,37 +39,68 @@ pub(crate) struct Manifest {
 
 impl Manifest {
     /// Reads a whole tree.
-    pub(crate) fn of(root: &Root, tree: &Dir, path: &Path) -> Result<Self, StoreError> {
-        let mut manifest = Self::default();
-        let mut buffer = vec![0; CHUNK];
-        walk(root, tree, path, &mut |entry| {
-            let at = path.join(entry.rel);
-            let size = entry.metadata.size();
-            let what = if entry.metadata.is_dir() {
-                "-".to_owned()
+    pub(crate) fn of(root: &Root, tree: &Dir, path: &Path, entries: &[Entry]) -> Result<Self, StoreError> {
+        let kept = |entry: &Entry, _: Option<&File>| Ok(entry.metadata.mode());
+        Self::with_modes(root, tree, path, entries, kept)
+    }
+
+    /// Makes every file and folder of a tree read-only, and reads it. Symbolic links have no mode of their own.
+    pub(crate) fn sealing(
+        root: &Root,
+        tree: &Dir,
+        path: &Path,
+        entries: &[Entry],
+    ) -> Result<Self, StoreError> {
+        let sealed = |entry: &Entry, file: Option<&File>| match file {
+            Some(file) => seal::file(entry, file),
+            None if entry.metadata.is_dir() => seal::folder(tree, entry),
+            None => Ok(entry.metadata.mode()),
+        };
+        let manifest = Self::with_modes(root, tree, path, entries, sealed)?;
+        seal::top(tree).map_err(root.error_at("make read-only", path))?;
+        Ok(manifest)
+    }
+
+    /// Reads a whole tree; `mode` is asked for the mode of each entry, with the open file of those that have one.
+    fn with_modes(
+        root: &Root,
+        tree: &Dir,
+        path: &Path,
+        entries: &[Entry],
+        mode: impl Fn(&Entry, Option<&File>) -> io::Result<u32> + Sync,
+    ) -> Result<Self, StoreError> {
+        let lines = each(entries, |entry| {
+            let at = path.join(&entry.rel);
+            // The size of a folder is a matter of the file system, not of its content.
+            let (what, size, file) = if entry.metadata.is_dir() {
+                ("-".to_owned(), 0, None)
             } else if entry.metadata.is_symlink() {
-                let target = entry
-                    .folder
-                    .read_link_contents(entry.name)
+                let target = tree
+                    .read_link_contents(&entry.rel)
                     .map_err(root.error_at("read the link", &at))?;
-                format!("->{}", escaped(target.as_os_str().as_bytes()))
+                let target = format!("->{}", escaped(target.as_os_str().as_bytes()));
+                (target, entry.metadata.size(), None)
             } else if entry.metadata.is_file() {
-                manifest.files += 1;
-                manifest.bytes += size;
-                digest(entry, &mut buffer)
-                    .map_err(root.error_at("read", &at))?
-                    .hex()
+                let read = || {
+                    let mut file = tree.open_with(&entry.rel, &reading(OFlags::NOFOLLOW))?;
+                    Ok((digest(&mut file)?.hex(), file))
+                };
+                let (digest, file) = read().map_err(root.error_at("read", &at))?;
+                (digest, entry.metadata.size(), Some(file))
             } else {
                 return Err(StoreError::SpecialFile { path: at });
             };
-            // The size of a folder is a matter of the file system, not of its content.
-            let size = if entry.metadata.is_dir() { 0 } else { size };
+            let mode = mode(entry, file.as_ref()).map_err(root.error_at("make read-only", &at))?;
             let name = escaped(entry.rel.as_os_str().as_bytes());
-            let line = format!("{:o} {size} {what} {name}", entry.metadata.mode());
-            manifest.lines.insert(name, line);
-            Ok(())
+            let line = format!("{mode:o} {size} {what} {name}");
+            Ok((name, line))
         })?;
-        Ok(manifest)
+        let files = entries.iter().filter(|entry| entry.metadata.is_file());
+        Ok(Self {
+            files: files.clone().count() as u64,
+            bytes: files.map(|entry| entry.metadata.size()).sum(),
+            lines: lines.into_iter().collect(),
+        })
     }
 
     /// The content of the manifest's file.
@@ -93,11 +125,11 @@ impl Manifest {
     }
 }
 
-fn digest(entry: &Entry<'_>, buffer: &mut [u8]) -> io::Result<Digest> {
-    let mut file = entry.folder.open_with(entry.name, &reading(OFlags::NOFOLLOW))?;
+fn digest(file: &mut File) -> io::Result<Digest> {
     let mut hasher = Sha256::new();
+    let mut buffer = [0; CHUNK];
     loop {
-        match file.read(buffer) {
+        match file.read(&mut buffer) {
             Ok(0) => return Ok(Digest::from_bytes(hasher.finalize().into())),
             Ok(count) => hasher.update(buffer.get(..count).unwrap_or_default()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -160,7 +192,8 @@ impl Store {
         };
         let expected = Manifest::parse(&String::from_utf8_lossy(&text));
         let tree = self.tree(id)?;
-        let found = Manifest::of(root, tree.dir(), tree.path())?.lines;
+        let entries = walk(root, tree.dir(), tree.path())?;
+        let found = Manifest::of(root, tree.dir(), tree.path(), &entries)?.lines;
         let mut mismatches = Vec::new();
         let mut note = |name: &str, difference| {
             mismatches.push(Mismatch {

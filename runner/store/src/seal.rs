@@ -4,50 +4,49 @@
 //! writes into its own environment.
 
 use std::io;
-use std::path::Path;
 
-use cap_std::fs::{Dir, MetadataExt as _, Permissions, PermissionsExt as _};
-use rustix::fs::OFlags;
+use cap_std::fs::{Dir, File, MetadataExt as _, Permissions, PermissionsExt as _};
 
-use crate::error::StoreError;
-use crate::root::{Root, reading};
-use crate::walk::walk;
+use crate::walk::Entry;
 
 /// Reading and executing, and nothing of set-user-ID and the like.
 const KEPT: u32 = 0o555;
 
-/// Makes every file and folder of a tree read-only. Symbolic links have no mode of their own.
-pub(crate) fn seal(root: &Root, tree: &Dir, path: &Path) -> Result<(), StoreError> {
-    let user = rustix::process::geteuid().as_raw();
-    walk(root, tree, path, &mut |entry| {
-        let sealed = entry.metadata.mode() & KEPT;
-        let permissions = Permissions::from_mode(sealed);
-        let change = || {
-            if entry.metadata.is_dir() {
-                entry.folder.set_permissions(entry.name, permissions)
-            } else {
-                entry
-                    .folder
-                    .open_with(entry.name, &reading(OFlags::NOFOLLOW))?
-                    .set_permissions(permissions)
-            }
-        };
-        if entry.metadata.is_symlink() || entry.metadata.mode() & 0o7777 == sealed {
-            return Ok(());
+/// Makes an open file read-only, and gives its mode, with the bits of its type, as it is then.
+pub(crate) fn file(entry: &Entry, file: &File) -> io::Result<u32> {
+    let (mode, sealed) = modes(entry);
+    if mode == sealed {
+        return Ok(mode);
+    }
+    match file.set_permissions(Permissions::from_mode(sealed & 0o7777)) {
+        Ok(()) => Ok(sealed),
+        // A hard link to somebody else's file: they decide over its mode.
+        Err(error)
+            if error.kind() == io::ErrorKind::PermissionDenied
+                && entry.metadata.uid() != rustix::process::geteuid().as_raw() =>
+        {
+            Ok(mode)
         }
-        if !entry.metadata.is_dir() && !entry.metadata.is_file() {
-            return Err(StoreError::SpecialFile {
-                path: path.join(entry.rel),
-            });
-        }
-        match change() {
-            // A hard link to somebody else's file: they decide over its mode.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && entry.metadata.uid() != user => {
-                Ok(())
-            }
-            other => other.map_err(root.error_at("make read-only", &path.join(entry.rel))),
-        }
-    })?;
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a folder read-only, and gives its mode, with the bits of its type, as it is then.
+pub(crate) fn folder(tree: &Dir, entry: &Entry) -> io::Result<u32> {
+    let (mode, sealed) = modes(entry);
+    if mode != sealed {
+        tree.set_permissions(&entry.rel, Permissions::from_mode(sealed & 0o7777))?;
+    }
+    Ok(sealed)
+}
+
+/// Makes the folder of the whole tree read-only.
+pub(crate) fn top(tree: &Dir) -> io::Result<()> {
     tree.set_permissions(".", Permissions::from_mode(KEPT))
-        .map_err(root.error_at("make read-only", path))
+}
+
+/// The mode of an entry, and the one without the right to write.
+fn modes(entry: &Entry) -> (u32, u32) {
+    let mode = entry.metadata.mode();
+    (mode, mode & !0o7777 | mode & KEPT)
 }

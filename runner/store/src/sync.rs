@@ -1,14 +1,14 @@
 //! Writing through to the disk.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cap_std::fs::Dir;
 use rustix::fs::{Mode, OFlags};
 
 use crate::error::StoreError;
 use crate::root::Root;
-use crate::walk::walk;
+use crate::walk::Entry;
 
 /// Up to this many files and folders are written through one by one; `syncfs` also waits for what every other program
 /// wrote to the same file system, and pays off only for more.
@@ -27,31 +27,23 @@ pub(crate) fn folder(dir: &Dir) -> io::Result<()> {
 }
 
 /// Writes a whole tree through: data, names and modes.
-pub(crate) fn tree(root: &Root, tree: &Dir, path: &Path) -> Result<(), StoreError> {
-    let mut folders = vec![PathBuf::from(".")];
-    let mut files = Vec::new();
-    walk(root, tree, path, &mut |entry| {
-        if entry.metadata.is_dir() {
-            folders.push(entry.rel.to_path_buf());
-        } else if entry.metadata.is_file() {
-            files.push(entry.rel.to_path_buf());
-        }
-        Ok(())
-    })?;
-    if files.len() + folders.len() > FEW
-        && whole_file_system(tree).map_err(root.error_at("write through", path))?
-    {
+pub(crate) fn tree(root: &Root, tree: &Dir, path: &Path, entries: &[Entry]) -> Result<(), StoreError> {
+    if entries.len() > FEW && whole_file_system(tree).map_err(root.error_at("write through", path))? {
         return Ok(());
     }
-    for rel in files {
-        let write = || tree.open(&rel)?.sync_all();
-        write().map_err(root.error_at("write through", &path.join(&rel)))?;
+    for entry in entries {
+        let write = || {
+            if entry.metadata.is_dir() {
+                folder(&tree.open_dir(&entry.rel)?)
+            } else if entry.metadata.is_file() {
+                tree.open(&entry.rel)?.sync_all()
+            } else {
+                Ok(())
+            }
+        };
+        write().map_err(root.error_at("write through", &path.join(&entry.rel)))?;
     }
-    for rel in folders {
-        let write = || folder(&tree.open_dir(&rel)?);
-        write().map_err(root.error_at("write through", &path.join(&rel)))?;
-    }
-    Ok(())
+    folder(tree).map_err(root.error_at("write through", path))
 }
 
 /// Writes everything on the tree's file system through; `false` where there is no such call.

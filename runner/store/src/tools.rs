@@ -11,6 +11,7 @@ use crate::store::Store;
 use crate::sync;
 use crate::trash;
 use crate::tree::Tree;
+use crate::walk::walk;
 
 impl Store {
     /// The folder of a tool, if it is there.
@@ -43,7 +44,8 @@ impl Store {
         let rel = checked(name, version)?;
         let scratch = self.scratch(&format!("tool {name} {version}"))?;
         build(scratch.tree())?;
-        sync::tree(&self.root, scratch.tree().dir(), scratch.path())?;
+        let entries = walk(&self.root, scratch.tree().dir(), scratch.path())?;
+        sync::tree(&self.root, scratch.tree().dir(), scratch.path(), &entries)?;
         let folder = self.root.folder(&layout::tool_versions(name))?;
         match self.root.dir().rename(scratch.rel(), self.root.dir(), &rel) {
             Err(error)

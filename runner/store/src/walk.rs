@@ -1,33 +1,31 @@
 //! Walks over a tree without following a symbolic link.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use cap_std::fs::{Dir, Metadata};
 
 use crate::error::StoreError;
 use crate::root::Root;
 
+/// The most threads that work on one tree: more only wait for the same disk.
+const MOST_THREADS: usize = 8;
+
+/// Less than this is not worth another thread.
+const SHARE: usize = 64;
+
 /// Something in a tree.
-pub(crate) struct Entry<'walk> {
-    /// The folder it is in.
-    pub(crate) folder: &'walk Dir,
-    /// Its name there.
-    pub(crate) name: &'walk OsStr,
+pub(crate) struct Entry {
     /// Its path relative to the tree.
-    pub(crate) rel: &'walk Path,
+    pub(crate) rel: PathBuf,
     /// What it is; of a symbolic link itself.
     pub(crate) metadata: Metadata,
 }
 
-/// Visits everything in a tree, a folder before what is in it. One folder is open at a time, so that depth costs no
+/// Everything in a tree, a folder before what is in it. One folder is open at a time, so that depth costs no
 /// descriptors.
-pub(crate) fn walk(
-    root: &Root,
-    tree: &Dir,
-    path: &Path,
-    visit: &mut dyn FnMut(&Entry<'_>) -> Result<(), StoreError>,
-) -> Result<(), StoreError> {
+pub(crate) fn walk(root: &Root, tree: &Dir, path: &Path) -> Result<Vec<Entry>, StoreError> {
+    let mut found = Vec::new();
     let mut pending = vec![PathBuf::new()];
     while let Some(rel) = pending.pop() {
         let here = path.join(&rel);
@@ -41,22 +39,41 @@ pub(crate) fn walk(
         let folder = open().map_err(root.error_at("open the folder", &here))?;
         for entry in folder.entries().map_err(root.error_at("list", &here))? {
             let entry = entry.map_err(root.error_at("list", &here))?;
-            let name = entry.file_name();
-            let child = rel.join(&name);
+            let child = rel.join(entry.file_name());
             let metadata = entry
                 .metadata()
                 .map_err(root.error_at("look at", &path.join(&child)))?;
-            let is_folder = metadata.is_dir();
-            visit(&Entry {
-                folder: &folder,
-                name: &name,
-                rel: &child,
-                metadata,
-            })?;
-            if is_folder {
-                pending.push(child);
+            if metadata.is_dir() {
+                pending.push(child.clone());
             }
+            found.push(Entry { rel: child, metadata });
         }
     }
-    Ok(())
+    Ok(found)
+}
+
+/// Does something with each entry, on several processors, and gives what came of it in the order of the entries.
+pub(crate) fn each<T: Send>(
+    entries: &[Entry],
+    work: impl Fn(&Entry) -> Result<T, StoreError> + Sync,
+) -> Result<Vec<T>, StoreError> {
+    let threads = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(MOST_THREADS);
+    let share = entries.len().div_ceil(threads).max(SHARE);
+    let work = &work;
+    thread::scope(|scope| {
+        let parts: Vec<_> = entries
+            .chunks(share)
+            .map(|part| scope.spawn(move || part.iter().map(work).collect::<Result<Vec<T>, _>>()))
+            .collect();
+        let mut all = Vec::with_capacity(entries.len());
+        for part in parts {
+            all.extend(
+                part.join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?,
+            );
+        }
+        Ok(all)
+    })
 }

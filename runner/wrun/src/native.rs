@@ -59,12 +59,7 @@ pub(crate) async fn run(
         {
             let recorded = edited(edits, prefix)?;
             env.extend(recorded.variables);
-            paths.extend(
-                recorded
-                    .reads
-                    .into_iter()
-                    .map(|path| (path.into(), Access::Read)),
-            );
+            paths.extend(recorded.reads.into_iter().map(|path| (path.into(), Access::Read)));
             search_path.extend(recorded.search_path.into_iter().map(PathBuf::from));
             search_path.extend(places.iter().map(|place| address(place, prefix)));
         }
