@@ -139,6 +139,20 @@ fn a_server_that_has_enough_of_requests() {
 }
 
 #[test]
+fn an_answer_that_drips_is_given_up_and_its_host_is_said() {
+    for backend in BACKENDS {
+        let (world, index) = (World::new(), index());
+        index.fault("/simple", Fault::Drip);
+        let ran = world.submit(&task(backend, &index, "thing"));
+        let host = index.url();
+        let host = host.trim_start_matches("http://").trim_end_matches("/simple");
+        ran.says(&format!("still waiting for {host} after 10s"));
+        let topics = ["index.interrupted", "index.timeout"];
+        fails_well(&world, &index, backend, &ran, &topics);
+    }
+}
+
+#[test]
 fn a_connection_that_breaks_off() {
     for backend in BACKENDS {
         for path in ["/simple", "/files/"] {

@@ -1,6 +1,7 @@
 //! What pip's words mean.
 
 use wrun_backend_python::failure::{self, Cause};
+use wrun_backend_python::redact;
 use wrun_core::problem::Problem;
 
 use crate::PIP;
@@ -30,6 +31,14 @@ pub(crate) fn problem(understood: &Understood, exit: Option<i32>, stderr: &str, 
         .filter(|line| !line.starts_with("WARNING: Retrying"));
     let essence = said.chain(telling.copied()).collect::<Vec<_>>().join("\n");
     let known = failure::classify(&essence).or_else(|| failure::classify(stderr));
+    let known = known.map(|known| match known.cause {
+        // A traceback names no address; the page that was read last is it.
+        Cause::Unreadable => failure::Failure {
+            address: last_page(&log),
+            ..known
+        },
+        _ => known,
+    });
     match known {
         Some(known) => {
             let explanation = match known.cause {
@@ -71,6 +80,14 @@ fn without_time(line: &str) -> &str {
         Some((time, rest)) if time.len() == 23 && time.as_bytes().get(10) == Some(&b'T') => rest,
         _ => line,
     }
+}
+
+/// The page of an index that was read last.
+fn last_page(log: &[&str]) -> Option<String> {
+    log.iter()
+        .rev()
+        .find_map(|line| line.trim_start().strip_prefix("Getting page "))
+        .map(|address| redact::strip(address.trim()))
 }
 
 /// The requirements that contradict each other.
