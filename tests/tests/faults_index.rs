@@ -148,6 +148,7 @@ fn an_answer_that_drips_is_given_up_and_its_host_is_said() {
         let host = host.trim_start_matches("http://").trim_end_matches("/simple");
         ran.says(&format!("still waiting for {host} after 10s"));
         let topics = ["index.interrupted", "index.timeout"];
+        ran.says(&format!("`{}/thing/` ", index.url()));
         fails_well(&world, &index, backend, &ran, &topics);
     }
 }

@@ -1,6 +1,6 @@
 //! What pip's words mean.
 
-use wrun_backend_python::failure::{self, Cause};
+use wrun_backend_python::failure::{self, Cause, Failure};
 use wrun_backend_python::redact;
 use wrun_core::problem::Problem;
 
@@ -31,13 +31,19 @@ pub(crate) fn problem(understood: &Understood, exit: Option<i32>, stderr: &str, 
         .filter(|line| !line.starts_with("WARNING: Retrying"));
     let essence = said.chain(telling.copied()).collect::<Vec<_>>().join("\n");
     let known = failure::classify(&essence).or_else(|| failure::classify(stderr));
-    let known = known.map(|known| match known.cause {
-        // A traceback names no address; the page that was read last is it.
-        Cause::Unreadable => failure::Failure {
-            address: last_page(&log),
-            ..known
+    // Of an answer that is cut off or makes no sense pip tells no address; it is what was asked for last.
+    let is_of_last = |known: &Failure| match known.cause {
+        Cause::Unreadable => true,
+        Cause::Interrupted => !stderr.contains("://"),
+        _ => false,
+    };
+    let known = known.map(|known| Failure {
+        address: if is_of_last(&known) {
+            last_asked(&log)
+        } else {
+            known.address
         },
-        _ => known,
+        cause: known.cause,
     });
     match known {
         Some(known) => {
@@ -82,12 +88,21 @@ fn without_time(line: &str) -> &str {
     }
 }
 
-/// The page of an index that was read last.
-fn last_page(log: &[&str]) -> Option<String> {
+/// The address that was asked for last, if pip tells the whole of it.
+fn last_asked(log: &[&str]) -> Option<String> {
+    let starts = ["Getting page ", "Downloading "];
+    let asked = |line: &&str| {
+        let line = line.trim_start();
+        starts
+            .iter()
+            .find_map(|start| line.strip_prefix(start))
+            .map(str::to_owned)
+    };
     log.iter()
         .rev()
-        .find_map(|line| line.trim_start().strip_prefix("Getting page "))
-        .map(|address| redact::strip(address.trim()))
+        .find_map(asked)
+        .filter(|rest| rest.starts_with("http"))
+        .and_then(|rest| rest.split_whitespace().next().map(redact::strip))
 }
 
 /// The requirements that contradict each other.
@@ -164,4 +179,25 @@ fn last_lines(stderr: &str) -> String {
         .get(lines.len().saturating_sub(LINES_OF_BUILD)..)
         .unwrap_or_default()
         .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_for_last_is_told_if_it_is_known() {
+        let page = "Getting page http://u:p@index.example/simple/x/";
+        assert_eq!(
+            last_asked(&[page, "ERROR: Exception:"]).unwrap(),
+            "http://index.example/simple/x/"
+        );
+        let file = "  Downloading http://index.example/x.whl.metadata (2 kB)";
+        assert_eq!(
+            last_asked(&[page, file]).unwrap(),
+            "http://index.example/x.whl.metadata"
+        );
+        assert_eq!(last_asked(&[page, "  Downloading x-1.0-py3-none-any.whl (2 kB)"]), None);
+        assert_eq!(last_asked(&[]), None);
+    }
 }

@@ -121,7 +121,12 @@ const WORDS: &[(Cause, &[&str])] = &[
     ),
     (
         Cause::Unreadable,
-        &["unicodedecodeerror", "exceeded 30 redirects", "too many redirects"],
+        &[
+            "unicodedecodeerror",
+            "exceeded 30 redirects",
+            "too many redirects",
+            "missing `content-type` header",
+        ],
     ),
     (
         Cause::TooMany,

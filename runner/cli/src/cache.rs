@@ -52,11 +52,12 @@ fn list(store: &Store, speaker: &Speaker) -> Result<u8, Failure> {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{}  {:<6} {:>10} {:>5} packages  {}  {}{}",
+            "{}  {:<6} {:>10} {:>5} {:<8}  {}  {}{}",
             record.env_id,
             record.backend,
             ByteSize(record.bytes).display().iec().to_string(),
             record.packages.len(),
+            if record.packages.len() == 1 { "package" } else { "packages" },
             used(summary),
             record.label,
             if summary.in_use { "  (in use)" } else { "" },
