@@ -21,6 +21,8 @@ pub enum Fault {
     Status(u16),
     /// The connection is dropped after so many bytes of the answer's body.
     Cut(usize),
+    /// The answer brings one byte a second.
+    Drip,
     /// The answer comes only after this time.
     Slow(Duration),
 }
@@ -223,6 +225,18 @@ impl Shared {
         let answer = match fault {
             Some(Fault::Hang) => {
                 self.wait(Duration::MAX);
+                return Ok(());
+            }
+            Some(Fault::Drip) => {
+                let mut stream = stream;
+                write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000000\r\n\r\n"
+                )?;
+                while !self.is_closed() {
+                    stream.write_all(b" ")?;
+                    self.wait(Duration::from_secs(1));
+                }
                 return Ok(());
             }
             Some(Fault::Status(status)) => Answer {

@@ -156,6 +156,12 @@ fn the_cache_is_listed_looked_at_and_removed_from() {
         .prints("1.0\n");
     let listed = world.wrun(&["cache", "ls"]).run();
     assert!(listed.ends_with(0).stdout.contains("2 packages"), "{listed:?}");
+    listed
+        .says("of downloads")
+        .says("of tools")
+        .says("of compiled code");
+    let value = world.wrun(&["--format", "json", "cache", "ls"]).run().json();
+    assert!(value["downloads_bytes"].as_u64().unwrap() > 0, "{value}");
     let environments = world.environments();
     let id = environments[0]["env_id"].as_str().unwrap();
     let info = world.wrun(&["cache", "info", &id[..6]]).run().ends_with(0).json();
@@ -419,6 +425,24 @@ fn a_command_runs_in_an_environment_named_beside_it() {
     for bad in [["--env", "A B=c"], ["--env", "=c"], ["--timeout", "0s"]] {
         run(&bad).args(["--", "true"]).run().ends_with(125);
     }
+    run(&["--memory", "1Mb", "--", "true"]).run().ends_with(125);
+    run(&["--timeout", "1month", "--", "true"]).run().ends_with(125);
+    world.write("requirements.txt", "");
+    let words = [
+        "--format",
+        "json",
+        "run",
+        "--pip",
+        "-r",
+        "requirements.txt",
+        "--",
+        "true",
+    ];
+    let events = world.wrun(&words).run().ends_with(0).events();
+    assert!(
+        events.iter().any(|event| event["event"] == "environment-ready"),
+        "{events:?}"
+    );
     run(&["--uv", "a", "--pip", "b", "--", "true"])
         .run()
         .ends_with(125);

@@ -107,6 +107,10 @@ fn the_variables_page_is_made_from_the_table() {
     for (name, meaning) in wrun::variables::OF_TASKS {
         writeln!(page, "| `{name}` | {meaning} |").unwrap();
     }
+    page.push_str("\nWhat a WebAssembly task sees, beside the same; a program of `wrun exec` sees only what is listed.\n\n| variable | meaning |\n|---|---|\n");
+    for (name, meaning) in wrun::variables::OF_GUESTS {
+        writeln!(page, "| `{name}` | {meaning} |").unwrap();
+    }
     hold("variables.md", &page);
 }
 

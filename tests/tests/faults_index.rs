@@ -139,6 +139,31 @@ fn a_server_that_has_enough_of_requests() {
 }
 
 #[test]
+fn an_answer_that_drips_is_given_up_by_uv() {
+    // Two attempts of thirty seconds.
+    drips("uv");
+}
+
+#[test]
+fn an_answer_that_drips_is_given_up_by_pip() {
+    drips("pip");
+}
+
+fn drips(backend: &'static str) {
+    let (world, index) = (World::new(), index());
+    index.fault("/simple", Fault::Drip);
+    world.write("task.toml", task(backend, &index, "thing"));
+    let submit = world.wrun(&["submit", "task.toml"]);
+    let ran = submit.timeout(Duration::from_secs(90)).run();
+    let url = index.url();
+    let host = url.trim_start_matches("http://").trim_end_matches("/simple");
+    ran.says(&format!("still waiting for {host} after 10s"))
+        .says(&format!("`{url}/thing/` "));
+    let topics = ["index.interrupted", "index.timeout"];
+    fails_well(&world, &index, backend, &ran, &topics);
+}
+
+#[test]
 fn a_connection_that_breaks_off() {
     for backend in BACKENDS {
         for path in ["/simple", "/files/"] {

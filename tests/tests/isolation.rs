@@ -1,5 +1,7 @@
 //! A task sees its own environment and nothing of its caller's.
 
+use std::collections::BTreeSet;
+
 use wrun_tests::tasks::{PythonTask, command};
 use wrun_tests::{Cmd, Index, Wheel, World, files};
 
@@ -204,4 +206,31 @@ fn a_run_does_not_change_its_environment() {
             "not even byte code is written, also by a user who could"
         );
     }
+}
+
+#[test]
+fn a_task_sees_the_variables_that_are_documented() {
+    let world = World::new();
+    let seen = |rest: &str| -> BTreeSet<String> {
+        let ran = world.submit(&command(&["env"], rest));
+        let names = ran
+            .ends_with(0)
+            .stdout
+            .lines()
+            .filter_map(|line| line.split_once('='));
+        names.map(|(name, _)| name.to_ascii_uppercase()).collect()
+    };
+    let documented: BTreeSet<String> = wrun::variables::OF_TASKS
+        .iter()
+        .map(|(name, _)| (*name).to_owned())
+        .collect();
+    let always: BTreeSet<String> = documented
+        .iter()
+        .filter(|name| !name.ends_with("_PROXY"))
+        .cloned()
+        .collect();
+    assert_eq!(seen(""), always);
+    let with_hosts = seen("[allow]\nnet = [\"example.org:443\"]\n");
+    // Without a network of its own the task needs no proxy.
+    assert!(with_hosts == documented || with_hosts == always, "{with_hosts:?}");
 }

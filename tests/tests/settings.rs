@@ -77,6 +77,7 @@ fn an_empty_variable_is_one_that_is_not_set() {
         .env("WRUN_CACHE_DIR", "")
         .env("WRUN_JOBS", "")
         .env("WRUN_OFFLINE", "")
+        .env("WRUN_SANDBOX", "")
         .run();
     ran.prints("well\n");
     assert!(world.home().join(".cache/wrun").is_dir());
@@ -110,6 +111,9 @@ fn the_doctor_says_so_if_there_is_no_store() {
         ran.ends_with(1).stdout.starts_with("store      missing"),
         "{ran:?}"
     );
+    for word in ["python", "uv", "sandbox"] {
+        assert!(ran.stdout.contains(word), "{ran:?}");
+    }
     let report = doctor(&["--format", "json", "doctor"]).ends_with(1).json();
     assert_eq!(report.get("good"), Some(&false.into()));
 }

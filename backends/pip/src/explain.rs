@@ -1,6 +1,7 @@
 //! What pip's words mean.
 
-use wrun_backend_python::failure::{self, Cause};
+use wrun_backend_python::failure::{self, Cause, Failure};
+use wrun_backend_python::redact;
 use wrun_core::problem::Problem;
 
 use crate::PIP;
@@ -30,6 +31,20 @@ pub(crate) fn problem(understood: &Understood, exit: Option<i32>, stderr: &str, 
         .filter(|line| !line.starts_with("WARNING: Retrying"));
     let essence = said.chain(telling.copied()).collect::<Vec<_>>().join("\n");
     let known = failure::classify(&essence).or_else(|| failure::classify(stderr));
+    // Of an answer that is cut off or makes no sense pip tells no address; it is what was asked for last.
+    let is_of_last = |known: &Failure| match known.cause {
+        Cause::Unreadable => true,
+        Cause::Interrupted => !stderr.contains("://"),
+        _ => false,
+    };
+    let known = known.map(|known| Failure {
+        address: if is_of_last(&known) {
+            last_asked(&log)
+        } else {
+            known.address
+        },
+        cause: known.cause,
+    });
     match known {
         Some(known) => {
             let explanation = match known.cause {
@@ -71,6 +86,23 @@ fn without_time(line: &str) -> &str {
         Some((time, rest)) if time.len() == 23 && time.as_bytes().get(10) == Some(&b'T') => rest,
         _ => line,
     }
+}
+
+/// The address that was asked for last, if pip tells the whole of it.
+fn last_asked(log: &[&str]) -> Option<String> {
+    let starts = ["Getting page ", "Downloading "];
+    let asked = |line: &&str| {
+        let line = line.trim_start();
+        starts
+            .iter()
+            .find_map(|start| line.strip_prefix(start))
+            .map(str::to_owned)
+    };
+    log.iter()
+        .rev()
+        .find_map(asked)
+        .filter(|rest| rest.starts_with("http"))
+        .and_then(|rest| rest.split_whitespace().next().map(redact::strip))
 }
 
 /// The requirements that contradict each other.
@@ -147,4 +179,28 @@ fn last_lines(stderr: &str) -> String {
         .get(lines.len().saturating_sub(LINES_OF_BUILD)..)
         .unwrap_or_default()
         .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_asked_for_last_is_told_if_it_is_known() {
+        let page = "Getting page http://u:p@index.example/simple/x/";
+        assert_eq!(
+            last_asked(&[page, "ERROR: Exception:"]).unwrap(),
+            "http://index.example/simple/x/"
+        );
+        let file = "  Downloading http://index.example/x.whl.metadata (2 kB)";
+        assert_eq!(
+            last_asked(&[page, file]).unwrap(),
+            "http://index.example/x.whl.metadata"
+        );
+        assert_eq!(
+            last_asked(&[page, "  Downloading x-1.0-py3-none-any.whl (2 kB)"]),
+            None
+        );
+        assert_eq!(last_asked(&[]), None);
+    }
 }

@@ -6,7 +6,7 @@ use wrun_backend_python::source::with_copies;
 use wrun_core::backend::{Request, Solve};
 use wrun_core::plan::{Program, Word};
 use wrun_core::problem::Problem;
-use wrun_core::question::{Answer, Exchange, Question};
+use wrun_core::question::{Answer, Exchange, Question, Refusal};
 
 use crate::line::for_pip;
 use crate::understand::{Understood, check_venv};
@@ -109,10 +109,37 @@ fn answer(request: &Request, understood: &Understood, answer: &Answer) -> Result
                 )),
             }
         }
-        Answer::Refused { refusal, message } => Err(failure::refused(PIP, *refusal, message)),
+        Answer::Refused { refusal, message } => {
+            let message = match refusal {
+                Refusal::Offline => offline(understood),
+                _ => message.clone(),
+            };
+            Err(failure::refused(PIP, *refusal, &message))
+        }
         Answer::Http { .. } => Err(Problem::failed(
             "pip.answer.unasked",
             "the host answered what was not asked",
         )),
     }
+}
+
+/// What cannot be resolved without the network.
+fn offline(understood: &Understood) -> String {
+    const SHOWN: usize = 3;
+    let gathered = &understood.gathered;
+    let lines = gathered.file(&gathered.requirements);
+    let names: Vec<String> = lines
+        .lines()
+        .take(SHOWN)
+        .map(|line| format!("`{}`", line.trim_end_matches('\\').trim()))
+        .collect();
+    let more = if gathered.requirements.len() > SHOWN {
+        " and others"
+    } else {
+        ""
+    };
+    format!(
+        "no lock for {}{more} is known, pip has to ask an index for one, and the run is offline",
+        names.join(", ")
+    )
 }

@@ -36,6 +36,8 @@ pub enum Cause {
     Timeout,
     /// The connection broke off.
     Interrupted,
+    /// What the server answers makes no sense.
+    Unreadable,
     /// The server takes no more requests for some time.
     TooMany,
     /// The server failed.
@@ -115,6 +117,15 @@ const WORDS: &[(Cause, &[&str])] = &[
             "end of file before message",
             "error reading a body from connection",
             "jsondecodeerror",
+        ],
+    ),
+    (
+        Cause::Unreadable,
+        &[
+            "unicodedecodeerror",
+            "exceeded 30 redirects",
+            "too many redirects",
+            "missing `content-type` header",
         ],
     ),
     (
@@ -233,6 +244,7 @@ impl Failure {
             Cause::Refused => "index.refused",
             Cause::Timeout => "index.timeout",
             Cause::Interrupted => "index.interrupted",
+            Cause::Unreadable => "index.unreadable",
             Cause::TooMany => "index.too-many-requests",
             Cause::Server => "index.server",
             Cause::Offline => "offline",
@@ -259,6 +271,7 @@ impl Failure {
             Cause::Refused => format!("{server} refuses connections"),
             Cause::Timeout => format!("{server} does not answer"),
             Cause::Interrupted => format!("{server} broke off the connection"),
+            Cause::Unreadable => format!("{server} gives an answer that is no page of a package index"),
             Cause::TooMany => format!("{server} takes no more requests for now (429)"),
             Cause::Server => format!("{server} failed (5xx)"),
             Cause::Offline => {
@@ -319,7 +332,7 @@ impl Failure {
             }
             Cause::Offline => OFFLINE_HELP,
             Cause::Unsatisfiable => UNSATISFIABLE_HELP,
-            Cause::NotFound => "check the address of the index: it commonly ends with `/simple`",
+            Cause::NotFound | Cause::Unreadable => "check the address of the index: it commonly ends with `/simple`",
         }
         .to_owned()
     }

@@ -53,7 +53,7 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
         task.vars.insert(name, value);
     }
     task.limits.time = *timeout;
-    task.limits.memory = memory.map(|size| size.as_u64());
+    task.limits.memory = *memory;
     task.allow = Allow {
         read: read.clone(),
         write: write.clone(),
@@ -92,9 +92,11 @@ fn environment(
     python: Option<&str>,
 ) -> Option<EnvRequest> {
     let (backend, packages) = if pip.is_empty() { ("uv", uv) } else { ("pip", pip) };
-    if packages.is_empty() && requirements.is_empty() && python.is_none() {
+    if backend == "uv" && packages.is_empty() && requirements.is_empty() && python.is_none() {
         return None;
     }
+    // `--pip` alone chooses pip and names nothing.
+    let packages: Vec<&String> = packages.iter().filter(|package| !package.is_empty()).collect();
     let mut spec = Map::new();
     spec.insert("packages".to_owned(), json!(packages));
     if !requirements.is_empty() {

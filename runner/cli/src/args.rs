@@ -135,7 +135,7 @@ fn jobs(text: &str) -> Result<u16, String> {
 
 /// A time that something may take; none is no time.
 fn duration(text: &str) -> Result<std::time::Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let duration = wrun::core::task::duration(text)?;
     if duration.is_zero() {
         Err("it is zero".to_owned())
     } else {
@@ -178,7 +178,7 @@ impl HeldBy {
     pub(crate) fn demand(self) -> Demand {
         match self.sandbox {
             _ if self.unsandboxed => Demand::Off,
-            None => Demand::Strongest,
+            None | Some(Sandbox::Default) => Demand::Strongest,
             Some(Sandbox::Full) => Demand::Full,
             Some(Sandbox::Restricted) => Demand::Restricted,
             Some(Sandbox::BestEffort) => Demand::BestEffort,
@@ -190,6 +190,9 @@ impl HeldBy {
 /// How strongly a native task is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Sandbox {
+    /// What an empty variable stands for: it is not set
+    #[value(name = "", hide = true)]
+    Default,
     /// By namespaces and a file system of its own, Landlock and seccomp
     Full,
     /// By Landlock and seccomp alone, which also work inside of most containers
@@ -206,8 +209,8 @@ pub(crate) struct Run {
     /// A package that uv installs, for instance `emoji` or `requests>=2`
     #[arg(long, value_name = "PACKAGE", conflicts_with = "pip")]
     pub(crate) uv: Vec<String>,
-    /// A package that pip installs
-    #[arg(long, value_name = "PACKAGE")]
+    /// A package that pip installs; without one, pip installs what `--requirements` names
+    #[arg(long, value_name = "PACKAGE", num_args = 0..=1, default_missing_value = "")]
     pub(crate) pip: Vec<String>,
     /// A conda package, for instance `python=3.12` or `conda-forge::ripgrep`
     #[arg(long, value_name = "PACKAGE", conflicts_with_all = ["uv", "pip", "requirements", "python"])]
@@ -234,8 +237,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) net: Vec<String>,
     /// The most memory that the command may have, for instance `64MiB`
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) memory: Option<bytesize::ByteSize>,
+    #[arg(long, value_name = "SIZE", value_parser = wrun::core::task::size)]
+    pub(crate) memory: Option<u64>,
     #[command(flatten)]
     pub(crate) held: HeldBy,
     /// Watch the command, which makes it slower, and list what it was refused with what would allow it
@@ -273,8 +276,8 @@ pub(crate) struct Exec {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<std::time::Duration>,
     /// The most memory that the program may have, for instance `64MiB`
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) memory: Option<bytesize::ByteSize>,
+    #[arg(long, value_name = "SIZE", value_parser = wrun::core::task::size)]
+    pub(crate) memory: Option<u64>,
     /// The program: a WASI 0.1 module or 0.2 component
     #[arg(value_name = "MODULE")]
     pub(crate) module: PathBuf,

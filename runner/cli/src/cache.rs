@@ -7,7 +7,7 @@ use bytesize::ByteSize;
 use serde_json::json;
 use wrun::Runner;
 use wrun::core::id::EnvId;
-use wrun_store::{Store, Summary};
+use wrun_store::{Store, Summary, Usage};
 
 use crate::args::Cache;
 use crate::failure::Failure;
@@ -31,9 +31,20 @@ pub(crate) fn cache(runner: &Runner, command: &Cache, speaker: &Arc<Speaker>) ->
 fn list(store: &Store, speaker: &Speaker) -> Result<u8, Failure> {
     let mut environments = store.environments()?;
     environments.sort_by_key(|summary| std::cmp::Reverse(summary.last_used));
+    let Usage {
+        downloads,
+        tools,
+        code,
+    } = store.usage()?;
     if speaker.is_json() {
         let rows: Vec<_> = environments.iter().map(row_json).collect();
-        return speaker.json(&json!({ "v": 1, "environments": rows }));
+        return speaker.json(&json!({
+            "v": 1,
+            "environments": rows,
+            "downloads_bytes": downloads,
+            "tools_bytes": tools,
+            "code_bytes": code,
+        }));
     }
     let mut text = String::new();
     for summary in &environments {
@@ -41,11 +52,16 @@ fn list(store: &Store, speaker: &Speaker) -> Result<u8, Failure> {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{}  {:<6} {:>10} {:>5} packages  {}  {}{}",
+            "{}  {:<6} {:>10} {:>5} {:<8}  {}  {}{}",
             record.env_id,
             record.backend,
             ByteSize(record.bytes).display().iec().to_string(),
             record.packages.len(),
+            if record.packages.len() == 1 {
+                "package"
+            } else {
+                "packages"
+            },
             used(summary),
             record.label,
             if summary.in_use { "  (in use)" } else { "" },
@@ -65,6 +81,14 @@ fn list(store: &Store, speaker: &Speaker) -> Result<u8, Failure> {
             ),
         );
     }
+    let size = |bytes: u64| ByteSize(bytes).display().iec().to_string();
+    let others = format!(
+        "{} of downloads, {} of tools, {} of compiled code",
+        size(downloads),
+        size(tools),
+        size(code)
+    );
+    speaker.line("store", &others);
     speaker.data(&text)
 }
 

@@ -23,14 +23,23 @@ struct Finding {
 /// Looks at this machine. Returns 1 if something that wrun needs is missing.
 pub(crate) async fn doctor(runner: &Runner, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
     let mut findings = store(runner);
-    findings.extend(settings(runner));
-    findings.extend(tools(runner).await);
-    findings.extend(sandbox(runner).await);
+    findings.extend(others(runner).await);
     show(&findings, speaker)
 }
 
-/// The same where there is no store, without which nothing else can be looked at.
-pub(crate) fn without_store(failure: &Failure, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
+async fn others(runner: &Runner) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = settings(runner).into_iter().collect();
+    findings.extend(tools(runner).await);
+    findings.extend(sandbox(runner).await);
+    findings
+}
+
+/// The same where the store cannot be used; everything else is looked at by a runner with another one.
+pub(crate) async fn without_store(
+    runner: Option<&Runner>,
+    failure: &Failure,
+    speaker: &Arc<Speaker>,
+) -> Result<u8, Failure> {
     let text = failure
         .help_text()
         .map_or_else(|| failure.to_string(), |help| format!("{failure} ({help})"));
@@ -39,7 +48,11 @@ pub(crate) fn without_store(failure: &Failure, speaker: &Arc<Speaker>) -> Result
         good: false,
         text,
     };
-    show(&[store], speaker)
+    let mut findings = vec![store];
+    if let Some(runner) = runner {
+        findings.extend(others(runner).await);
+    }
+    show(&findings, speaker)
 }
 
 fn show(findings: &[Finding], speaker: &Arc<Speaker>) -> Result<u8, Failure> {

@@ -31,7 +31,7 @@ pub(crate) async fn exec(runner: &Runner, arguments: &Exec, speaker: &Arc<Speake
     let rules = rules(net)?;
     let limits = Limits {
         time: *timeout,
-        memory: memory.map(|size| size.as_u64()),
+        memory: *memory,
         ..Limits::default()
     };
     let guest = GuestRun {

@@ -84,11 +84,20 @@ async fn dispatch(cli: &Cli, helper: &Helper, speaker: &Arc<Speaker>) -> Result<
         Command::Cache(command) => cache::cache(&runner(global, helper)?, command, speaker),
         Command::Doctor => match runner(global, helper) {
             Ok(runner) => doctor::doctor(&runner, speaker).await,
-            Err(failure) => doctor::without_store(&failure, speaker),
+            Err(failure) => {
+                // The rest can be looked at with a store that is thrown away.
+                let folder = tempfile::tempdir().map_err(|error| Failure::io("make a folder", error))?;
+                let elsewhere = Global {
+                    cache_dir: Some(folder.path().to_owned()),
+                    ..global.clone()
+                };
+                let runner = runner(&elsewhere, helper).ok();
+                doctor::without_store(runner.as_ref(), &failure, speaker).await
+            }
         },
         Command::Schema => {
             let schema = wrun::core::task::schema(&runner(global, helper)?.manifests());
-            speaker.data(&format!("{schema:#}\n"))
+            speaker.json(&schema)
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -74,6 +74,17 @@ impl<'a> Progress<'a> {
             Event::Waiting { phase, holder } => {
                 self.line("waiting", &format!("{} is {} the same", holder, doing(*phase)));
             }
+            Event::StillWaiting {
+                what,
+                hosts,
+                milliseconds,
+            } => {
+                let time = time(*milliseconds);
+                self.line(
+                    "waiting",
+                    &format!("still waiting for {} after {time}: {what}", hosts.join(", ")),
+                );
+            }
             Event::EnvironmentReady {
                 env_id,
                 built: true,

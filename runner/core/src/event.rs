@@ -103,6 +103,15 @@ pub enum Event {
         /// Who it is, for instance `process 4711 of this machine`.
         holder: String,
     },
+    /// A step waits for answers, or for the rest of them.
+    StillWaiting {
+        /// What the step does, for people.
+        what: String,
+        /// The hosts that are waited for, with their ports.
+        hosts: Vec<String>,
+        /// How long the step has taken so far, in milliseconds.
+        milliseconds: u64,
+    },
     /// A step began.
     StepStarted {
         /// Its phase.

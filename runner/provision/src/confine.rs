@@ -18,11 +18,13 @@ use wrun_core::grants::{Access, Limits};
 use wrun_core::net::{Net, NetRule};
 use wrun_core::sandbox::{Demand, Tier};
 use wrun_process::{CaptureLimits, Captured, Command, Out, capture};
-use wrun_proxy::{Gate, Outside, PrivateAddresses, System, Upstream};
+use wrun_proxy::{Gate, Outside, Pace, PrivateAddresses, System, Upstream};
 use wrun_sandbox::{Confinement, Refusal, Start, start};
 
 use crate::error::ProvisionError;
 use crate::host::TaskHost;
+use crate::http::LEAST;
+use crate::patience::patiently;
 use crate::places::Places;
 
 /// Where the Python package index has its files.
@@ -85,6 +87,11 @@ impl TaskHost {
         });
         // These hosts were named by the user, and an index commonly lies in the inner network.
         gate.private = PrivateAddresses::Allow;
+        // Installers wait for the next byte only: an answer that drips would have no end.
+        gate.limits.pace = Some(Pace {
+            bytes: LEAST,
+            time: self.settings.timing.idle,
+        });
         Confinement {
             helper: self.settings.helper.clone(),
             demand: Demand::Strongest,
@@ -102,9 +109,10 @@ impl TaskHost {
     }
 
     /// Runs an installer under its confinement. Where this machine has no namespaces it is held by what is left and
-    /// reaches the whole network, which is said.
+    /// reaches the whole network, which is said; whom it waits for is not known then.
     pub(crate) async fn capture_confined(
         &self,
+        label: &str,
         mut confinement: Confinement,
         command: Command,
         limits: CaptureLimits,
@@ -132,7 +140,12 @@ impl TaskHost {
             match start(&confinement, command, cancel).await? {
                 Start::Running(mut confined) => {
                     self.say_tier(confined.report.tier, refused.as_ref(), &confinement.gate.net);
-                    let captured = capture(&mut confined.tree, limits, cancel, &mut |_, _| {}).await?;
+                    let traffic = &confinement.gate.traffic;
+                    let mut unread = |_, _: &str| {};
+                    let running = Box::pin(capture(&mut confined.tree, limits, cancel, &mut unread));
+                    let patience = self.settings.timing.patience;
+                    let captured =
+                        patiently(&self.events, patience, label, || traffic.awaited(), running).await?;
                     let status = captured.status;
                     let captured = captured.ended_with(confined.conclude(status).status);
                     return Ok(outside.add_to(captured));

@@ -67,7 +67,7 @@ impl TaskHost {
         cancel: CancellationToken,
         events: Events,
     ) -> Self {
-        let http = Http::new(settings.clone(), cancel.clone());
+        let http = Http::new(settings.clone(), cancel.clone(), events.clone());
         Self {
             store,
             settings,

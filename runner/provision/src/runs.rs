@@ -123,6 +123,7 @@ impl TaskHost {
         let mentioned: Vec<&OsStr> = args.iter().map(OsString::as_os_str).chain(values).collect();
         let confinement = self.confinement(places, &mentioned, run.network && !offline);
         let invocation = Invocation {
+            label: label.to_owned(),
             program: places.program(&run.program)?,
             args,
             env,

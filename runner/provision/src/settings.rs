@@ -55,10 +55,12 @@ const INSTALLER_HOSTS: &str = "WRUN_INSTALL_HOSTS";
 pub struct Timing {
     /// For a connection, the TLS handshake included.
     pub connect: Duration,
-    /// For the next bytes of an answer.
+    /// For the next bytes of an answer, and for what an answer has to bring at least.
     pub idle: Duration,
     /// Before the second attempt; it doubles each time.
     pub backoff: Duration,
+    /// Before it is said whom a step still waits for; it doubles each time.
+    pub patience: Duration,
 }
 
 impl Default for Timing {
@@ -67,6 +69,7 @@ impl Default for Timing {
             connect: Duration::from_secs(10),
             idle: Duration::from_secs(30),
             backoff: Duration::from_millis(500),
+            patience: Duration::from_secs(10),
         }
     }
 }

@@ -22,6 +22,8 @@ const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
 /// A program to run.
 pub(crate) struct Invocation {
+    /// What it does, for people.
+    pub(crate) label: String,
     /// The program's file.
     pub(crate) program: PathBuf,
     /// Its arguments, without its own name.
@@ -47,6 +49,7 @@ impl TaskHost {
         cancel: &CancellationToken,
     ) -> Result<Captured, ProvisionError> {
         let Invocation {
+            label,
             program,
             args,
             env,
@@ -71,7 +74,7 @@ impl TaskHost {
         };
         let captured = match confinement {
             Some(confinement) => {
-                self.capture_confined(confinement, command, limits, cancel)
+                self.capture_confined(&label, confinement, command, limits, cancel)
                     .await?
             }
             None => run_captured(command, limits, cancel, &mut |_, _| {}).await?,
@@ -98,6 +101,7 @@ impl TaskHost {
         args: impl IntoIterator<Item = impl Into<OsString>>,
     ) -> Result<Captured, ProvisionError> {
         let invocation = Invocation {
+            label: String::new(),
             program,
             args: args.into_iter().map(Into::into).collect(),
             env: vec![

@@ -99,7 +99,7 @@ impl TaskHost {
             progress: &|done, total| progress.progress(done, total),
             retried: &|attempt, reason| progress.retried(attempt, reason),
         };
-        let path = self.http.download(&self.store, &file).await?;
+        let path = Box::pin(self.http.download(&self.store, &file)).await?;
         places.scratch_tree().symlink(path, &below(ARTIFACTS, save_as))?;
         Ok(())
     }

@@ -5,8 +5,10 @@ use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, sink};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::activity::Activity;
+use crate::client::Client;
 use crate::gate::Gate;
-use crate::relay::{Activity, BUFFER, copy};
+use crate::relay::{BUFFER, copy};
 use crate::{http1, socks5};
 
 /// For a client to take a last answer and to close.
@@ -15,7 +17,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// Serves a client to its end. Its first byte says what it speaks: the version of SOCKS5, or a letter of a method.
 pub(crate) async fn handle<S>(client: S, gate: &Gate)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Client,
 {
     let mut client = BufReader::with_capacity(BUFFER, client);
     let now = Instant::now();
@@ -40,7 +42,7 @@ where
     let goodbye = async {
         client.write_all(answer).await?;
         client.shutdown().await?;
-        copy(&mut client, &mut sink(), None, &Activity::new()).await?;
+        copy(&mut client, &mut sink(), None, Activity::new().client()).await?;
         Ok::<(), std::io::Error>(())
     };
     // The client that does not take it goes without.

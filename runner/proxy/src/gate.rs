@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::outside::{Outside, System};
 use crate::refusal::{Reason, Refusal};
 use crate::target::{Host, Target};
+use crate::traffic::Traffic;
 use crate::upstream::Upstream;
 
 /// Hears of each refusal as it happens. A run can cause as many as it likes, so what is kept has to be bounded.
@@ -29,6 +30,8 @@ pub struct Gate {
     pub observer: Observer,
     /// The network that is reached.
     pub outside: Arc<dyn Outside>,
+    /// The connections that are open.
+    pub traffic: Traffic,
     /// Bounds in time and number.
     pub limits: Limits,
 }
@@ -60,6 +63,17 @@ pub struct Limits {
     pub upstream: Duration,
     /// For the next byte in either direction, once connected.
     pub idle: Duration,
+    /// What an answer that goes on has to bring at least; `None` for one that may take its time.
+    pub pace: Option<Pace>,
+}
+
+/// So many bytes in such a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// The bytes.
+    pub bytes: u64,
+    /// The time.
+    pub time: Duration,
 }
 
 impl Default for Limits {
@@ -73,6 +87,8 @@ impl Default for Limits {
             upstream: Duration::from_secs(30),
             // Pools of database connections are silent for long.
             idle: Duration::from_hours(1),
+            // What a task hears may be a stream of events.
+            pace: None,
         }
     }
 }
@@ -88,6 +104,7 @@ impl Gate {
             upstream: None,
             observer: Arc::new(|_| ()),
             outside: Arc::new(System::default()),
+            traffic: Traffic::default(),
             limits: Limits::default(),
         }
     }

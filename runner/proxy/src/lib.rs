@@ -16,6 +16,8 @@
 //! What does not: whoever may reach a host may say anything to it; what a tunnel carries is not looked at. Behind an
 //! [`Upstream`] that resolves names itself, the name is checked and its address cannot be.
 
+mod activity;
+mod client;
 mod connection;
 mod error;
 mod failure;
@@ -28,13 +30,15 @@ mod relay;
 mod serve;
 mod socks5;
 mod target;
+mod traffic;
 mod upstream;
 mod variables;
 
 pub use error::ProxyError;
-pub use gate::{Gate, Limits, Observer, PrivateAddresses};
+pub use gate::{Gate, Limits, Observer, Pace, PrivateAddresses};
 pub use outside::{Outside, System};
 pub use refusal::{Reason, Refusal};
 pub use serve::serve;
+pub use traffic::Traffic;
 pub use upstream::Upstream;
 pub use variables::variables;

@@ -14,6 +14,12 @@ pub(crate) const BUILDS: &str = "v1/build";
 pub(crate) const TEMPORARY: &str = "tmp";
 /// What is being deleted.
 pub(crate) const TRASH: &str = "trash";
+/// All downloads.
+pub(crate) const DOWNLOADS: &str = "pkgs";
+/// All compiled code.
+pub(crate) const CODE: &str = "code";
+/// All tools.
+pub(crate) const TOOLS: &str = "tools";
 /// Downloads that were checked.
 pub(crate) const ARTIFACTS: &str = "pkgs/http";
 /// Downloads that are not complete.
@@ -29,9 +35,9 @@ pub(crate) const FOLDERS: &[&str] = &[
     "v1/use",
     "v1/fact",
     "v1/pin",
-    "pkgs",
-    "code",
-    "tools",
+    DOWNLOADS,
+    CODE,
+    TOOLS,
     TEMPORARY,
     TRASH,
 ];

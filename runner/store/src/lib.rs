@@ -53,6 +53,7 @@ mod tools;
 mod trash;
 mod tree;
 mod unpack;
+mod usage;
 mod walk;
 
 pub use artifact::ArtifactWriter;
@@ -70,3 +71,4 @@ pub use store::Store;
 pub use sweep::Swept;
 pub use tree::Tree;
 pub use unpack::{UnpackLimits, Unpacked};
+pub use usage::Usage;

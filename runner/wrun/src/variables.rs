@@ -83,6 +83,18 @@ pub const OF_TASKS: &[(&str, &str)] = &[
     ("WRUN_RUN", "The run, by which what is left of it is found."),
     (
         "HTTP_PROXY",
-        "With hosts in `allow.net`: the proxy that lets the task reach them. So `HTTPS_PROXY` and `ALL_PROXY`, also in lower case.",
+        "With hosts in `allow.net`: the proxy that lets the task reach them. Also in lower case.",
     ),
+    ("HTTPS_PROXY", "The same, for `https://`."),
+    ("ALL_PROXY", "The same, for everything else (SOCKS5)."),
+    (
+        "NO_PROXY",
+        "The task's own loopback addresses, which need no proxy.",
+    ),
+];
+
+/// Each variable that a WebAssembly task gets by itself, and what it is; the source of the same page.
+pub const OF_GUESTS: &[(&str, &str)] = &[
+    ("HOME", "`/tmp`: the scratch folder, which is fresh in every run."),
+    ("TMPDIR", "The same."),
 ];

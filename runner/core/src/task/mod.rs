@@ -21,5 +21,6 @@ mod words;
 pub use error::{TaskError, TaskErrors};
 pub use model::{Allow, EnvRequest, Retry, Run, Task, Variable};
 pub use parse::{Origin, Parsed, parse, place, place_findings, specs};
+pub use quantity::{duration, size};
 pub use reference::reference;
 pub use schema::schema;

@@ -10,7 +10,7 @@ use super::words::listed;
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     known_units(text, &["ms", "s", "m", "h", "d"], "a duration")?;
     humantime::parse_duration(text).map_err(|error| format!("`{text}` is not a duration: {error}"))
 }
@@ -35,7 +35,7 @@ fn known_units(text: &str, known: &[&str], what: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub fn size(text: &str) -> Result<u64, String> {
     known_units(
         text,
         &["B", "kB", "KB", "MB", "GB", "TB", "KiB", "MiB", "GiB", "TiB"],

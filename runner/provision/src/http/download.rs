@@ -1,6 +1,7 @@
 //! Downloads into the store: checked by digest, and gone on with where a connection was cut.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE};
@@ -11,7 +12,7 @@ use wrun_core::id::Digest;
 use wrun_store::{ArtifactWriter, Store, StoreError};
 
 use super::failure::{Failure, retry_after};
-use super::{ATTEMPTS, Http, authenticated, shown};
+use super::{ATTEMPTS, Arrival, Http, authenticated, shown};
 use crate::error::ProvisionError;
 
 /// How often progress is told.
@@ -90,7 +91,10 @@ impl Http {
         let mut part = Part::new(store, &file.digest)?;
         let mut attempt = 1;
         loop {
-            let failure = match self.unless_cancelled(transfer(client, file, &mut part)).await? {
+            let received = AtomicU64::new(0);
+            let arrival = Arrival::new(self.settings.timing.idle, &received);
+            let transfer = Box::pin(transfer(client, file, &mut part, arrival));
+            let failure = match self.patiently(file.url, &received, transfer).await? {
                 Ok(()) => {
                     let joined = part.joined;
                     match part.writer.finish(&file.digest) {
@@ -172,7 +176,12 @@ impl Http {
 }
 
 /// One request, which adds to the part.
-async fn transfer(client: &Client, file: &Download<'_>, part: &mut Part) -> Result<(), Interrupted> {
+async fn transfer(
+    client: &Client,
+    file: &Download<'_>,
+    part: &mut Part,
+    mut arrival: Arrival<'_>,
+) -> Result<(), Interrupted> {
     let mut request = authenticated(client.get(file.url.clone()), file.credential);
     let start = part.writer.length();
     if start > 0 {
@@ -212,6 +221,7 @@ async fn transfer(client: &Client, file: &Download<'_>, part: &mut Part) -> Resu
     let mut told = Instant::now();
     while let Some(chunk) = answer.chunk().await.map_err(|error| Failure::of(&error))? {
         part.writer.write(&chunk)?;
+        arrival.brings(&chunk)?;
         if let Some(size) = file.size
             && part.writer.length() > size
         {

@@ -85,6 +85,16 @@ impl Failure {
         }
     }
 
+    /// The body comes, but so slowly that it has no end.
+    pub(crate) fn too_slow(received: u64, time: Duration) -> Self {
+        Self {
+            transient: true,
+            pause: None,
+            reason: format!("only {received} bytes came in {} seconds", time.as_secs_f64()),
+            kind: Kind::Connection { timed_out: true },
+        }
+    }
+
     fn permanent(reason: String, kind: Kind) -> Self {
         Self {
             transient: false,

@@ -1,9 +1,12 @@
 //! HTTP for questions, tools and plans: one client, made when it is first needed.
 
+mod arrival;
 mod client;
 mod download;
 mod failure;
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -14,8 +17,12 @@ use url::Url;
 use wrun_core::credential::Credential;
 
 use crate::error::ProvisionError;
+use crate::host::Events;
+use crate::patience::patiently;
 use crate::settings::Settings;
 
+use arrival::Arrival;
+pub(crate) use arrival::LEAST;
 pub(crate) use download::Download;
 use failure::Failure;
 
@@ -29,6 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 pub(crate) struct Http {
     settings: Settings,
     cancel: CancellationToken,
+    events: Events,
     client: OnceCell<Client>,
 }
 
@@ -61,10 +69,11 @@ pub(crate) struct Response {
 }
 
 impl Http {
-    pub(crate) fn new(settings: Settings, cancel: CancellationToken) -> Self {
+    pub(crate) fn new(settings: Settings, cancel: CancellationToken, events: Events) -> Self {
         Self {
             settings,
             cancel,
+            events,
             client: OnceCell::new(),
         }
     }
@@ -77,7 +86,9 @@ impl Http {
         let client = self.client(request.url).await?;
         let mut attempt = 1;
         loop {
-            let result = self.unless_cancelled(self.get_once(client, request)).await?;
+            let received = AtomicU64::new(0);
+            let getting = Box::pin(self.get_once(client, request, &received));
+            let result = self.patiently(request.url, &received, getting).await?;
             let failure = match result {
                 Ok((response, pause)) => match Failure::of_status(response.status, pause) {
                     Some(failure) if attempt < ATTEMPTS => failure,
@@ -97,6 +108,7 @@ impl Http {
         &self,
         client: &Client,
         request: &Get<'_>,
+        received: &AtomicU64,
     ) -> Result<(Response, Option<Duration>), Failure> {
         let mut headers = HeaderMap::new();
         for (name, value) in request.headers {
@@ -120,10 +132,12 @@ impl Http {
         let url = answer.url().clone();
         let headers = answer.headers().clone();
         let mut body = Vec::new();
+        let mut arrival = Arrival::new(self.settings.timing.idle, received);
         while let Some(chunk) = answer.chunk().await.map_err(|error| Failure::of(&error))? {
             if body.len() as u64 + chunk.len() as u64 > request.maximum {
                 return Err(Failure::too_large(request.maximum));
             }
+            arrival.brings(&chunk)?;
             body.extend_from_slice(&chunk);
         }
         Ok((
@@ -166,6 +180,27 @@ impl Http {
         let pause = failure.pause.unwrap_or(backoff).min(LONGEST_PAUSE);
         tracing::debug!(attempt, reason = failure.reason, ?pause, "trying again");
         self.unless_cancelled(tokio::time::sleep(pause)).await
+    }
+
+    /// Waits for what comes from an address, and says so if little comes of it for long. `received` is what came since
+    /// that was last looked at, in bytes.
+    async fn patiently<T>(
+        &self,
+        url: &Url,
+        received: &AtomicU64,
+        work: impl Future<Output = T>,
+    ) -> Result<T, ProvisionError> {
+        let awaited = || {
+            let is_slow = received.swap(0, Ordering::Relaxed) < LEAST;
+            let host = url.host_str().filter(|_| is_slow);
+            let port = url.port_or_known_default().unwrap_or_default();
+            host.map(|host| format!("{host}:{port}"))
+                .into_iter()
+                .collect::<BTreeSet<_>>()
+        };
+        let what = format!("fetching `{}`", shown(url));
+        let work = self.unless_cancelled(work);
+        patiently(&self.events, self.settings.timing.patience, &what, awaited, work).await
     }
 
     async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, ProvisionError> {

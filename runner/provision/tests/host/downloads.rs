@@ -1,5 +1,7 @@
 //! Fetch steps from a server with faults.
 
+use std::time::Duration;
+
 use crate::support::{Reply, Server, World, checked, give_up, plan, shell, step};
 use wrun_core::event::Event;
 use wrun_core::id::Digest;
@@ -213,4 +215,28 @@ async fn an_archive_is_unpacked() {
     let built = world.build(&plan, give_up).await;
     assert_eq!(built.result, Ok(()));
     assert_eq!(built.text("lib/pkg/a.txt"), "text");
+}
+
+#[tokio::test]
+async fn a_download_that_drips_is_given_up_and_its_host_is_said() {
+    let server = Server::start(vec![Reply::Drip]).await;
+    let mut world = World::new();
+    world.settings.timing.idle = Duration::from_millis(300);
+    let large = Fetch {
+        size: Some(100_000),
+        ..fetch(&server.url)
+    };
+    let problem = world.build(&fetching(large), give_up).await.result.unwrap_err();
+    assert!(
+        problem.to_string().contains("bytes came in 0.3 seconds"),
+        "{problem}"
+    );
+    assert_eq!(server.requests().len(), 3, "it is tried again");
+    let events = world.events.lock().unwrap();
+    let host = server.url.trim_start_matches("http://");
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, Event::StillWaiting { hosts, .. } if *hosts == [host]))
+    );
 }

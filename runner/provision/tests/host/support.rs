@@ -45,6 +45,7 @@ impl World {
                 connect: Duration::from_secs(10),
                 idle: Duration::from_secs(10),
                 backoff: Duration::from_millis(1),
+                patience: Duration::from_millis(50),
             },
             ..Settings::default()
         };
@@ -207,6 +208,8 @@ pub(crate) enum Reply {
     Full(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// Announces the whole body and ends after so many bytes of it.
     Cut(Vec<u8>, usize),
+    /// Announces a body, and brings a byte of it now and then.
+    Drip,
     /// Never answers.
     Hang,
 }
@@ -270,6 +273,15 @@ async fn serve(
     };
     let (status, headers, body, sent) = match route(index, &path) {
         Reply::Hang => return std::future::pending().await,
+        Reply::Drip => {
+            let head = b"HTTP/1.1 200 X\r\ncontent-length: 100000\r\n\r\n";
+            let mut went = stream.write_all(head).await;
+            while went.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                went = stream.write_all(b" ").await;
+            }
+            return;
+        }
         Reply::Status(status, body) => (status, Vec::new(), body, usize::MAX),
         Reply::Page(kind, body) => (200, vec![("content-type", kind.to_owned())], body, usize::MAX),
         Reply::Full(status, headers, body) => (status, headers, body, usize::MAX),

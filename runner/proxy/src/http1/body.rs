@@ -5,7 +5,8 @@ use std::io;
 use httparse::{Status, parse_chunk_size};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::relay::{Activity, CopyError, copy};
+use crate::activity::Side;
+use crate::relay::{CopyError, copy};
 
 /// Bytes of a line that opens a chunk, and of one of the fields after the last.
 const LINE: u64 = 8 * 1024;
@@ -51,33 +52,28 @@ pub(crate) async fn pass_on<R, W>(
     reader: &mut R,
     writer: &mut W,
     framing: Framing,
-    activity: &Activity,
+    sender: Side<'_>,
 ) -> Result<(), BodyError>
 where
     R: AsyncBufRead + Unpin,
     W: AsyncWrite + Unpin,
 {
     match framing {
-        Framing::Length(length) => exactly(reader, writer, length, activity).await,
-        Framing::Chunked => chunks(reader, writer, activity).await,
+        Framing::Length(length) => exactly(reader, writer, length, sender).await,
+        Framing::Chunked => chunks(reader, writer, sender).await,
         Framing::UntilClose => {
-            copy(reader, writer, None, activity).await?;
+            copy(reader, writer, None, sender).await?;
             Ok(())
         }
     }
 }
 
-async fn exactly<R, W>(
-    reader: &mut R,
-    writer: &mut W,
-    length: u64,
-    activity: &Activity,
-) -> Result<(), BodyError>
+async fn exactly<R, W>(reader: &mut R, writer: &mut W, length: u64, sender: Side<'_>) -> Result<(), BodyError>
 where
     R: AsyncBufRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let copied = copy(reader, writer, Some(length), activity).await?;
+    let copied = copy(reader, writer, Some(length), sender).await?;
     if copied < length {
         return Err(BodyError::Read);
     }
@@ -86,7 +82,7 @@ where
 
 /// Chunks are written anew, so that both sides see the same ones. Their extensions and the fields after the last
 /// are left out, as an intermediary may (RFC 9112, 7.1.1 and 7.1.2).
-async fn chunks<R, W>(reader: &mut R, writer: &mut W, activity: &Activity) -> Result<(), BodyError>
+async fn chunks<R, W>(reader: &mut R, writer: &mut W, sender: Side<'_>) -> Result<(), BodyError>
 where
     R: AsyncBufRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -102,7 +98,7 @@ where
             break;
         }
         written(writer.write_all(format!("{size:x}\r\n").as_bytes()).await)?;
-        exactly(reader, writer, size, activity).await?;
+        exactly(reader, writer, size, sender).await?;
         let mut end = [0; 2];
         reader.read_exact(&mut end).await.map_err(|_| BodyError::Read)?;
         if end != *b"\r\n" {
@@ -142,7 +138,13 @@ mod tests {
 
     async fn passed(mut body: &[u8], framing: Framing) -> (Result<(), BodyError>, Vec<u8>, usize) {
         let mut out = Vec::new();
-        let result = pass_on(&mut body, &mut out, framing, &Activity::new()).await;
+        let result = pass_on(
+            &mut body,
+            &mut out,
+            framing,
+            crate::activity::Activity::new().server(),
+        )
+        .await;
         (result, out, body.len())
     }
 

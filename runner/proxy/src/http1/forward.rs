@@ -1,34 +1,44 @@
 //! One plain request and its answer.
 
 use httparse::{EMPTY_HEADER, Status};
-use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, sink, split};
+use tokio::io::{AsyncBufRead, AsyncWrite, AsyncWriteExt, BufReader, sink, split};
 
 use super::body::{BodyError, pass_on};
 use super::fields::Fields;
 use super::head::{self, FIELDS, HeadError};
 use super::request::Plain;
+use crate::activity::{Activity, Side};
+use crate::client::Client;
 use crate::failure::{Cause, Failure};
 use crate::gate::Gate;
 use crate::open::{self, Form};
-use crate::relay::{Activity, BUFFER, copy};
+use crate::relay::{BUFFER, copy};
 
 /// Passes a request on, and its answer back. A failure is one that can still be answered.
 pub(crate) async fn forward<S>(client: &mut BufReader<S>, request: &Plain, gate: &Gate) -> Result<(), Failure>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Client,
 {
+    let activity = gate.traffic.note(&request.target);
     let (server, form) = open::request(gate, &request.target).await?;
     tracing::debug!(target = %request.target, "connected");
-    let activity = Activity::new();
     let mut answered = false;
-    let (from_client, mut to_client) = split(client);
+    let (from_client, mut to_client) = split(&mut *client);
     let mut from_client = BufReader::with_capacity(BUFFER, from_client);
     let (from_server, mut to_server) = split(server);
     let mut from_server = BufReader::with_capacity(BUFFER, from_server);
     let ask = async {
         let asked = to_server.write_all(&request.render(&form)).await;
         let sent = match asked {
-            Ok(()) => pass_on(&mut from_client, &mut to_server, request.framing, &activity).await,
+            Ok(()) => {
+                pass_on(
+                    &mut from_client,
+                    &mut to_server,
+                    request.framing,
+                    activity.client(),
+                )
+                .await
+            }
             Err(_) => Err(BodyError::Write),
         };
         match sent {
@@ -43,27 +53,34 @@ where
         &mut to_client,
         request,
         &form,
-        &activity,
+        activity.server(),
         &mut answered,
     );
+    let too_slow = || Failure::Connect {
+        target: request.target.clone(),
+        cause: Cause::TimedOut,
+    };
     let ended = tokio::select! {
         failure = ask => Err(failure),
         heard = hear => heard,
-        () = activity.silence(gate.limits.idle) => Err(Failure::Connect {
-            target: request.target.clone(),
-            cause: Cause::TimedOut,
-        }),
+        () = activity.silence(gate.limits.idle) => Err(too_slow()),
+        () = activity.drip(gate.limits.pace) => Err(too_slow()),
     };
     match ended {
+        Ok(()) => Ok(()),
         Err(failure) if !answered => Err(failure),
-        Ok(()) | Err(_) => Ok(()),
+        // Too late to say anything else.
+        Err(_) => {
+            client.get_ref().break_off();
+            Ok(())
+        }
     }
 }
 
 /// Reads on and drops it: a second request has to come by a second connection. Ends only if the client is gone; one
 /// that merely has said everything waits for its answer.
 async fn nothing_more<R: AsyncBufRead + Unpin>(client: &mut R) -> Failure {
-    match copy(client, &mut sink(), None, &Activity::new()).await {
+    match copy(client, &mut sink(), None, Activity::new().client()).await {
         Ok(_) => std::future::pending().await,
         Err(_) => Failure::Gone,
     }
@@ -74,7 +91,7 @@ async fn hear<R, W>(
     client: &mut W,
     request: &Plain,
     form: &Form,
-    activity: &Activity,
+    server_says: Side<'_>,
     answered: &mut bool,
 ) -> Result<(), Failure>
 where
@@ -111,8 +128,9 @@ where
         if is_last {
             let has_body = request.method != "HEAD" && !matches!(answer.status, 204 | 304);
             let framing = answer.fields.of_answer(has_body);
-            // Too late to say anything else.
-            let _cut_off = pass_on(server, client, framing, activity).await;
+            pass_on(server, client, framing, server_says)
+                .await
+                .map_err(|_| unusable("it ended within its body"))?;
             let _gone = client.shutdown().await;
             return Ok(());
         }

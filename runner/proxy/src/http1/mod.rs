@@ -8,9 +8,10 @@ mod fields;
 mod forward;
 mod request;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::time::{Instant, timeout_at};
 
+use crate::client::Client;
 use crate::connection::say_goodbye;
 use crate::failure::Failure;
 use crate::gate::Gate;
@@ -24,7 +25,7 @@ const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 /// Serves one request, be it a tunnel, and closes.
 pub(crate) async fn serve<S>(mut client: BufReader<S>, gate: &Gate, deadline: Instant)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Client,
 {
     let served = match timeout_at(deadline, head::read(&mut client)).await {
         Err(_) => Err(Failure::Slow),
@@ -45,12 +46,18 @@ where
 
 async fn tunnel<S>(client: &mut BufReader<S>, target: &Target, gate: &Gate) -> Result<(), Failure>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Client,
 {
+    let activity = gate.traffic.note(target);
     let server = open::tunnel(gate, target).await?;
     tracing::debug!(%target, "connected");
     client.write_all(ESTABLISHED).await.map_err(|_| Failure::Gone)?;
     // Once connected, how a tunnel ends is between its two ends.
-    let _ended = relay(client, server, gate.limits.idle).await;
+    if relay(&mut *client, server, &gate.limits, &activity)
+        .await
+        .is_err()
+    {
+        client.get_ref().break_off();
+    }
     Ok(())
 }

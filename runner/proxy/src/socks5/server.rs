@@ -6,6 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Address, CONNECT, NO_LOGIN, VERSION, read_address, reply};
+use crate::client::Client;
 use crate::connection::say_goodbye;
 use crate::failure::{Cause, Failure};
 use crate::gate::Gate;
@@ -27,19 +28,22 @@ enum Asked {
 /// Serves one connection and closes.
 pub(crate) async fn serve<S>(mut client: BufReader<S>, gate: &Gate, deadline: Instant)
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: Client,
 {
     let target = match timeout_at(deadline, negotiate(&mut client)).await {
         Ok(Ok(Asked::Target(target))) => target,
         Ok(Ok(Asked::Other(answer))) => return say_goodbye(client, &answer).await,
         Ok(Err(_)) | Err(_) => return,
     };
+    let activity = gate.traffic.note(&target);
     match open::tunnel(gate, &target).await {
         Ok(server) => {
             tracing::debug!(%target, "connected");
-            if client.write_all(&answer(reply::SUCCEEDED)).await.is_ok() {
-                // Once connected, how a tunnel ends is between its two ends.
-                let _ended = relay(client, server, gate.limits.idle).await;
+            // Once connected, how a tunnel ends is between its two ends.
+            if client.write_all(&answer(reply::SUCCEEDED)).await.is_ok()
+                && relay(&mut client, server, &gate.limits, &activity).await.is_err()
+            {
+                client.get_ref().break_off();
             }
         }
         Err(failure) => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use wrun_core::net::Net;
-use wrun_proxy::{Gate, Limits};
+use wrun_proxy::{Gate, Limits, Pace};
 
 use crate::support::{Proxy, World, listed, server, socks_code, socks_name};
 
@@ -118,4 +118,62 @@ async fn a_hundred_clients_at_once() {
     for client in clients {
         client.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_off_is_a_reset_and_not_an_end() {
+    let world = Arc::new(World::default());
+    let address = server(|mut stream| async move {
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+            .await
+            .unwrap();
+    })
+    .await;
+    world.host("example.org", 80, address);
+    let proxy = Proxy::start(listed(&["example.org:80"]), &world);
+    let mut client = proxy.open().await;
+    client
+        .write_all(b"GET http://example.org/ HTTP/1.1\r\n\r\n")
+        .await
+        .unwrap();
+    let heard = client.read_to_end(&mut Vec::new()).await;
+    assert_eq!(heard.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_is_broken_off_and_its_host_is_known() {
+    let world = Arc::new(World::default());
+    let address = server(|mut stream| async move {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n";
+        let mut went = stream.write_all(head).await;
+        while went.is_ok() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            went = stream.write_all(b"x").await;
+        }
+    })
+    .await;
+    world.host("example.org", 80, address);
+    let gate = Gate {
+        outside: Arc::clone(&world) as _,
+        limits: Limits {
+            pace: Some(Pace {
+                bytes: 10_000,
+                time: Duration::from_millis(200),
+            }),
+            ..Limits::default()
+        },
+        ..Gate::new(listed(&["example.org:80"]))
+    };
+    let traffic = gate.traffic.clone();
+    let proxy = Proxy::with(gate);
+    let mut client = proxy.open().await;
+    client
+        .write_all(b"GET http://example.org/ HTTP/1.1\r\n\r\n")
+        .await
+        .unwrap();
+    client.read_u8().await.unwrap();
+    assert_eq!(traffic.awaited(), ["example.org:80".to_owned()].into());
+    let heard = client.read_to_end(&mut Vec::new()).await;
+    assert_eq!(heard.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
 }

@@ -141,3 +141,21 @@ fn removal_does_not_follow_links() {
     drop(scratch);
     assert!(outside.join("precious").exists());
 }
+
+#[test]
+fn what_is_kept_beside_environments_is_counted() {
+    let (_folder, store) = fresh();
+    build(&store, "x");
+    let before = store.usage().unwrap();
+    assert_eq!((before.downloads, before.tools, before.code), (0, 0, 0));
+    let folder = store.downloads("uv").unwrap().join("a/b");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("file"), "12345").unwrap();
+    std::os::unix::fs::symlink("/usr", folder.join("elsewhere")).unwrap();
+    std::fs::write(store.root().join("code/x.cwasm"), "123").unwrap();
+    std::fs::create_dir_all(store.root().join("tools/uv/1.0")).unwrap();
+    std::fs::write(store.root().join("tools/uv/1.0/uv"), "1234567").unwrap();
+    let after = store.usage().unwrap();
+    let link = "/usr".len() as u64;
+    assert_eq!((after.downloads, after.tools, after.code), (5 + link, 7, 3));
+}
