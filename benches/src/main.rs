@@ -1,6 +1,7 @@
 //! Benchmarks of `wrun` against the bare thing, in one run.
 
 mod cold;
+mod conda;
 mod embedded;
 mod memory;
 mod native;
@@ -18,6 +19,7 @@ const SECTIONS: &[Section] = &[
     ("wasi", wasi::measure),
     ("embedded", embedded::measure),
     ("cold", cold::measure),
+    ("conda", conda::measure),
     ("memory", memory::measure),
 ];
 

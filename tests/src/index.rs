@@ -228,13 +228,10 @@ impl Shared {
                 return Ok(());
             }
             Some(Fault::Drip) => {
-                let mut stream = stream;
-                write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000000\r\n\r\n")?;
-                while !self.is_closed() {
-                    stream.write_all(b" ")?;
-                    self.wait(Duration::from_secs(1));
-                }
-                return Ok(());
+                return drip(stream, |time| {
+                    self.wait(time);
+                    !self.is_closed()
+                });
             }
             Some(Fault::Status(status)) => Answer {
                 status,
@@ -254,7 +251,16 @@ impl Shared {
     }
 }
 
-fn read_request(stream: &TcpStream) -> std::io::Result<Option<Request>> {
+/// Answers with a byte a second. `goes_on` waits for some time, and says whether the server is still there.
+pub(crate) fn drip(mut stream: &TcpStream, goes_on: impl Fn(Duration) -> bool) -> std::io::Result<()> {
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000000\r\n\r\n")?;
+    while goes_on(Duration::from_secs(1)) {
+        stream.write_all(b" ")?;
+    }
+    Ok(())
+}
+
+pub(crate) fn read_request(stream: &TcpStream) -> std::io::Result<Option<Request>> {
     let mut lines = BufReader::new(stream).lines();
     let Some(first) = lines.next().transpose()? else {
         return Ok(None);
@@ -304,12 +310,14 @@ fn send(
     stream.flush()
 }
 
-const fn reason(status: u16) -> &'static str {
+pub(crate) const fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        206 => "Partial Content",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
+        429 => "Too Many Requests",
         500 => "Internal Server Error",
         503 => "Service Unavailable",
         _ => "Other",

@@ -12,6 +12,7 @@
 
 pub mod binary;
 pub mod command;
+pub mod conda;
 pub mod files;
 pub mod index;
 pub mod machine;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use wrun_tests::conda::{self, Channel};
 use wrun_tests::{World, binary, files, skipped};
 
 /// A copy of the examples and of the guests that they run, beside each other as in the repository.
@@ -13,6 +14,19 @@ fn copied(world: &World) -> std::path::PathBuf {
     let examples = world.path().join("examples");
     files::copy(&binary::examples(), &examples);
     examples
+}
+
+/// Lets the conda example take its packages from a channel of this machine: not every machine reaches the public one.
+fn with_local_channel(examples: &Path) -> Channel {
+    let channel = Channel::with([
+        conda::python_package(),
+        conda::package_of_wheel("emoji", ">=2,<3").depends("python"),
+    ]);
+    let file = examples.join("conda/environment.yml");
+    let text = files::read(&file);
+    assert!(text.contains("conda-forge"), "{text}");
+    files::write(&file, text.replace("conda-forge", &channel.url()));
+    channel
 }
 
 /// What a task file is expected to say, if that is written down: `expected.txt` beside `task.toml`, else
@@ -34,6 +48,7 @@ fn every_task_of_the_examples_says_what_is_expected() {
     assert!(binary::guest("hello.wasm").is_file());
     let world = World::new();
     let examples = copied(&world);
+    let _channel = with_local_channel(&examples);
     let mut tasks = 0;
     for name in files::names(&examples) {
         let folder = examples.join(&name);

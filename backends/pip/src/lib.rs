@@ -31,6 +31,16 @@ pub(crate) const PIP: &str = "pip";
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Pip;
 
+impl Pip {
+    /// The steps that install a lock into an environment that is there already, with its interpreter at `bin/python`.
+    ///
+    /// # Errors
+    /// As for [`PlanBackend::plan`].
+    pub fn plan_into(&self, request: &Request, lock: &Lock) -> Result<InstallPlan, Problem> {
+        plan::plan_into(request, lock)
+    }
+}
+
 impl PlanBackend for Pip {
     fn manifest(&self) -> Manifest {
         Manifest {

@@ -28,16 +28,28 @@ except OSError:
 
 /// The steps that build a lock.
 pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Problem> {
-    let understood = Understood::of(request)?;
     check_venv(request)?;
-    let (packages, sources) = lock::read(lock)?;
-    check_unchanged(&sources, &request.inputs)?;
-    let interpreter = || Program::Place(Place::prefix("bin/python"));
     let mut steps = Steps::default();
     let mut make: Vec<Word> = ["-m", "venv", "--without-pip"].map(Word::from).into();
     make.push(Place::prefix("").into());
     let make = command::python(Program::Tool(PYTHON.to_owned()), make, command::INSTALL_TIMEOUT);
     steps.push("make the environment", 1, Action::Run(make));
+    fill(request, lock, steps)
+}
+
+/// The steps that install a lock into an environment that is there, with its interpreter at `bin/python`.
+pub(crate) fn plan_into(request: &Request, lock: &Lock) -> Result<InstallPlan, Problem> {
+    let mut plan = fill(request, lock, Steps::default())?;
+    // What was there before may have been put together by other rules than pip's.
+    plan.checks.retain(|check| matches!(check, Check::Exists(_)));
+    Ok(plan)
+}
+
+fn fill(request: &Request, lock: &Lock, mut steps: Steps) -> Result<InstallPlan, Problem> {
+    let understood = Understood::of(request)?;
+    let (packages, sources) = lock::read(lock)?;
+    check_unchanged(&sources, &request.inputs)?;
+    let interpreter = || Program::Place(Place::prefix("bin/python"));
     let (checked, unchecked): (Vec<_>, Vec<_>) = packages.iter().partition(|package| package.has_digest());
     for (list, file, hashes) in [
         (checked, "locked.txt", true),
@@ -88,6 +100,7 @@ pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Proble
     Ok(InstallPlan {
         steps: steps.0,
         checks,
+        reads: Vec::new(),
         estimated_bytes: None,
     })
 }

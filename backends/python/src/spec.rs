@@ -179,6 +179,8 @@ pub fn read_all<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<(T,
             rest.remove(key);
         }
     }
+    // The order of members depends on the features that `serde_json` is built with.
+    findings.sort_by(|one, other| one.at.cmp(&other.at));
     let read = serde_json::from_value(Value::Object(rest))
         .map_err(|error| Problem::invalid(Finding::error("python.spec.type", "", error.to_string())))?;
     Ok((read, findings))

@@ -65,6 +65,7 @@ pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Proble
     Ok(InstallPlan {
         steps,
         checks: vec![Check::Exists(Place::prefix("bin/python"))],
+        reads: Vec::new(),
         estimated_bytes: (content.bytes > 0).then_some(content.bytes),
     })
 }

@@ -18,6 +18,8 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
     let Run {
         uv,
         pip,
+        conda,
+        channel,
         requirements,
         python,
         env,
@@ -39,7 +41,13 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
         .next()
         .unwrap_or("run");
     let mut task = Task::command(name, base, command.clone());
-    task.env = environment(uv, pip, requirements, python.as_deref());
+    task.env = match conda.as_slice() {
+        [] => environment(uv, pip, requirements, python.as_deref()),
+        packages => Some(EnvRequest {
+            backend: "conda".to_owned(),
+            spec: json!({ "packages": packages, "channels": channel }),
+        }),
+    };
     for pair in env {
         let (name, value) = variable(pair)?;
         task.vars.insert(name, value);

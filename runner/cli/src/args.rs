@@ -212,6 +212,12 @@ pub(crate) struct Run {
     /// A package that pip installs; without one, pip installs what `--requirements` names
     #[arg(long, value_name = "PACKAGE", num_args = 0..=1, default_missing_value = "")]
     pub(crate) pip: Vec<String>,
+    /// A conda package, for instance `python=3.12` or `conda-forge::ripgrep`
+    #[arg(long, value_name = "PACKAGE", conflicts_with_all = ["uv", "pip", "requirements", "python"])]
+    pub(crate) conda: Vec<String>,
+    /// A channel of conda packages: a name, an address or a folder
+    #[arg(long, value_name = "CHANNEL", requires = "conda")]
+    pub(crate) channel: Vec<String>,
     /// A requirements file; uv installs it, or pip if `--pip` is given
     #[arg(long, short, value_name = "FILE")]
     pub(crate) requirements: Vec<String>,

@@ -37,7 +37,13 @@ pub enum CanonError {
 impl Canon {
     /// Text, normalised.
     pub fn text(text: impl AsRef<str>) -> Self {
-        Self::Text(text.as_ref().nfc().collect())
+        let text = text.as_ref();
+        // ASCII is in normalisation form C, and a lock is a long text of it.
+        Self::Text(if text.is_ascii() {
+            text.to_owned()
+        } else {
+            text.nfc().collect()
+        })
     }
 
     /// A whole number.

@@ -1,13 +1,70 @@
 //! What a host does for a backend.
 
+use std::path::{Path, PathBuf};
+
 use async_trait::async_trait;
 
 use crate::backend::{Input, InputRequest, Request, Slot};
-use crate::plan::InstallPlan;
+use crate::credential::CredentialId;
+use crate::id::Digest;
+use crate::plan::{Fetch, InstallPlan};
 use crate::platform::Platform;
 use crate::problem::{Advice, Problem, StepFailure};
 use crate::question::{Answer, Question};
 use crate::tool::{ToolFound, ToolRequest};
+
+/// What a web request asks for (RFC 9110, 9.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebMethod {
+    /// The content.
+    Get,
+    /// What there is, without the content.
+    Head,
+}
+
+/// A request that a library of a trusted backend makes through the host, so that proxies, certificates, credentials,
+/// time limits, retries and `--offline` hold for it too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebRequest {
+    /// What is asked for.
+    pub method: WebMethod,
+    /// The address; without credentials.
+    pub url: String,
+    /// Headers to send.
+    pub headers: Vec<(String, String)>,
+    /// The credential to use, by name.
+    pub credential: Option<CredentialId>,
+    /// The largest body that is taken, in bytes.
+    pub maximum_bytes: u64,
+}
+
+/// What a server said, whatever its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebResponse {
+    /// The status code.
+    pub status: u16,
+    /// The address after redirections.
+    pub url: String,
+    /// The headers that are text.
+    pub headers: Vec<(String, String)>,
+    /// The body as it came, encodings and all.
+    pub body: Vec<u8>,
+}
+
+/// A fresh folder that is removed when this is dropped.
+pub trait ScratchFolder: Send + Sync {
+    /// Its path, absolute.
+    fn path(&self) -> &Path;
+}
+
+/// A host that does not do what a trusted backend asks for.
+fn not_offered(what: &str) -> Problem {
+    Problem::Unsupported {
+        code: "host.unsupported".to_owned(),
+        message: format!("this host does not {what}"),
+        help: None,
+    }
+}
 
 /// The acting half: reads, finds, asks and builds under the grants of the task at hand. `wrun-provision` implements
 /// it.
@@ -51,4 +108,60 @@ pub trait Host: Send + Sync {
 
     /// Says what is being done, for backends that build by themselves.
     fn progress(&self, label: &str);
+    /// Makes a request for a library of the backend. What may work when tried again is tried again.
+    ///
+    /// # Errors
+    /// Offline, cancelled, unreachable or too large; a status is no error.
+    async fn web(&self, _request: &WebRequest) -> Result<WebResponse, Problem> {
+        Err(not_offered("make requests for a backend"))
+    }
+
+    /// Brings a file, checked by its digest, and gives its path. It is kept for later builds, and a download that was
+    /// cut off goes on where it ended. `label` is for people.
+    ///
+    /// # Errors
+    /// Offline, cancelled, unreachable, refused, too large or of another digest.
+    async fn fetch(&self, _label: &str, _file: &Fetch) -> Result<PathBuf, Problem> {
+        Err(not_offered("fetch files for a backend"))
+    }
+
+    /// Brings a file whose digest is not known yet, and gives its path and digest.
+    ///
+    /// # Errors
+    /// As for [`Host::fetch`].
+    async fn fetch_unknown(
+        &self,
+        _label: &str,
+        _url: &str,
+        _credential: Option<&CredentialId>,
+    ) -> Result<(PathBuf, Digest), Problem> {
+        Err(not_offered("fetch files for a backend"))
+    }
+
+    /// The folder of a download cache, shared by all builds and safe to delete; made if it is not there.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    fn downloads(&self, _name: &str) -> Result<PathBuf, Problem> {
+        Err(not_offered("keep downloads of a backend"))
+    }
+
+    /// A fresh folder in the store. `purpose` is for people.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    fn scratch(&self, _purpose: &str) -> Result<Box<dyn ScratchFolder>, Problem> {
+        Err(not_offered("make scratch folders for a backend"))
+    }
+
+    /// A variable of the caller that says where things are or what the machine is; only those of the backends' own
+    /// tools are told, and never a secret.
+    fn variable(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    /// The task's folder, which relative paths of a spec start from.
+    fn project(&self) -> Option<&Path> {
+        None
+    }
 }

@@ -1,5 +1,7 @@
 //! How a task is started inside of an environment.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Place, Word};
@@ -10,6 +12,23 @@ use crate::plan::{Place, Word};
 pub enum EnvEdit {
     /// Set a variable, unless the task sets it itself.
     Set(String, Word),
+    /// Set what the build recorded in a file of the environment, a [`Recorded`] as JSON: variables, unless the task sets
+    /// them itself, and folders that come before those of the launch on the search path.
+    Recorded(Place),
+}
+
+/// What a build found out about how a task is to be started, so that no start has to find it out again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Variables.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+    /// Folders, absolute.
+    #[serde(default)]
+    pub search_path: Vec<String>,
+    /// Folders outside of the environment that it consists of, absolute; a task reads them as it reads the environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<String>,
 }
 
 /// How a task is started inside of an environment.

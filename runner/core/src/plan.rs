@@ -3,6 +3,7 @@
 //! A backend makes one without touching anything; the host checks it and carries it out. So every backend gets
 //! parallel fetches, retries, digests, progress and clean-up once.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -268,6 +269,9 @@ pub struct InstallPlan {
     pub steps: Vec<Step>,
     /// What must hold afterwards.
     pub checks: Vec<Check>,
+    /// Folders of the machine that its programs read, absolute, beside their tools and what the spec refers to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<PathBuf>,
     /// Bytes that the tree will take, if known; a full disk is then told before the first step.
     pub estimated_bytes: Option<u64>,
 }

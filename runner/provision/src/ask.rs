@@ -74,6 +74,7 @@ impl TaskHost {
                 headers,
                 credential: credential.as_ref(),
                 maximum,
+                head: false,
             })
             .await?;
         Ok(Answer::Http {

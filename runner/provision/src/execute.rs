@@ -43,7 +43,8 @@ pub(crate) async fn execute(
         prefix,
         &host.project,
         request,
-    )?;
+    )?
+    .reading(&plan.reads);
     let building = Building {
         host,
         plan,

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -11,14 +11,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 use wrun_core::backend::{Input, InputRequest, Request, Slot};
+use wrun_core::credential::CredentialId;
 use wrun_core::event::{Event, Phase};
-use wrun_core::host::Host;
-use wrun_core::plan::InstallPlan;
+use wrun_core::host::{Host, ScratchFolder, WebRequest, WebResponse};
+use wrun_core::id::Digest;
+use wrun_core::plan::{Fetch, InstallPlan};
 use wrun_core::platform::Platform;
 use wrun_core::problem::{Advice, Problem, StepFailure};
 use wrun_core::question::{Answer, Question};
 use wrun_core::tool::{ToolFound, ToolRequest};
-use wrun_store::Store;
+use wrun_store::{Scratch, Store};
 
 use crate::credentials::Credentials;
 use crate::error::ProvisionError;
@@ -201,5 +203,55 @@ impl Host for TaskHost {
 
     fn progress(&self, label: &str) {
         drop(self.begin(Phase::Build, label.to_owned()));
+    }
+
+    async fn web(&self, request: &WebRequest) -> Result<WebResponse, Problem> {
+        Ok(self.web_request(request).await?)
+    }
+
+    async fn fetch(&self, label: &str, file: &Fetch) -> Result<PathBuf, Problem> {
+        Ok(self.fetch_file(label, file).await?)
+    }
+
+    async fn fetch_unknown(
+        &self,
+        label: &str,
+        url: &str,
+        credential: Option<&CredentialId>,
+    ) -> Result<(PathBuf, Digest), Problem> {
+        Ok(self.fetch_unknown_file(label, url, credential).await?)
+    }
+
+    fn downloads(&self, name: &str) -> Result<PathBuf, Problem> {
+        Ok(self.store.downloads(name).map_err(ProvisionError::from)?)
+    }
+
+    fn scratch(&self, purpose: &str) -> Result<Box<dyn ScratchFolder>, Problem> {
+        let scratch = self.store.scratch(purpose).map_err(ProvisionError::from)?;
+        Ok(Box::new(StoreScratch(scratch)))
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        match name {
+            "HOME" => self
+                .settings
+                .home
+                .as_ref()
+                .map(|home| home.to_string_lossy().into_owned()),
+            _ => self.settings.asked_for.get(name).cloned(),
+        }
+    }
+
+    fn project(&self) -> Option<&Path> {
+        Some(&self.project)
+    }
+}
+
+/// A scratch folder of the store.
+struct StoreScratch(Scratch);
+
+impl ScratchFolder for StoreScratch {
+    fn path(&self) -> &Path {
+        self.0.path()
     }
 }

@@ -11,6 +11,7 @@
 //! | `python`, `tools` | interpreters, programs, packages that run under an interpreter |
 //! | `http` | one client: retries by class, downloads that go on where they were cut |
 //! | `ask`, `runs`, `spawn`, `places`, `confine` | questions, and runs of programs in a sandbox |
+//! | `trusted` | requests and downloads of trusted backends |
 //! | `validate`, `execute`, `steps`, `progress` | install plans |
 //! | `host`, `adapter` | the two contracts |
 
@@ -36,6 +37,7 @@ mod settings;
 mod spawn;
 mod steps;
 mod tools;
+mod trusted;
 mod validate;
 
 pub use adapter::PlanAdapter;

@@ -28,6 +28,8 @@ pub(crate) struct Places<'a> {
     scratch: Scratch,
     project: &'a Path,
     request: &'a Request,
+    /// What the plan reads of the machine.
+    reads: &'a [PathBuf],
     /// What was written for the runs, which may name hosts and files.
     written: Mutex<Vec<String>>,
     /// The download caches that were spoken of.
@@ -53,9 +55,16 @@ impl<'a> Places<'a> {
             scratch,
             project,
             request,
+            reads: &[],
             written: Mutex::default(),
             downloads: Mutex::default(),
         })
+    }
+
+    /// With folders of the machine that the runs read.
+    pub(crate) const fn reading(mut self, reads: &'a [PathBuf]) -> Self {
+        self.reads = reads;
+        self
     }
 
     /// `HOME` and `TMPDIR`.
@@ -109,6 +118,7 @@ impl<'a> Places<'a> {
             .iter()
             .filter(|(_, input)| !matches!(input, Input::Absent));
         paths.extend(inputs.map(|(request, _)| self.project.join(&request.path)));
+        paths.extend_from_slice(self.reads);
         // The system is part of what every program reads.
         paths.retain(|path| path != Path::new("/usr") && path != Path::new("/") && path.exists());
         paths

@@ -37,6 +37,13 @@ const CERTIFICATE_FILES: &[&str] = &[
     "/etc/ssl/cert.pem",
 ];
 
+/// Beginnings of the names of variables that backends may ask for: where conda and its kin keep environments, and what
+/// they are told of the machine.
+const ASKED_FOR: &[&str] = &["CONDA_", "MAMBA_"];
+
+/// Beginnings of names among those that are never told, since their values may be secrets.
+const NEVER_TOLD: &[&str] = &["CONDA_TOKEN", "CONDA_PASSWORD", "MAMBA_TOKEN"];
+
 /// Variables that name a tool's program, and the tool.
 const TOOL_VARIABLES: &[(&str, &str)] = &[("WRUN_UV", "uv")];
 
@@ -97,6 +104,8 @@ pub struct Settings {
     pub pyenv_version: Option<String>,
     /// The caller's home folder.
     pub home: Option<PathBuf>,
+    /// Variables that backends may ask for.
+    pub asked_for: BTreeMap<String, String>,
     /// Folders where a distribution keeps interpreters; looked at last.
     pub python_folders: Vec<PathBuf>,
     /// Folders where a distribution keeps the wheels that `ensurepip` uses.
@@ -132,6 +141,7 @@ impl Default for Settings {
             pyenv_root: None,
             pyenv_version: None,
             home: None,
+            asked_for: BTreeMap::new(),
             python_folders: vec![PathBuf::from("/usr/local/bin"), PathBuf::from("/usr/bin")],
             wheel_folders: vec![PathBuf::from("/usr/share/python-wheels")],
             tool_index: Index::python_package_index(),
@@ -200,6 +210,15 @@ impl Settings {
                 path("XDG_CONFIG_HOME"),
                 home.as_deref(),
             ),
+            asked_for: vars
+                .iter()
+                .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+                .filter(|(name, _)| {
+                    let begins = |beginnings: &[&str]| beginnings.iter().any(|start| name.starts_with(start));
+                    begins(ASKED_FOR) && !begins(NEVER_TOLD)
+                })
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
             home,
             tool_index,
             package_index,

@@ -119,6 +119,16 @@ impl ArtifactWriter {
         Ok(())
     }
 
+    /// The digest of the bytes so far.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let hasher = self
+            .state
+            .as_ref()
+            .map_or_else(Sha256::new, |state| state.hasher.clone());
+        Digest::from_bytes(hasher.finalize().into())
+    }
+
     /// Checks the digest and puts the file in place.
     ///
     /// # Errors

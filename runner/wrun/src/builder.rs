@@ -30,6 +30,7 @@ impl RunnerBuilder {
             backends: vec![
                 Arc::new(PlanAdapter::new(wrun_backend_uv::Uv)),
                 Arc::new(PlanAdapter::new(wrun_backend_pip::Pip)),
+                Arc::new(wrun_backend_conda::Conda),
             ],
             offline: false,
             pooling: false,

@@ -32,7 +32,7 @@ pub(crate) async fn run_task(
         tools: _,
     }) = attempt.entered
     {
-        env.extend(edited(edits, &leased.environment.prefix));
+        env.extend(edited(edits, &leased.environment.prefix)?.variables);
     }
     env.extend(attempt.vars.clone());
     let guest = GuestRun {

@@ -2,17 +2,49 @@
 
 use std::path::{Path, PathBuf};
 
-use wrun_core::launch::EnvEdit;
+use wrun_core::launch::{EnvEdit, Recorded};
 use wrun_core::plan::{Piece, Place, Word};
 
-/// The variables of an environment, with its places at their addresses.
-pub(crate) fn edited<'a>(
-    edits: &'a [EnvEdit],
-    prefix: &'a Path,
-) -> impl Iterator<Item = (String, String)> + 'a {
-    edits
-        .iter()
-        .map(|EnvEdit::Set(name, word)| (name.clone(), text(word, prefix)))
+use crate::Error;
+
+/// The variables of an environment, with its places at their addresses, and the folders that its build recorded.
+///
+/// # Errors
+/// What its build recorded cannot be read.
+pub(crate) fn edited(edits: &[EnvEdit], prefix: &Path) -> Result<Recorded, Error> {
+    let mut all = Recorded::default();
+    for edit in edits {
+        match edit {
+            EnvEdit::Set(name, word) => {
+                all.variables.insert(name.clone(), text(word, prefix));
+            }
+            EnvEdit::Recorded(place) => {
+                let Recorded {
+                    variables,
+                    search_path,
+                    reads,
+                } = recorded(&address(place, prefix))?;
+                all.variables.extend(variables);
+                all.search_path.extend(search_path);
+                all.reads.extend(reads);
+            }
+        }
+    }
+    Ok(all)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "one small file of an environment that the lease protects"
+)]
+fn recorded(path: &Path) -> Result<Recorded, Error> {
+    let unreadable = |reason: String| Error::Path {
+        what: "what the environment's build recorded",
+        path: path.to_path_buf(),
+        reason,
+    };
+    let content = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;
+    serde_json::from_slice(&content).map_err(|error| unreadable(error.to_string()))
 }
 
 fn text(word: &Word, prefix: &Path) -> String {

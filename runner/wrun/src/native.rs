@@ -49,6 +49,7 @@ pub(crate) async fn run(
     ]);
     let mut search_path: Vec<PathBuf> = Vec::new();
     let mut inherit = Vec::new();
+    let mut paths = readable(attempt);
     if let Some(Entered { leased, launch, .. }) = attempt.entered {
         let prefix = &leased.environment.prefix;
         if let Launch::Native {
@@ -56,7 +57,15 @@ pub(crate) async fn run(
             search_path: places,
         } = launch
         {
-            env.extend(edited(edits, prefix));
+            let recorded = edited(edits, prefix)?;
+            env.extend(recorded.variables);
+            paths.extend(
+                recorded
+                    .reads
+                    .into_iter()
+                    .map(|path| (path.into(), Access::Read)),
+            );
+            search_path.extend(recorded.search_path.into_iter().map(PathBuf::from));
             search_path.extend(places.iter().map(|place| address(place, prefix)));
         }
         // The task holds the lease itself: it ends with the last process of the task, also if this one is killed.
@@ -73,7 +82,6 @@ pub(crate) async fn run(
         search_path = std::env::split_paths(path).collect();
     }
     let grants = native_paths(attempt.task)?;
-    let mut paths = readable(attempt);
     paths.extend(grants);
     let refusals = Refusals::new(Arc::clone(&attempt.context.emit));
     let confinement = Confinement {

@@ -53,6 +53,15 @@ pub const TABLE: &[(&str, &str)] = &[
         "The machine's package index, if the task names none: the first one set. It is part of the environment's key.",
     ),
     (
+        "CONDA_OVERRIDE_<NAME>",
+        "The version of the virtual package `<NAME>` (`CUDA`, `GLIBC`, `LINUX`, `ARCHSPEC`, …) for `env.conda`, in place of what is \
+         found on this machine; empty hides it.",
+    ),
+    (
+        "CONDA_ENVS_DIRS, CONDA_ENVS_PATH, CONDA_EXE, MAMBA_ROOT_PREFIX",
+        "Where an environment that `env.conda` refers to by its name is looked for, beside the usual folders.",
+    ),
+    (
         "SSL_CERT_FILE, SSL_CERT_DIR",
         "Certificates to trust in place of the system's.",
     ),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use wrun_core::backend::{Input, InputKind, InputRequest, Inputs, PlanBackend as _, Request, Solve};
+use wrun_core::canon::Canon;
 use wrun_core::id::{Digest, SpecId};
 use wrun_core::lock::Lock;
 use wrun_core::platform::Platform;
@@ -98,7 +99,7 @@ pub(crate) fn key(request: &Request) -> String {
     for same in ["backend", "interpreter", "revision"] {
         shown.as_object_mut().unwrap().remove(same).unwrap();
     }
-    format!("{shown} {}", SpecId::of(&form))
+    format!("{} {}", Canon::from_json(&shown).unwrap(), SpecId::of(&form))
 }
 
 pub(crate) fn id(spec: Value) -> SpecId {
@@ -161,4 +162,9 @@ pub(crate) fn variables(run: &wrun_core::plan::Run) -> BTreeMap<String, String> 
         .iter()
         .map(|(name, value)| (name.clone(), format!("{value:?}")))
         .collect()
+}
+
+/// JSON with its members in the order of their names, whatever order this build of `serde_json` keeps.
+pub(crate) fn sorted(value: &Value) -> Value {
+    Canon::from_json(value).unwrap().to_json()
 }

@@ -91,10 +91,7 @@ impl Http {
         let mut part = Part::new(store, &file.digest)?;
         let mut attempt = 1;
         loop {
-            let received = AtomicU64::new(0);
-            let arrival = Arrival::new(self.settings.timing.idle, &received);
-            let transfer = Box::pin(transfer(client, file, &mut part, arrival));
-            let failure = match self.patiently(file.url, &received, transfer).await? {
+            let failure = match self.attempt(client, file, &mut part).await? {
                 Ok(()) => {
                     let joined = part.joined;
                     match part.writer.finish(&file.digest) {
@@ -124,6 +121,67 @@ impl Http {
             (file.retried)(attempt, &failure.reason);
             self.pause(attempt - 1, &failure).await?;
         }
+    }
+}
+
+impl Http {
+    /// Brings a file whose digest is not known into the store, and gives its path and digest. Each attempt starts from
+    /// the beginning: nothing says that two halves are of one file.
+    ///
+    /// # Errors
+    /// As for [`Http::download`].
+    pub(crate) async fn download_unknown(
+        &self,
+        store: &Store,
+        url: &Url,
+        credential: Option<&Credential>,
+        progress: &(dyn Fn(u64, Option<u64>) + Sync),
+        retried: &(dyn Fn(u32, &str) + Sync),
+    ) -> Result<(PathBuf, Digest), ProvisionError> {
+        let client = self.client(url).await?;
+        let file = Download {
+            url,
+            digest: Digest::of(&[]),
+            size: None,
+            credential,
+            progress,
+            retried,
+        };
+        let mut attempt = 1;
+        loop {
+            let mut part = Part {
+                writer: store.artifact_writer(),
+                validator: None,
+                joined: false,
+            };
+            let failure = match self.attempt(client, &file, &mut part).await? {
+                Ok(()) => {
+                    let digest = part.writer.digest();
+                    return Ok((part.writer.finish(&digest)?, digest));
+                }
+                Err(Interrupted::Store(error)) => return Err(error.into()),
+                Err(Interrupted::Server(failure)) => failure,
+            };
+            if !failure.transient || attempt == ATTEMPTS {
+                return Err(failure.into_error(url, attempt));
+            }
+            attempt += 1;
+            retried(attempt, &failure.reason);
+            self.pause(attempt - 1, &failure).await?;
+        }
+    }
+
+    /// One request, whose answer has to arrive at a pace.
+    async fn attempt(
+        &self,
+        client: &Client,
+        file: &Download<'_>,
+        part: &mut Part,
+    ) -> Result<Result<(), Interrupted>, ProvisionError> {
+        let received = AtomicU64::new(0);
+        let arrival = Arrival::new(self.settings.timing.idle, &received);
+        let transfer = Box::pin(transfer(client, file, part, arrival));
+        self.patiently(file.url, &received, transfer).await
     }
 }
 

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -50,6 +50,8 @@ pub(crate) struct Get<'a> {
     pub(crate) credential: Option<&'a Credential>,
     /// The largest answer that is taken, in bytes.
     pub(crate) maximum: u64,
+    /// Whether only the headers are wanted.
+    pub(crate) head: bool,
 }
 
 /// What a server said.
@@ -60,6 +62,8 @@ pub(crate) struct Response {
     pub(crate) media_type: String,
     /// The address after redirections.
     pub(crate) url: Url,
+    /// The headers.
+    pub(crate) headers: HeaderMap,
     /// The body.
     pub(crate) body: Vec<u8>,
 }
@@ -114,8 +118,9 @@ impl Http {
                 HeaderValue::try_from(value.as_str()).map_err(|error| Failure::address(&error))?,
             );
         }
+        let method = if request.head { Method::HEAD } else { Method::GET };
         let mut answer = authenticated(
-            client.get(request.url.clone()).headers(headers),
+            client.request(method, request.url.clone()).headers(headers),
             request.credential,
         )
         .send()
@@ -125,6 +130,7 @@ impl Http {
         let pause = failure::retry_after(answer.headers());
         let media_type = media_type(answer.headers());
         let url = answer.url().clone();
+        let headers = answer.headers().clone();
         let mut body = Vec::new();
         let mut arrival = Arrival::new(self.settings.timing.idle, received);
         while let Some(chunk) = answer.chunk().await.map_err(|error| Failure::of(&error))? {
@@ -139,6 +145,7 @@ impl Http {
                 status,
                 media_type,
                 url,
+                headers,
                 body,
             },
             pause,

@@ -76,6 +76,7 @@ impl TaskHost {
             headers: &headers,
             credential: credential.as_ref(),
             maximum: PAGE_MAXIMUM,
+            head: false,
         };
         let response = self.http.get(&request).await?;
         if response.status != 200 {

@@ -115,6 +115,7 @@ impl PlanBackend for Copying {
             ],
             checks: vec![Check::Exists(Place::prefix("copy"))],
             estimated_bytes: Some(1),
+            reads: Vec::new(),
         })
     }
 

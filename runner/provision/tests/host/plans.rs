@@ -166,6 +166,7 @@ async fn a_full_disk_is_told_as_such() {
     assert_eq!(problem.code(), "store.disk.full");
     let plan = InstallPlan {
         estimated_bytes: Some(u64::MAX),
+        reads: Vec::new(),
         ..plan([step("write", &[], write("a", ""))])
     };
     let mut world = World::new();

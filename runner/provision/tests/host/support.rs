@@ -309,7 +309,9 @@ pub(crate) fn zip(files: &[(&str, &[u8], u32)]) -> Vec<u8> {
         writer
             .start_file(
                 *name,
-                zip::write::SimpleFileOptions::default().unix_permissions(*mode),
+                zip::write::SimpleFileOptions::default()
+                    .last_modified_time(zip::DateTime::default())
+                    .unix_permissions(*mode),
             )
             .unwrap();
         writer.write_all(content).unwrap();

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 
+use rustix::io::{read, write};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
     DumpableBehavior, Pid, Signal, WaitOptions, getegid, geteuid, set_dumpable_behavior, waitpid,
@@ -87,10 +88,19 @@ fn first_process(
         proc: policy.identity.privileged.then_some(proc),
         own_proc,
     };
+    let (told, go) = pipe_with(PipeFlags::CLOEXEC).or_fail(Step::Fork)?;
     match fork()? {
-        Forked::Child => become_program(policy, channel, &around),
+        Forked::Child => {
+            drop(go);
+            // The program says that all is in force, so the warden has to be done by then. If it fails it says so itself.
+            if !matches!(read(&told, &mut [0]), Ok(1)) {
+                exit(0);
+            }
+            drop(told);
+            become_program(policy, channel, &around)
+        }
         Forked::Parent(program) => {
-            drop(around);
+            drop((around, told));
             if policy.identity.privileged {
                 become_user(&policy.identity)?;
                 // A change of the user takes the death signal away.
@@ -99,6 +109,8 @@ fn first_process(
             capabilities::drop_all()?;
             set_dumpable_behavior(DumpableBehavior::NotDumpable).or_fail(Step::Identity)?;
             drop_streams()?;
+            write(&go, &[0]).or_fail(Step::Fork)?;
+            drop(go);
             warden::watch(program, policy, channel)
         }
     }

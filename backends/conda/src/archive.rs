@@ -1,0 +1,209 @@
+//! Package archives: what they are, what is in them, and unpacking them.
+
+use std::path::{Component, Path};
+
+use rattler_conda_types::package::{
+    CondaArchiveType, DistArchiveType, IndexJson, LinkJson, NoArchLinks, PackageFile as _, PathsJson,
+};
+use rattler_conda_types::{PackageRecord, RepoDataRecord};
+use rattler_digest::{Md5, Sha256};
+use rattler_package_streaming::{ExtractError, fs as unpacking, seek};
+use url::Url;
+use wrun_core::id::Digest;
+use wrun_core::problem::Problem;
+
+use crate::explicit::{Hash, hex};
+use crate::fetch;
+use crate::files;
+use crate::repodata::causes;
+
+/// The digest of a file.
+pub(crate) fn digest(path: &Path) -> Result<Digest, Problem> {
+    let digest =
+        rattler_digest::compute_file_digest::<Sha256>(path).map_err(|error| unreadable(path, &error))?;
+    Ok(Digest::from_bytes(digest.into()))
+}
+
+fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Problem {
+    Problem::failed(
+        "conda.package.unreadable",
+        format!("`{}` cannot be read: {error}", path.display()),
+    )
+}
+
+/// Checks the MD5 of a file, where that is all that is known of it.
+pub(crate) fn check_md5(path: &Path, url: &Url, expected: [u8; 16]) -> Result<(), Problem> {
+    let found = rattler_digest::compute_file_digest::<Md5>(path).map_err(|error| unreadable(path, &error))?;
+    let found: [u8; 16] = found.into();
+    if found == expected {
+        return Ok(());
+    }
+    Err(wrong_digest(
+        url,
+        &format!("md5:{}", hex(&expected)),
+        &format!("md5:{}", hex(&found)),
+    ))
+}
+
+/// Checks what is known of a file.
+pub(crate) fn check(path: &Path, url: &Url, found: Digest, expected: &Hash) -> Result<(), Problem> {
+    match expected {
+        Hash::Unknown => Ok(()),
+        Hash::Md5(expected) => check_md5(path, url, *expected),
+        Hash::Sha256(expected) if *expected == found => Ok(()),
+        Hash::Sha256(expected) => Err(wrong_digest(url, &expected.to_string(), &found.to_string())),
+    }
+}
+
+fn wrong_digest(url: &Url, expected: &str, found: &str) -> Problem {
+    Problem::Failed {
+        code: "conda.package.digest".to_owned(),
+        message: format!("`{url}` is not the file that was expected: its digest is {found} instead of {expected}"),
+        help: Some(
+            "the file was replaced, or something between changes it; solve again with `--refresh` if that is meant"
+                .to_owned(),
+        ),
+    }
+}
+
+/// The record of a package that no repodata speaks of, out of the archive itself.
+pub(crate) fn record(path: &Path, url: &Url, digest: Digest) -> Result<RepoDataRecord, Problem> {
+    let broken = |why: String| broken(url, &why);
+    let archive_type = CondaArchiveType::try_from(url.path())
+        .ok_or_else(|| broken("it is neither `.conda` nor `.tar.bz2`".to_owned()))?;
+    let file = files::open(path).map_err(|error| unreadable(path, &error))?;
+    let index = seek::read_package_file_content(file, archive_type, IndexJson::package_path())
+        .map_err(|error| broken(causes(&error)))?;
+    let index =
+        IndexJson::from_slice(&index).map_err(|error| broken(format!("`info/index.json`: {error}")))?;
+    let size = files::length(path).map_err(|error| unreadable(path, &error))?;
+    let identifier = fetch::file_name(url)
+        .parse()
+        .map_err(|error| broken(format!("its name is not `name-version-build`: {error}")))?;
+    let package_record =
+        PackageRecord::from_index_json(index, Some(size), Some((*digest.as_bytes()).into()), None)
+            .map_err(|error| broken(causes(&error)))?;
+    Ok(RepoDataRecord {
+        package_record,
+        identifier,
+        url: url.clone(),
+        channel: crate::solve::channel_of(url).map(|channel| channel.to_string()),
+    })
+}
+
+/// Unpacks the archive of a record into a folder that is not there yet, and checks it: its digest, that it is the package
+/// that it should be, and that nothing in it would be put outside of an environment.
+pub(crate) fn unpack(archive: &Path, record: &RepoDataRecord, to: &Path) -> Result<(), Problem> {
+    let url = &record.url;
+    let unpacked = match record.identifier.archive_type {
+        DistArchiveType::Conda(CondaArchiveType::Conda) => unpacking::extract_conda(archive, to),
+        DistArchiveType::Conda(CondaArchiveType::TarBz2) => unpacking::extract_tar_bz2(archive, to),
+        DistArchiveType::Wheel(_) => {
+            return Err(Problem::Unsupported {
+                code: "conda.package.wheel".to_owned(),
+                message: format!("`{url}` is a wheel in a conda channel, which cannot be installed"),
+                help: Some("install it with `pip`".to_owned()),
+            });
+        }
+    };
+    let expected = fetch::digest(record)?;
+    match unpacked {
+        Ok(result) => {
+            let found = Digest::from_bytes(result.sha256.into());
+            if found != expected {
+                return Err(wrong_digest(url, &expected.to_string(), &found.to_string()));
+            }
+        }
+        Err(error) => {
+            // What is wrong with a file that was changed is that it was changed.
+            let found = digest(archive)?;
+            if found != expected {
+                return Err(wrong_digest(url, &expected.to_string(), &found.to_string()));
+            }
+            return Err(unpack_problem(url, to, &error));
+        }
+    }
+    check_content(record, to)
+}
+
+fn unpack_problem(url: &Url, to: &Path, error: &ExtractError) -> Problem {
+    let full =
+        matches!(error, ExtractError::IoError(error) if error.kind() == std::io::ErrorKind::StorageFull);
+    if full {
+        return Problem::Failed {
+            code: "conda.disk.full".to_owned(),
+            message: format!(
+                "the disk is full: `{}` cannot be unpacked below `{}`",
+                fetch::file_name(url),
+                to.display()
+            ),
+            help: Some("free some space: `wrun cache ls` shows what is kept".to_owned()),
+        };
+    }
+    broken(url, &causes(error))
+}
+
+fn broken(url: &Url, why: &str) -> Problem {
+    Problem::Failed {
+        code: "conda.package.broken".to_owned(),
+        message: format!("`{url}` is a broken package: {why}"),
+        help: Some(
+            "the file is as its channel has it, so the channel has to replace it; ask for another build"
+                .to_owned(),
+        ),
+    }
+}
+
+/// Whether an unpacked package is what its record says, and stays within an environment.
+fn check_content(record: &RepoDataRecord, folder: &Path) -> Result<(), Problem> {
+    let broken = |why: String| broken(&record.url, &why);
+    let index = IndexJson::from_package_directory(folder)
+        .map_err(|error| broken(format!("`info/index.json`: {error}")))?;
+    let PackageRecord {
+        name, version, build, ..
+    } = &record.package_record;
+    if index.name != *name || index.version != *version || index.build != *build {
+        return Err(broken(format!(
+            "it says that it is `{} {} {}` and not `{} {version} {build}`",
+            index.name.as_normalized(),
+            index.version,
+            index.build,
+            name.as_normalized()
+        )));
+    }
+    let paths = PathsJson::from_package_directory_with_deprecated_fallback(folder)
+        .map_err(|error| broken(format!("`info/paths.json`: {error}")))?;
+    for entry in &paths.paths {
+        if !stays_within(&entry.relative_path) {
+            return Err(broken(format!(
+                "`{}` would be put outside of the environment",
+                entry.relative_path.display()
+            )));
+        }
+    }
+    match LinkJson::from_package_directory(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(broken(format!("`info/link.json`: {error}"))),
+        Ok(link) => match link.noarch {
+            NoArchLinks::Generic => Ok(()),
+            NoArchLinks::Python(links) => {
+                match links
+                    .entry_points
+                    .iter()
+                    .find(|entry| entry.command.contains('/'))
+                {
+                    None => Ok(()),
+                    Some(entry) => Err(broken(format!(
+                        "`{}` is not the name of a command",
+                        entry.command
+                    ))),
+                }
+            }
+        },
+    }
+}
+
+fn stays_within(path: &Path) -> bool {
+    let mut parts = path.components();
+    path.components().next().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+}

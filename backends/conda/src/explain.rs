@@ -1,0 +1,453 @@
+//! Why there is no solution, in sentences.
+
+use std::collections::BTreeSet;
+
+use rattler_conda_types::{
+    MatchSpec, Matches as _, PackageName, ParseMatchSpecOptions, RepoDataRecord, Subdir,
+};
+use rattler_repodata_gateway::RepoData;
+use rattler_solve::ExcludeNewer;
+use wrun_core::diagnostic::suggestion;
+use wrun_core::problem::Problem;
+
+use crate::channels;
+use crate::spec::Priority;
+use crate::understand::Understood;
+use crate::virtual_packages::Virtual;
+
+/// Versions that are shown when none fits.
+const VERSIONS_SHOWN: usize = 5;
+
+/// How many dependencies are looked at for one that cannot be met.
+const WANTS_LOOKED_AT: usize = 500;
+
+/// What was asked, and what is known about it.
+pub(crate) struct Asked<'a> {
+    pub(crate) understood: &'a Understood,
+    pub(crate) specs: &'a [MatchSpec],
+    pub(crate) repodata: &'a [RepoData],
+    /// The names of everything that the channels have.
+    pub(crate) names: &'a [String],
+    pub(crate) virtual_packages: &'a Virtual,
+    pub(crate) exclude_newer: Option<&'a ExcludeNewer>,
+    /// Names that only other platforms have.
+    pub(crate) elsewhere: &'a [(String, Subdir)],
+}
+
+/// A reason.
+struct Reason {
+    code: &'static str,
+    message: String,
+    help: Option<String>,
+}
+
+/// Why there is no solution; `said` is what the solver says.
+pub(crate) fn unsatisfiable(asked: &Asked<'_>, said: &[String]) -> Problem {
+    let mut reasons: Vec<Reason> = asked.specs.iter().filter_map(|spec| asked.alone(spec)).collect();
+    let tree = said.join("\n");
+    if reasons.is_empty()
+        && let Some((mut reason, certain)) = asked.pair()
+    {
+        if !certain {
+            reason.message += "; with all other choices:\n";
+            reason.message += tree.trim_end();
+        }
+        reasons.push(reason);
+    }
+    let Some(first) = reasons.first() else {
+        return Problem::Unsatisfiable {
+            code: "conda.solve.conflict".to_owned(),
+            message: format!(
+                "no packages go together for what is asked for:\n{}",
+                tree.trim_end()
+            ),
+            help: Some("loosen one of the versions that are named above".to_owned()),
+        };
+    };
+    let messages: Vec<&str> = reasons.iter().map(|reason| reason.message.as_str()).collect();
+    Problem::Unsatisfiable {
+        code: first.code.to_owned(),
+        message: messages.join("; "),
+        help: first.help.clone(),
+    }
+}
+
+/// The name of a spec.
+pub(crate) fn name(spec: &MatchSpec) -> Option<&PackageName> {
+    spec.name.as_exact()
+}
+
+/// The name of a spec as a spec, for everything of that name.
+pub(crate) fn bare(spec: &MatchSpec) -> Option<MatchSpec> {
+    let name = name(spec)?.as_normalized();
+    if name.starts_with("__") {
+        None
+    } else {
+        parsed(name)
+    }
+}
+
+/// A dependency as a spec.
+fn parsed(depends: &str) -> Option<MatchSpec> {
+    MatchSpec::from_str(depends, ParseMatchSpecOptions::lenient()).ok()
+}
+
+/// What a spec says about versions, for people: `zlib >=2`.
+fn shown(spec: &MatchSpec) -> String {
+    let name = name(spec).map_or_else(|| spec.name.to_string(), |name| name.as_source().to_owned());
+    let version = spec.version.as_ref().map(|version| format!(" {version}"));
+    let build = spec.build.as_ref().map(|build| format!(" {build}"));
+    let version = version.filter(|text| text != " *").unwrap_or_default();
+    format!("{name}{version}{}", build.unwrap_or_default())
+}
+
+impl Asked<'_> {
+    fn records(&self) -> impl Iterator<Item = &RepoDataRecord> {
+        self.repodata.iter().flat_map(RepoData::iter)
+    }
+
+    fn of_name<'s>(&'s self, name: &'s PackageName) -> impl Iterator<Item = &'s RepoDataRecord> {
+        self.records()
+            .filter(move |record| record.package_record.name == *name)
+    }
+
+    /// Why one spec cannot be had, whatever the others are.
+    fn alone(&self, spec: &MatchSpec) -> Option<Reason> {
+        let name = name(spec)?;
+        if name.as_normalized().starts_with("__") {
+            return self.not_offered(spec, None);
+        }
+        let all: Vec<&RepoDataRecord> = self.of_name(name).collect();
+        if all.is_empty() {
+            return Some(self.no_such_package(name));
+        }
+        let fitting: Vec<&RepoDataRecord> = all.iter().copied().filter(|record| fits(spec, record)).collect();
+        if fitting.is_empty() {
+            return Some(no_such_version(spec, &all));
+        }
+        let allowed = |record: &&RepoDataRecord| {
+            self.exclude_newer
+                .is_none_or(|cut_off| !cut_off.is_excluded(record))
+        };
+        let in_time: Vec<&RepoDataRecord> = fitting.iter().copied().filter(allowed).collect();
+        if in_time.is_empty() {
+            let until = self.understood.exclude_newer.as_deref().unwrap_or_default();
+            return Some(Reason {
+                code: "conda.solve.too-new",
+                message: format!("every `{}` was uploaded after {until}", shown(spec)),
+                help: Some("move `exclude-newer`, or ask for an older version".to_owned()),
+            });
+        }
+        if self.understood.spec.channel_priority == Priority::Strict
+            && let Some(reason) = self.hidden_by_priority(spec, &all, &in_time)
+        {
+            return Some(reason);
+        }
+        self.blocked(spec, &in_time)
+    }
+
+    fn no_such_package(&self, name: &PackageName) -> Reason {
+        let names = self.understood.channels.names();
+        let channels = format!("`{}`", names.join("`, `"));
+        let word = name.as_normalized();
+        let platforms: Vec<String> = self
+            .elsewhere
+            .iter()
+            .filter(|(other, _)| other == word)
+            .map(|(_, platform)| format!("`{platform}`"))
+            .collect();
+        let platform = self.understood.platform;
+        if !platforms.is_empty() {
+            return Reason {
+                code: "conda.solve.platform",
+                message: format!(
+                    "`{word}` is not made for `{platform}`: {channels} has it only for {}",
+                    platforms.join(", ")
+                ),
+                help: Some("run the task on such a machine, or ask another channel".to_owned()),
+            };
+        }
+        let help = suggestion(word, self.names.iter().map(String::as_str)).map_or_else(
+            || "correct the name, or add the channel that has it to `channels`".to_owned(),
+            |near| format!("did you mean `{near}`?"),
+        );
+        Reason {
+            code: "conda.solve.missing",
+            message: if names.len() == 1 {
+                format!("the channel {channels} has no package `{word}`")
+            } else {
+                format!("none of the channels {channels} has a package `{word}`")
+            },
+            help: Some(help),
+        }
+    }
+
+    /// With strict priority a package comes from the first channel that has its name.
+    fn hidden_by_priority(
+        &self,
+        spec: &MatchSpec,
+        all: &[&RepoDataRecord],
+        fitting: &[&RepoDataRecord],
+    ) -> Option<Reason> {
+        let at = |record: &RepoDataRecord| {
+            self.understood
+                .channels
+                .all()
+                .position(|channel| record.url.as_str().starts_with(channel.base_url.as_str()))
+        };
+        let first = all.iter().filter_map(|record| at(record)).min()?;
+        if spec.channel.is_some() || fitting.iter().any(|record| at(record) == Some(first)) {
+            return None;
+        }
+        let of_first: Vec<&RepoDataRecord> = all
+            .iter()
+            .copied()
+            .filter(|record| at(record) == Some(first))
+            .collect();
+        let channel_name = |position: usize| self.understood.channels.all().nth(position).map(channels::name);
+        let later = fitting
+            .iter()
+            .filter_map(|record| at(record))
+            .min()
+            .and_then(channel_name);
+        Some(Reason {
+            code: "conda.solve.priority",
+            message: format!(
+                "`{}` is to be had from `{}`, but `{}` comes first and has {}",
+                shown(spec),
+                later.unwrap_or_default(),
+                channel_name(first).unwrap_or_default(),
+                versions(&of_first)
+            ),
+            help: Some("put the channel first, or write `channel-priority = \"flexible\"`".to_owned()),
+        })
+    }
+
+    /// Why every package that fits a spec needs something that cannot be had.
+    fn blocked(&self, spec: &MatchSpec, fitting: &[&RepoDataRecord]) -> Option<Reason> {
+        let mut first = None;
+        for record in fitting {
+            let blocker = record
+                .package_record
+                .depends
+                .iter()
+                .filter_map(|depends| parsed(depends))
+                .find_map(|depends| self.unavailable(record, &depends))?;
+            first.get_or_insert(blocker);
+        }
+        let mut reason = first?;
+        if fitting.len() > 1 {
+            reason.message = format!(
+                "{} (and so do all others that fit `{}`)",
+                reason.message,
+                shown(spec)
+            );
+        }
+        Some(reason)
+    }
+
+    /// Why something that a package depends on cannot be had, if it cannot.
+    fn unavailable(&self, record: &RepoDataRecord, depends: &MatchSpec) -> Option<Reason> {
+        let needed = name(depends)?;
+        if needed.as_normalized().starts_with("__") {
+            return self.not_offered(depends, Some(record));
+        }
+        let all: Vec<&RepoDataRecord> = self.of_name(needed).collect();
+        let who = identity(record);
+        if all.is_empty() {
+            return Some(Reason {
+                code: "conda.solve.missing",
+                message: format!("`{who}` needs `{}`, which no channel has", shown(depends)),
+                help: Some("add the channel that has it to `channels`".to_owned()),
+            });
+        }
+        if all.iter().any(|record| fits(depends, record)) {
+            return None;
+        }
+        Some(Reason {
+            code: "conda.solve.version",
+            message: format!(
+                "`{who}` needs `{}`, and there is {}",
+                shown(depends),
+                versions(&all)
+            ),
+            help: Some("ask for another version, or add a channel that has what is needed".to_owned()),
+        })
+    }
+
+    /// Why the machine does not offer what a virtual package stands for, if it does not.
+    fn not_offered(&self, spec: &MatchSpec, of: Option<&RepoDataRecord>) -> Option<Reason> {
+        let needed = name(spec)?;
+        let offered = self
+            .virtual_packages
+            .0
+            .iter()
+            .find(|package| package.name == *needed);
+        let fits = offered.is_some_and(|offered| {
+            spec.version
+                .as_ref()
+                .is_none_or(|version| version.matches(&offered.version))
+        });
+        if fits {
+            return None;
+        }
+        let who = of.map_or_else(
+            || "the task".to_owned(),
+            |record| format!("`{}`", identity(record)),
+        );
+        let has = offered.map_or_else(
+            || format!("this machine has no `{}`", needed.as_normalized()),
+            |offered| format!("this machine has {}", offered.version),
+        );
+        let bare = needed.as_normalized().trim_start_matches('_');
+        Some(Reason {
+            code: "conda.solve.virtual-package",
+            message: format!("{who} needs `{}`, and {has}", shown(spec)),
+            help: Some(format!(
+                "run it on a machine that has it, or say that there is one: `virtual-packages = {{ {bare} = \"…\" }}`"
+            )),
+        })
+    }
+
+    fn newest(&self, spec: &MatchSpec) -> Option<&RepoDataRecord> {
+        let wanted = name(spec)?;
+        self.records()
+            .filter(|record| record.package_record.name == *wanted && fits(spec, record))
+            .max_by(|left, right| left.package_record.version.cmp(&right.package_record.version))
+    }
+
+    /// Two things that need different versions of a third. Of each package the newest that fits is looked at, so what is
+    /// found is a reason for sure only where there is no other choice.
+    fn pair(&self) -> Option<(Reason, bool)> {
+        let wants = self.wants();
+        for (position, left) in wants.iter().enumerate() {
+            for right in wants.iter().skip(position + 1) {
+                let (Some(third), true) = (name(&left.spec), name(&left.spec) == name(&right.spec)) else {
+                    continue;
+                };
+                let both = |record: &RepoDataRecord| fits(&left.spec, record) && fits(&right.spec, record);
+                if self.of_name(third).next().is_none() || self.of_name(third).any(both) {
+                    continue;
+                }
+                let reason = Reason {
+                    code: "conda.solve.conflict",
+                    message: format!(
+                        "{} `{}`, and {} `{}`: no version is both, there is {}",
+                        left.who,
+                        shown(&left.spec),
+                        right.who,
+                        shown(&right.spec),
+                        versions(&self.of_name(third).collect::<Vec<_>>())
+                    ),
+                    help: Some("loosen one of the two, or put what they are for into two tasks".to_owned()),
+                };
+                return Some((reason, left.only_choice && right.only_choice));
+            }
+        }
+        None
+    }
+
+    /// What is asked for, and what that needs in turn.
+    fn wants(&self) -> Vec<Want> {
+        let mut wants: Vec<Want> = self
+            .specs
+            .iter()
+            .map(|spec| Want {
+                who: "the task asks for".to_owned(),
+                root: shown(spec),
+                spec: spec.clone(),
+                only_choice: true,
+            })
+            .collect();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut next = 0;
+        while let Some(want) = wants.get(next).cloned() {
+            next += 1;
+            let Some(record) = self.newest(&want.spec) else {
+                continue;
+            };
+            let who = identity(record);
+            if !seen.insert(who.clone()) || wants.len() > WANTS_LOOKED_AT {
+                continue;
+            }
+            let choices = self
+                .of_name(&record.package_record.name)
+                .filter(|other| fits(&want.spec, other))
+                .count();
+            let of = if want.root.starts_with(record.package_record.name.as_normalized()) {
+                String::new()
+            } else {
+                format!(" (for `{}`)", want.root)
+            };
+            wants.extend(record.package_record.depends.iter().filter_map(|depends| {
+                Some(Want {
+                    who: format!("`{who}`{of} needs"),
+                    root: want.root.clone(),
+                    spec: parsed(depends)?,
+                    only_choice: want.only_choice && choices == 1,
+                })
+            }));
+        }
+        wants
+    }
+}
+
+/// Something that is needed, and by whom.
+#[derive(Clone)]
+struct Want {
+    /// Who needs it, with the verb.
+    who: String,
+    /// What was asked for in the first place.
+    root: String,
+    spec: MatchSpec,
+    /// Whether nothing else could stand in for whoever needs it.
+    only_choice: bool,
+}
+
+/// Whether a package is what a spec asks for, its channel included.
+fn fits(spec: &MatchSpec, record: &RepoDataRecord) -> bool {
+    spec.matches(record)
+        && spec
+            .channel
+            .as_ref()
+            .is_none_or(|channel| record.channel.as_deref() == Some(channel.canonical_name().as_str()))
+}
+
+fn no_such_version(spec: &MatchSpec, all: &[&RepoDataRecord]) -> Reason {
+    Reason {
+        code: "conda.solve.version",
+        message: format!("no `{}` is to be had; there is {}", shown(spec), versions(all)),
+        help: Some("ask for one of these, or add a channel that has another".to_owned()),
+    }
+}
+
+fn identity(record: &RepoDataRecord) -> String {
+    format!(
+        "{} {}",
+        record.package_record.name.as_normalized(),
+        record.package_record.version
+    )
+}
+
+/// The newest versions of a package, for people.
+fn versions(records: &[&RepoDataRecord]) -> String {
+    let mut versions: Vec<_> = records
+        .iter()
+        .map(|record| &record.package_record.version)
+        .collect();
+    versions.sort();
+    versions.dedup();
+    let shown: Vec<String> = versions
+        .iter()
+        .rev()
+        .take(VERSIONS_SHOWN)
+        .map(ToString::to_string)
+        .collect();
+    let more = if versions.len() > VERSIONS_SHOWN {
+        " and older ones"
+    } else {
+        ""
+    };
+    let only = if versions.len() == 1 { "only " } else { "" };
+    format!("{only}{}{more}", shown.join(", "))
+}

@@ -1,0 +1,337 @@
+//! Building an environment from a lock: no repodata, no solving.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use rattler_conda_types::{PrefixRecord, RepoDataRecord, Subdir};
+use wrun_backend_pip::Pip;
+use wrun_backend_python::failure;
+use wrun_core::backend::{Request, Slot};
+use wrun_core::host::Host;
+use wrun_core::plan::{Action, Check, InstallPlan, Place, Program, Run, Step, Word};
+use wrun_core::problem::{Advice, Problem, StepFailure};
+use wrun_core::tool::{ToolFound, ToolKind, ToolRequest};
+
+use crate::activation::Activation;
+use crate::fetch;
+use crate::files;
+use crate::link::{self, Linking};
+use crate::lock::{Content, Packages as Locked};
+use crate::packages::Packages;
+use crate::pip;
+use crate::understand::{Source, Understood};
+
+/// Raised whenever the same lock may be built into another tree.
+pub(crate) const REVISION: u32 = 1;
+
+/// Where an environment that is there already is to be found in the tree that stands for it.
+pub(crate) const EXISTING: &str = "environment";
+
+/// How long one script for the time after the installation may take.
+const SCRIPT_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// How long compiling modules may take.
+const COMPILE_TIMEOUT: Duration = Duration::from_mins(30);
+
+/// The shell that scripts for the time after the installation are run with.
+const SCRIPT_SHELL: &str = "script-shell";
+
+/// Compiles modules that no package compiled, valid whatever the times of files are (PEP 552). What does not compile is
+/// passed over: packages hold templates that only look like modules.
+const COMPILE: &str = "\
+import compileall, py_compile, sys
+mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+for folder in sys.argv[1:]:
+    compileall.compile_dir(folder, quiet=2, invalidation_mode=mode)
+";
+
+/// Builds a lock into a slot.
+pub(crate) async fn build(
+    host: &dyn Host,
+    request: &Request,
+    understood: &Understood,
+    content: &Content,
+    slot: &Slot,
+) -> Result<(), Problem> {
+    match content {
+        Content::Existing { path, state: _ } => enter_existing(host, request, Path::new(path), slot).await,
+        Content::Packages(locked) => install(host, request, understood, locked, slot).await,
+    }
+}
+
+/// The steps of a build, for people to read before.
+pub(crate) fn preview(understood: &Understood, locked: &Locked) -> Result<InstallPlan, Problem> {
+    let (_, records) = locked.records()?;
+    let mut steps = Vec::new();
+    for record in records.iter().filter(|record| record.url.scheme() != "file") {
+        let fetch = fetch::step(&understood.channels, record)?;
+        steps.push(Step {
+            label: format!("fetch {}", fetch.save_as),
+            weight: 1,
+            after: Vec::new(),
+            action: Action::Fetch(fetch),
+        });
+    }
+    steps.push(Step {
+        label: format!("install {}", count(records.len(), "conda package")),
+        weight: 10,
+        after: (0..steps.len()).collect(),
+        action: Action::MakeDir(Place::prefix("")),
+    });
+    Ok(InstallPlan {
+        steps,
+        checks: Vec::new(),
+        reads: Vec::new(),
+        estimated_bytes: None,
+    })
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+async fn install(
+    host: &dyn Host,
+    request: &Request,
+    understood: &Understood,
+    locked: &Locked,
+    slot: &Slot,
+) -> Result<(), Problem> {
+    let (platform, records) = locked.records()?;
+    runs_here(platform)?;
+    let folders = Packages::open(host)?
+        .provide(host, &understood.channels, &records)
+        .await?;
+    host.progress(&format!("install {}", count(records.len(), "conda package")));
+    let specs = match &understood.source {
+        Source::Solved(specs) => specs.clone(),
+        Source::Explicit(_) | Source::Existing(_) => Vec::new(),
+    };
+    let installed = link::link(Linking {
+        prefix: slot.prefix.clone(),
+        records: records.clone(),
+        folders,
+        specs,
+        platform,
+        copies: understood.runs_code(),
+    })
+    .await?;
+    finish(host, request, locked, &records, &installed, platform, slot).await
+}
+
+/// Everything after linking: what runs code of packages, as one plan of the host.
+async fn finish(
+    host: &dyn Host,
+    request: &Request,
+    locked: &Locked,
+    records: &[RepoDataRecord],
+    installed: &[PrefixRecord],
+    platform: Subdir,
+    slot: &Slot,
+) -> Result<(), Problem> {
+    let mut plan = InstallPlan::default();
+    let mut request = request.clone();
+    let scripts: Vec<&PrefixRecord> = installed
+        .iter()
+        .filter(|record| slot.prefix.join(script(record)).is_file())
+        .collect();
+    if locked.link_scripts && !scripts.is_empty() {
+        request.tools.push(shell(host).await?);
+        plan.steps
+            .extend(scripts.iter().map(|record| script_step(record)));
+    } else if !scripts.is_empty() {
+        tracing::info!(
+            count = scripts.len(),
+            "scripts for the time after the installation are not run"
+        );
+    }
+    if let Some(step) = compile_step(records) {
+        plan.steps.push(step);
+    }
+    if let Some(locked) = &locked.pip {
+        let tools = pip::tools(host, &slot.prefix, records).await?;
+        let pip_request = Request {
+            spec: locked.spec.clone(),
+            inputs: locked.inputs(),
+            tools: tools.clone(),
+            platform: request.platform.clone(),
+        };
+        let InstallPlan { steps, checks, .. } = Pip.plan_into(&pip_request, &locked.lock)?;
+        let offset = plan.steps.len();
+        plan.steps.extend(steps.into_iter().map(|mut step| {
+            for after in &mut step.after {
+                *after += offset;
+            }
+            step
+        }));
+        plan.checks.extend(checks);
+        request.tools.extend(tools);
+    }
+    let activation = Activation::of(&slot.prefix, platform, &locked.variables)?;
+    Activation::prepare(&slot.prefix)?;
+    request.tools.extend(activation.shell(host).await?);
+    plan.steps.extend(activation.step());
+    in_order(&mut plan);
+    if !plan.steps.is_empty() {
+        host.execute(&request, &plan, slot, &explain).await?;
+    }
+    activation.record(&slot.prefix)
+}
+
+/// Each step after the one before it.
+fn in_order(plan: &mut InstallPlan) {
+    for (index, step) in plan.steps.iter_mut().enumerate() {
+        step.after = index.checked_sub(1).into_iter().collect();
+    }
+}
+
+/// Whether programs of a platform can be started on this machine.
+fn runs_here(platform: Subdir) -> Result<(), Problem> {
+    let here = Subdir::current();
+    if platform == Subdir::NoArch || Some(platform) == here {
+        return Ok(());
+    }
+    let here = here.map_or_else(
+        || "a machine that conda does not know".to_owned(),
+        |here| format!("`{here}`"),
+    );
+    Err(Problem::Unsupported {
+        code: "conda.platform.other".to_owned(),
+        message: format!("the environment is for `{platform}`, and this is {here}"),
+        help: Some(
+            "a lock can be made for any platform (`wrun plan --lock FILE`); run it on a machine of that kind"
+                .to_owned(),
+        ),
+    })
+}
+
+/// The script of a package for the time after its installation, in the environment.
+fn script(record: &PrefixRecord) -> String {
+    format!(
+        "bin/.{}-post-link.sh",
+        record.repodata_record.package_record.name.as_normalized()
+    )
+}
+
+fn script_step(record: &PrefixRecord) -> Step {
+    let package = &record.repodata_record.package_record;
+    let mut path = Word::from(Place::prefix("bin"));
+    path.0.push(wrun_core::plan::Piece::Text(
+        ":/usr/local/bin:/usr/bin:/bin".to_owned(),
+    ));
+    Step {
+        label: format!("run the script of {}", package.name.as_normalized()),
+        weight: 1,
+        after: Vec::new(),
+        action: Action::Run(Run {
+            program: Program::Tool(SCRIPT_SHELL.to_owned()),
+            args: vec![Place::prefix(script(record)).into()],
+            env: vec![
+                ("PREFIX".to_owned(), Place::prefix("").into()),
+                ("CONDA_PREFIX".to_owned(), Place::prefix("").into()),
+                ("PATH".to_owned(), path),
+                ("PKG_NAME".to_owned(), package.name.as_normalized().into()),
+                ("PKG_VERSION".to_owned(), package.version.to_string().into()),
+                ("PKG_BUILDNUM".to_owned(), package.build_number.to_string().into()),
+            ],
+            secrets: Vec::new(),
+            cwd: Place::prefix(""),
+            network: false,
+            timeout: SCRIPT_TIMEOUT,
+        }),
+    }
+}
+
+async fn shell(host: &dyn Host) -> Result<ToolFound, Problem> {
+    let request = ToolRequest {
+        id: SCRIPT_SHELL.to_owned(),
+        kind: ToolKind::Program {
+            names: vec!["bash".to_owned(), "sh".to_owned()],
+            version_args: ["-c", "echo 1.0"].map(str::to_owned).into(),
+            minimum: None,
+            wheel: None,
+        },
+    };
+    host.find_tool(&request, &[]).await
+}
+
+/// Packages that fit every Python bring no bytecode, and an environment that is done cannot be written to: without this
+/// every start would compile them again.
+fn compile_step(records: &[RepoDataRecord]) -> Option<Step> {
+    let has_noarch = records
+        .iter()
+        .any(|record| record.package_record.noarch.is_python());
+    let python = records
+        .iter()
+        .map(|record| &record.package_record)
+        .find(|record| record.name.as_normalized() == "python")?;
+    if !has_noarch {
+        return None;
+    }
+    let (major, minor) = python.version.as_major_minor()?;
+    Some(Step {
+        label: "compile to bytecode".to_owned(),
+        weight: 5,
+        after: Vec::new(),
+        action: Action::Run(Run {
+            program: Program::Place(Place::prefix("bin/python")),
+            args: vec![
+                "-I".into(),
+                "-c".into(),
+                COMPILE.into(),
+                Place::prefix(format!("lib/python{major}.{minor}/site-packages")).into(),
+            ],
+            env: Vec::new(),
+            secrets: Vec::new(),
+            cwd: Place::scratch(""),
+            network: false,
+            timeout: COMPILE_TIMEOUT,
+        }),
+    })
+}
+
+/// What a failed step means.
+fn explain(failure: &StepFailure) -> Advice {
+    if failure.label.starts_with("run the script of") {
+        return Advice {
+            code: "conda.script.failed".to_owned(),
+            message: format!("{} failed", failure.label),
+            help: Some("leave out `link-scripts`, or ask for another build of the package".to_owned()),
+            retry: false,
+        };
+    }
+    if failure.label == "record the activation" {
+        return Advice {
+            code: "conda.activation.failed".to_owned(),
+            message: "the activation scripts of the environment failed".to_owned(),
+            help: Some("the scripts are in `etc/conda/activate.d` of the packages".to_owned()),
+            retry: false,
+        };
+    }
+    failure::advice("pip", failure)
+}
+
+/// Makes a tree that stands for an environment that is there: a link to it, and its recorded activation.
+async fn enter_existing(host: &dyn Host, request: &Request, path: &Path, slot: &Slot) -> Result<(), Problem> {
+    let failed = |error: std::io::Error| {
+        Problem::failed(
+            "conda.existing.failed",
+            format!("cannot refer to `{}`: {error}", path.display()),
+        )
+    };
+    files::symlink(path, &slot.prefix.join(EXISTING)).map_err(failed)?;
+    let platform = Subdir::current().unwrap_or(Subdir::NoArch);
+    let activation = Activation::of(path, platform, &BTreeMap::new())?.outside(path);
+    Activation::prepare(&slot.prefix)?;
+    let mut request = request.clone();
+    request.tools.extend(activation.shell(host).await?);
+    let plan = InstallPlan {
+        steps: activation.step().into_iter().collect(),
+        checks: vec![Check::Exists(Place::prefix(EXISTING))],
+        reads: vec![path.to_path_buf()],
+        estimated_bytes: None,
+    };
+    host.execute(&request, &plan, slot, &explain).await?;
+    activation.record(&slot.prefix)
+}

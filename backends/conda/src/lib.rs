@@ -1,0 +1,238 @@
+//! Environments of conda packages.
+//!
+//! The libraries of rattler read channels, solve, unpack and link; this crate says what for and with what. Everything
+//! that touches a socket or starts a program is done by the host: requests of the libraries are handed to it
+//! ([`web`]), packages are fetched by it, and what runs code of packages (pip, scripts, activation) is one install plan.
+//! What is left is work on files: unpacking packages into a cache ([`packages`]) and linking them ([`link`]).
+
+mod activation;
+mod archive;
+mod canonical;
+mod channels;
+mod environment_file;
+mod existing;
+mod explain;
+mod explicit;
+mod fetch;
+mod files;
+mod install;
+mod link;
+mod lock;
+mod packages;
+mod pip;
+mod repodata;
+mod solve;
+mod spec;
+mod understand;
+mod virtual_packages;
+mod web;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde_json::Value;
+use wrun_core::backend::{Assessed, Backend, Inputs, Manifest, Request, Slot};
+use wrun_core::canon::Canon;
+use wrun_core::host::Host;
+use wrun_core::launch::{EnvEdit, Launch, TaskKind};
+use wrun_core::lock::Lock;
+use wrun_core::plan::{InstallPlan, Place};
+use wrun_core::problem::Problem;
+
+use existing::Existing;
+use explicit::ExplicitPackage;
+use lock::Content;
+use repodata::Freshness;
+pub use spec::{ChannelEntry, ChannelTable, CondaSpec, Priority, VirtualPackage};
+use understand::{Source, Understood};
+use virtual_packages::Virtual;
+
+/// The backend's name.
+pub(crate) const CONDA: &str = "conda";
+
+/// Files of exact addresses that are looked at side by side.
+const CONCURRENT: usize = 8;
+
+/// The backend of `env.conda`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Conda;
+
+fn folder(host: &dyn Host) -> &Path {
+    host.project().unwrap_or(Path::new("/"))
+}
+
+/// What a solve may see of the machine; nothing where nothing is solved.
+async fn virtual_packages(host: &dyn Host, understood: &Understood) -> Result<Virtual, Problem> {
+    match understood.source {
+        Source::Solved(_) => {
+            virtual_packages::find(host, understood.platform, &understood.spec.virtual_packages).await
+        }
+        Source::Explicit(_) | Source::Existing(_) => Ok(Virtual::default()),
+    }
+}
+
+#[async_trait]
+impl Backend for Conda {
+    fn id(&self) -> &str {
+        CONDA
+    }
+
+    fn manifest(&self) -> Manifest {
+        Manifest {
+            id: CONDA.to_owned(),
+            summary: "conda packages, solved and installed without conda".to_owned(),
+            canonical_revision: canonical::REVISION,
+            plan_revision: install::REVISION,
+            schema: schemars::schema_for!(CondaSpec).to_value(),
+            short_form: Some("packages".to_owned()),
+        }
+    }
+
+    async fn assess(&self, host: &dyn Host, spec: &Value) -> Result<Assessed, Problem> {
+        let mut inputs = Inputs::new();
+        let mut understood = Understood::read(spec, &inputs, folder(host))?;
+        if !understood.needs.is_empty() {
+            for request in std::mem::take(&mut understood.needs) {
+                let read = host.read(&request).await?;
+                inputs.insert(request, read);
+            }
+            understood = Understood::read(spec, &inputs, folder(host))?;
+        }
+        let existing = match &understood.source {
+            Source::Existing(text) => Some(Existing::find(host, text)?),
+            Source::Solved(_) | Source::Explicit(_) => None,
+        };
+        let virtual_packages = virtual_packages(host, &understood).await?;
+        let pip_inputs = pip::inputs(host, &understood).await?;
+        let form = canonical::canonicalize(&understood, &virtual_packages, existing.as_ref(), &pip_inputs)?;
+        Ok(Assessed {
+            request: Request {
+                spec: spec.clone(),
+                inputs,
+                tools: Vec::new(),
+                platform: host.platform().clone(),
+            },
+            form,
+            // Whether files are links or copies changes nothing that a task could see, and the rest is in the lock.
+            materialiser: Canon::map::<&str>([]),
+            warnings: understood.warnings,
+        })
+    }
+
+    async fn solve(
+        &self,
+        host: &dyn Host,
+        assessed: &Assessed,
+        previous: Option<&Lock>,
+    ) -> Result<Lock, Problem> {
+        let request = &assessed.request;
+        let understood = Understood::read(&request.spec, &request.inputs, folder(host))?;
+        let virtual_packages = virtual_packages(host, &understood).await?;
+        let records = match &understood.source {
+            Source::Existing(text) => {
+                let Existing { path, state } = Existing::find(host, text)?;
+                let path = path.to_string_lossy().into_owned();
+                return lock::write(&Content::Existing { path, state }, &[]);
+            }
+            Source::Explicit(file) => {
+                let looked_at = file
+                    .packages
+                    .iter()
+                    .map(|package| explicit_record(host, &understood, package));
+                let looked_at: Vec<_> = looked_at.collect();
+                stream::iter(looked_at).buffered(CONCURRENT).try_collect().await?
+            }
+            Source::Solved(specs) => {
+                // A lock that was known is passed only where it is not to be trusted any more.
+                let freshness = if previous.is_some() {
+                    Freshness::Refreshed
+                } else {
+                    Freshness::AsKept
+                };
+                solve::solve(host, &understood, specs, &virtual_packages, freshness).await?
+            }
+        };
+        let pip = if understood.pip.is_empty() {
+            None
+        } else {
+            Some(pip::solve(host, request, &understood, &records).await?)
+        };
+        let content = Content::Packages(Box::new(lock::Packages {
+            lock_file: lock::lock_file(
+                &understood.channels,
+                understood.platform,
+                &virtual_packages,
+                &records,
+            )?,
+            link_scripts: understood.spec.link_scripts,
+            variables: understood.variables,
+            pip,
+        }));
+        lock::write(&content, &records)
+    }
+
+    fn preview(&self, assessed: &Assessed, lock: &Lock) -> Result<Option<InstallPlan>, Problem> {
+        let Assessed { request, .. } = assessed;
+        match lock::read(lock)? {
+            Content::Existing { .. } => Ok(Some(InstallPlan::default())),
+            Content::Packages(locked) => {
+                let understood = Understood::read(&request.spec, &request.inputs, Path::new("/"))?;
+                install::preview(&understood, &locked).map(Some)
+            }
+        }
+    }
+
+    async fn build(
+        &self,
+        host: &dyn Host,
+        assessed: &Assessed,
+        lock: &Lock,
+        slot: &Slot,
+    ) -> Result<(), Problem> {
+        let request = &assessed.request;
+        let understood = Understood::read(&request.spec, &request.inputs, folder(host))?;
+        install::build(host, request, &understood, &lock::read(lock)?, slot).await
+    }
+
+    fn enter(&self, lock: &Lock, kind: TaskKind) -> Result<Launch, Problem> {
+        if kind == TaskKind::Module {
+            return Err(Problem::Unsupported {
+                code: "conda.module.unsupported".to_owned(),
+                message: "a WebAssembly module cannot use a conda environment".to_owned(),
+                help: Some(
+                    "a conda environment goes with `command`: remove the environment or run a command"
+                        .to_owned(),
+                ),
+            });
+        }
+        let recorded = EnvEdit::Recorded(Place::prefix(activation::RECORD));
+        let shell_level = EnvEdit::Set("CONDA_SHLVL".to_owned(), "1".into());
+        Ok(match lock::read(lock)? {
+            Content::Existing { .. } => Launch::Native {
+                env: vec![shell_level, recorded],
+                search_path: Vec::new(),
+            },
+            Content::Packages(_) => Launch::Native {
+                env: vec![
+                    EnvEdit::Set("CONDA_PREFIX".to_owned(), Place::prefix("").into()),
+                    EnvEdit::Set("CONDA_DEFAULT_ENV".to_owned(), Place::prefix("").into()),
+                    shell_level,
+                    recorded,
+                ],
+                search_path: vec![Place::prefix("bin")],
+            },
+        })
+    }
+}
+
+/// The record of a package that is named by its address.
+async fn explicit_record(
+    host: &dyn Host,
+    understood: &Understood,
+    package: &ExplicitPackage,
+) -> Result<rattler_conda_types::RepoDataRecord, Problem> {
+    let (path, digest) = fetch::unknown(host, &understood.channels, &package.url).await?;
+    archive::check(&path, &package.url, digest, &package.hash)?;
+    archive::record(&path, &package.url, digest)
+}

@@ -1,0 +1,229 @@
+//! Finding packages that go together.
+
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use rattler_conda_types::{ChannelUrl, MatchSpec, RepoDataRecord, Subdir};
+use rattler_repodata_gateway::RepoData;
+use rattler_solve::{
+    CancellationToken, ChannelPriority, ExcludeNewer, SolveError, SolverImpl as _, SolverTask, resolvo,
+};
+use wrun_core::host::Host;
+use wrun_core::problem::Problem;
+
+use crate::explain::{self, Asked};
+use crate::repodata::{self, Freshness};
+use crate::spec::Priority;
+use crate::understand::Understood;
+use crate::virtual_packages::Virtual;
+use crate::{archive, fetch};
+
+/// How long the solver may think.
+const SOLVE_TIMEOUT: Duration = Duration::from_mins(10);
+
+/// Files that are looked at side by side.
+const CONCURRENT: usize = 8;
+
+/// Stops the solver when nobody waits for it any more.
+struct StopOnDrop(CancellationToken);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+/// The packages for specs, sorted by name, each with its digest.
+pub(crate) async fn solve(
+    host: &dyn Host,
+    understood: &Understood,
+    specs: &[MatchSpec],
+    virtual_packages: &Virtual,
+    freshness: Freshness,
+) -> Result<Vec<RepoDataRecord>, Problem> {
+    let platform = understood.platform;
+    let platforms = if platform == Subdir::NoArch {
+        vec![Subdir::NoArch]
+    } else {
+        vec![platform, Subdir::NoArch]
+    };
+    // A channel is asked for everything of a name, not only for what fits: what the first channel has decides what may
+    // come from the next.
+    let mut asked_for = specs.to_vec();
+    asked_for.extend(specs.iter().filter_map(explain::bare));
+    let repodata = repodata::query(
+        host,
+        &understood.channels,
+        platforms.clone(),
+        asked_for,
+        freshness,
+    )
+    .await?;
+    let exclude_newer = cut_off(understood)?;
+    let priority = match understood.spec.channel_priority {
+        Priority::Strict => ChannelPriority::Strict,
+        Priority::Flexible => ChannelPriority::Flexible,
+        Priority::Disabled => ChannelPriority::Disabled,
+    };
+    let token = CancellationToken::new();
+    let _stop = StopOnDrop(token.clone());
+    let (thread_specs, thread_virtual) = (specs.to_vec(), virtual_packages.0.clone());
+    let thread_exclude = exclude_newer.clone();
+    let (solved, repodata) = tokio::task::spawn_blocking(move || {
+        let solved = resolvo::Solver.solve(SolverTask {
+            specs: thread_specs,
+            virtual_packages: thread_virtual,
+            timeout: Some(SOLVE_TIMEOUT),
+            channel_priority: priority,
+            exclude_newer: thread_exclude,
+            cancellation_token: Some(token),
+            ..SolverTask::from_iter(&repodata)
+        });
+        (solved, repodata)
+    })
+    .await
+    .map_err(|error| Problem::failed("conda.solve.failed", format!("the solver ended early: {error}")))?;
+    match solved {
+        Ok(solved) => {
+            let mut records = with_digests(host, understood, solved.records).await?;
+            records.sort_by(|left, right| left.package_record.name.cmp(&right.package_record.name));
+            Ok(records)
+        }
+        Err(SolveError::Unsolvable(said)) => {
+            // Both only make a message better, so it matters little if they cannot be had.
+            let names = repodata::names(host, &understood.channels, platforms)
+                .await
+                .unwrap_or_default();
+            let elsewhere = elsewhere(host, understood, specs, &repodata).await;
+            Err(explain::unsatisfiable(
+                &Asked {
+                    understood,
+                    specs,
+                    repodata: &repodata,
+                    names: &names,
+                    virtual_packages,
+                    exclude_newer: exclude_newer.as_ref(),
+                    elsewhere: &elsewhere,
+                },
+                &said,
+            ))
+        }
+        Err(SolveError::Cancelled) => Err(Problem::Failed {
+            code: "conda.solve.timeout".to_owned(),
+            message: format!(
+                "no solution was found within {} minutes",
+                SOLVE_TIMEOUT.as_secs() / 60
+            ),
+            help: Some("ask for fewer or narrower versions".to_owned()),
+        }),
+        Err(other) => Err(Problem::failed(
+            "conda.solve.failed",
+            format!("the solver failed: {}", repodata::causes(&other)),
+        )),
+    }
+}
+
+/// The cut-off for the solver. A channel of one's own commonly says no times, so what has none is not left out.
+fn cut_off(understood: &Understood) -> Result<Option<ExcludeNewer>, Problem> {
+    understood
+        .exclude_newer
+        .as_ref()
+        .map(|instant| {
+            let instant: Timestamp = instant
+                .parse()
+                .map_err(|error: jiff::Error| Problem::failed("conda.date.syntax", error.to_string()))?;
+            Ok(ExcludeNewer::from_datetime(instant)
+                .with_timestamp_policy(rattler_solve::TimestampPolicy::AllowMissing))
+        })
+        .transpose()
+}
+
+/// What channels have for other platforms under the names that nothing here has: the usual reason for a name that is
+/// not found. Fails silently: it only makes a message better.
+async fn elsewhere(
+    host: &dyn Host,
+    understood: &Understood,
+    specs: &[MatchSpec],
+    repodata: &[RepoData],
+) -> Vec<(String, Subdir)> {
+    const USUAL: [Subdir; 5] = [
+        Subdir::Linux64,
+        Subdir::LinuxAarch64,
+        Subdir::Osx64,
+        Subdir::OsxArm64,
+        Subdir::Win64,
+    ];
+    let missing: Vec<MatchSpec> = specs
+        .iter()
+        .filter(|spec| {
+            let records = repodata.iter().flat_map(RepoData::iter);
+            explain::name(spec).is_some_and(|name| {
+                !name.as_normalized().starts_with("__")
+                    && !records
+                        .into_iter()
+                        .any(|record| record.package_record.name == *name)
+            })
+        })
+        .cloned()
+        .collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let platforms: Vec<Subdir> = USUAL
+        .into_iter()
+        .filter(|platform| *platform != understood.platform)
+        .collect();
+    let found = repodata::query(
+        host,
+        &understood.channels,
+        platforms,
+        missing.clone(),
+        Freshness::AsKept,
+    )
+    .await;
+    let Ok(found) = found else { return Vec::new() };
+    let mut pairs: Vec<(String, Subdir)> = found
+        .iter()
+        .flat_map(RepoData::iter)
+        .filter(|record| {
+            missing
+                .iter()
+                .any(|spec| explain::name(spec) == Some(&record.package_record.name))
+        })
+        .filter_map(|record| {
+            let name = record.package_record.name.as_normalized().to_owned();
+            Some((name, record.package_record.subdir.parse().ok()?))
+        })
+        .collect();
+    pairs.sort();
+    pairs.dedup();
+    pairs
+}
+
+/// The records, each with its SHA-256. Old channels only know MD5; then the file itself is asked.
+async fn with_digests(
+    host: &dyn Host,
+    understood: &Understood,
+    records: Vec<RepoDataRecord>,
+) -> Result<Vec<RepoDataRecord>, Problem> {
+    let completed = records.into_iter().map(async |mut record| {
+        if record.package_record.sha256.is_none() {
+            let (path, digest) = fetch::unknown(host, &understood.channels, &record.url).await?;
+            if let Some(expected) = record.package_record.md5 {
+                archive::check_md5(&path, &record.url, expected.into())?;
+            }
+            record.package_record.sha256 = Some((*digest.as_bytes()).into());
+        }
+        Ok::<_, Problem>(record)
+    });
+    let completed: Vec<_> = completed.collect();
+    stream::iter(completed).buffered(CONCURRENT).try_collect().await
+}
+
+/// The channel of an address: the folder above that of its platform.
+pub(crate) fn channel_of(url: &url::Url) -> Option<ChannelUrl> {
+    let mut channel = url.clone();
+    channel.path_segments_mut().ok()?.pop().pop();
+    Some(channel.into())
+}

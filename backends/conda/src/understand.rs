@@ -1,0 +1,298 @@
+//! A spec that was understood, with all that is wrong with it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::str::FromStr as _;
+
+use rattler_conda_types::{MatchSpec, ParseMatchSpecOptions, Subdir};
+use serde_json::Value;
+use wrun_backend_python::spec as parts;
+use wrun_backend_python::{index, instant, path};
+use wrun_core::backend::{InputKind, InputRequest, Inputs};
+use wrun_core::diagnostic::Finding;
+use wrun_core::problem::Problem;
+
+use crate::channels::Channels;
+use crate::environment_file::EnvironmentFile;
+use crate::explicit::ExplicitFile;
+use crate::spec::{CondaSpec, KEYS};
+use crate::virtual_packages;
+
+/// What an environment is made from.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Source {
+    /// What a solver finds for match specs.
+    Solved(Vec<MatchSpec>),
+    /// Packages by their addresses.
+    Explicit(ExplicitFile),
+    /// An environment that is there: its name or path.
+    Existing(String),
+}
+
+/// A spec that was understood as far as its files are known.
+#[derive(Debug, Clone)]
+pub(crate) struct Understood {
+    /// As written.
+    pub(crate) spec: CondaSpec,
+    /// What the environment is made from.
+    pub(crate) source: Source,
+    /// Channels, in order.
+    pub(crate) channels: Channels,
+    /// The platform to solve for.
+    pub(crate) platform: Subdir,
+    /// The cut-off as an instant (RFC 3339).
+    pub(crate) exclude_newer: Option<String>,
+    /// What pip installs: lines of a requirements file.
+    pub(crate) pip: Vec<String>,
+    /// The folder, relative to the task's, that paths in those lines start from.
+    pub(crate) pip_folder: String,
+    /// Variables of the environment.
+    pub(crate) variables: BTreeMap<String, String>,
+    /// What has to be read and is not known yet.
+    pub(crate) needs: Vec<InputRequest>,
+    /// Findings that do not stop the build.
+    pub(crate) warnings: Vec<Finding>,
+}
+
+impl Understood {
+    /// Reads a spec. `folder` is the task's folder.
+    pub(crate) fn read(spec: &Value, known: &Inputs, folder: &Path) -> Result<Self, Problem> {
+        let spec: CondaSpec = parts::read(spec, KEYS)?;
+        let mut findings = conflicts(&spec);
+        let mut needs = Vec::new();
+        let mut text = |path: &Option<String>, at: &str, findings: &mut Vec<Finding>| {
+            let file = input(path.as_deref()?, at, findings)?;
+            let found = known.get(&file).and_then(|input| input.text()).map(str::to_owned);
+            let path = file.path.clone();
+            if found.is_none() {
+                needs.push(file);
+            }
+            Some((path, found))
+        };
+        let file_text = text(&spec.file, "/file", &mut findings);
+        let explicit_text = text(&spec.explicit, "/explicit", &mut findings);
+        let mut file = EnvironmentFile::default();
+        let mut pip_folder = ".".to_owned();
+        if let Some((path, found)) = &file_text {
+            path::parent(path).clone_into(&mut pip_folder);
+            match found.as_deref().map(|found| EnvironmentFile::read(path, found)) {
+                Some(Ok(read)) => file = read,
+                Some(Err(finding)) => findings.push(finding),
+                None => {}
+            }
+        }
+        let mut explicit = ExplicitFile::default();
+        if let Some((path, Some(found))) = &explicit_text {
+            match ExplicitFile::read(path, found) {
+                Ok(read) => explicit = read,
+                Err(finding) => findings.push(finding),
+            }
+        }
+        let platform = platform(&spec, &explicit, &mut findings);
+        let mut channels = Channels::understand(
+            &spec.channels,
+            file.channels.iter().map(String::as_str),
+            folder,
+            &mut findings,
+        );
+        let source = if spec.explicit.is_some() {
+            Source::Explicit(explicit)
+        } else if let Some(existing) = &spec.existing {
+            Source::Existing(existing.clone())
+        } else {
+            let mut specs = match_specs(spec.packages.as_deref().unwrap_or_default(), &mut findings);
+            specs.extend(file.packages);
+            // A package may be asked for out of a channel that is not listed.
+            for channel in specs.iter().filter_map(|spec| spec.channel.as_ref()) {
+                channels.push((**channel).clone(), None);
+            }
+            Source::Solved(specs)
+        };
+        findings.extend(virtual_packages::check(&spec.virtual_packages));
+        findings.extend(index::check(&spec.indexes).1);
+        let exclude_newer = spec
+            .exclude_newer
+            .as_deref()
+            .map(instant::cut_off)
+            .and_then(|instant| {
+                instant
+                    .map_err(|message| {
+                        let finding = Finding::error("conda.date.syntax", "/exclude-newer", message);
+                        findings.push(finding.with_help(instant::HELP));
+                    })
+                    .ok()
+            });
+        let mut pip = file.pip;
+        pip.extend(spec.pip.iter().cloned());
+        let mut understood = Self {
+            spec,
+            source,
+            channels,
+            platform,
+            exclude_newer,
+            pip,
+            pip_folder,
+            variables: file.variables,
+            needs,
+            warnings: Vec::new(),
+        };
+        understood.add_pip(&mut findings);
+        understood.warnings = parts::verdict(findings)?;
+        Ok(understood)
+    }
+
+    /// What pip installs needs pip, which installs it.
+    fn add_pip(&mut self, findings: &mut Vec<Finding>) {
+        if self.pip.is_empty() {
+            return;
+        }
+        let Source::Solved(specs) = &mut self.source else {
+            return;
+        };
+        let asked = |name: &str, specs: &[MatchSpec]| {
+            specs.iter().any(|spec| {
+                spec.name
+                    .as_exact()
+                    .is_some_and(|exact| exact.as_normalized() == name)
+            })
+        };
+        if asked("pip", specs) {
+            return;
+        }
+        if self.needs.is_empty() {
+            findings.push(
+                Finding::warning(
+                    "conda.pip.added",
+                    if self.spec.pip.is_empty() { "/file" } else { "/pip" },
+                    "packages for pip are listed, and pip itself is not; it is added",
+                )
+                .with_help("list `pip` beside the conda packages"),
+            );
+        }
+        if let Ok(spec) = MatchSpec::from_str("pip", ParseMatchSpecOptions::lenient()) {
+            specs.push(spec);
+        }
+    }
+
+    /// Whether code of packages runs while the environment is built, which could change what is linked into it.
+    pub(crate) fn runs_code(&self) -> bool {
+        self.spec.link_scripts || !self.pip.is_empty()
+    }
+}
+
+/// Keys that do not go together.
+fn conflicts(spec: &CondaSpec) -> Vec<Finding> {
+    let CondaSpec {
+        packages,
+        file,
+        explicit,
+        existing,
+        channels,
+        channel_priority: _,
+        exclude_newer,
+        platform,
+        virtual_packages,
+        link_scripts,
+        pip,
+        indexes: _,
+    } = spec;
+    let solved = [
+        ("packages", packages.is_some()),
+        ("file", file.is_some()),
+        ("exclude-newer", exclude_newer.is_some()),
+        ("virtual-packages", !virtual_packages.is_empty()),
+        ("pip", !pip.is_empty()),
+    ];
+    let made = [
+        ("explicit", explicit.is_some()),
+        ("channels", !channels.is_empty()),
+        ("platform", platform.is_some()),
+        ("link-scripts", *link_scripts),
+    ];
+    let mut findings = Vec::new();
+    let mut refuse = |keys: &[(&str, bool)], with: &str| {
+        for (key, _) in keys.iter().filter(|(_, given)| *given) {
+            findings.push(
+                Finding::error(
+                    "conda.spec.conflict",
+                    format!("/{key}"),
+                    format!("`{key}` does not go with `{with}`"),
+                )
+                .with_help("use `packages` and `file`, or `explicit`, or `existing`"),
+            );
+        }
+    };
+    if existing.is_some() {
+        refuse(&solved, "existing");
+        refuse(&made, "existing");
+    } else if explicit.is_some() {
+        refuse(&solved, "explicit");
+    } else if packages.is_none() && file.is_none() {
+        findings.push(
+            Finding::error("conda.spec.empty", "", "nothing says what is to be installed").with_help(
+                "write `packages = [\"python=3.12\"]`, `file = \"environment.yml\"`, `explicit` or `existing`",
+            ),
+        );
+    }
+    findings
+}
+
+fn input(file: &str, at: &str, findings: &mut Vec<Finding>) -> Option<InputRequest> {
+    match path::normalise(".", file) {
+        Ok(path) => Some(InputRequest {
+            path,
+            kind: InputKind::Text,
+        }),
+        Err(fault) => {
+            findings.push(Finding::error("conda.path", at, fault.message(file)).with_help(fault.help()));
+            None
+        }
+    }
+}
+
+fn match_specs(packages: &[String], findings: &mut Vec<Finding>) -> Vec<MatchSpec> {
+    let options = ParseMatchSpecOptions::lenient()
+        .with_extras(true)
+        .with_conditionals(true)
+        .with_flags(true);
+    let mut specs = Vec::new();
+    for (position, text) in packages.iter().enumerate() {
+        match MatchSpec::from_str(text, options) {
+            Ok(spec) => specs.push(spec),
+            Err(error) => findings.push(
+                Finding::error(
+                    "conda.package.syntax",
+                    format!("/packages/{position}"),
+                    format!("`{text}` is no match spec: {error}"),
+                )
+                .with_help(
+                    "write a name with versions, for instance `numpy`, `python=3.12` or `zlib >=1.2,<2`",
+                ),
+            ),
+        }
+    }
+    specs
+}
+
+/// The platform that is asked for, else that of this machine.
+fn platform(spec: &CondaSpec, explicit: &ExplicitFile, findings: &mut Vec<Finding>) -> Subdir {
+    let written = spec
+        .platform
+        .as_ref()
+        .map(|text| (text, "/platform"))
+        .or_else(|| explicit.platform.as_ref().map(|text| (text, "/explicit")));
+    match written {
+        None => Subdir::current().unwrap_or(Subdir::NoArch),
+        Some((text, at)) => Subdir::from_str(text).unwrap_or_else(|error| {
+            findings.push(
+                Finding::error(
+                    "conda.platform.unknown",
+                    at,
+                    format!("`{text}` is no platform: {error}"),
+                )
+                .with_help("write it as channels do: `linux-64`, `linux-aarch64`, `osx-arm64`, `osx-64`"),
+            );
+            Subdir::NoArch
+        }),
+    }
+}

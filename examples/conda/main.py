@@ -1,0 +1,5 @@
+import os
+
+import emoji
+
+print(emoji.emojize(os.environ["GREETING"] + " :snake:"))

@@ -1,0 +1,105 @@
+//! What trusted backends ask for beyond plans and questions: requests of their libraries, and files by digest.
+
+use std::path::PathBuf;
+
+use wrun_core::credential::CredentialId;
+use wrun_core::event::Phase;
+use wrun_core::host::{WebMethod, WebRequest, WebResponse};
+use wrun_core::id::Digest;
+use wrun_core::plan::Fetch;
+
+use crate::credentials::look_up;
+use crate::error::ProvisionError;
+use crate::host::TaskHost;
+use crate::http::{self, Download, Get};
+
+impl TaskHost {
+    /// Makes a request for a library of a backend.
+    pub(crate) async fn web_request(&self, request: &WebRequest) -> Result<WebResponse, ProvisionError> {
+        let WebRequest {
+            method,
+            url,
+            headers,
+            credential,
+            maximum_bytes,
+        } = request;
+        let url = http::parse(url)?;
+        let credential = look_up(self.credentials.as_ref(), credential.as_ref(), Some(&url))?;
+        let response = self
+            .http
+            .get(&Get {
+                url: &url,
+                headers,
+                credential: credential.as_ref(),
+                maximum: *maximum_bytes,
+                head: *method == WebMethod::Head,
+            })
+            .await?;
+        let text = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        };
+        Ok(WebResponse {
+            status: response.status,
+            headers: response.headers.iter().filter_map(text).collect(),
+            url: response.url.into(),
+            body: response.body,
+        })
+    }
+
+    /// Brings a file by its digest; what is there already is no step.
+    pub(crate) async fn fetch_file(&self, label: &str, file: &Fetch) -> Result<PathBuf, ProvisionError> {
+        let Fetch {
+            url,
+            digest,
+            size,
+            credential,
+            save_as: _,
+        } = file;
+        if let Some(path) = self.store.artifact(digest)? {
+            return Ok(path);
+        }
+        let url = http::parse(url)?;
+        let credential = look_up(self.credentials.as_ref(), credential.as_ref(), Some(&url))?;
+        let progress = self.begin(Phase::Build, label.to_owned());
+        let path = self
+            .http
+            .download(
+                &self.store,
+                &Download {
+                    url: &url,
+                    digest: *digest,
+                    size: *size,
+                    credential: credential.as_ref(),
+                    progress: &|done, total| progress.progress(done, total),
+                    retried: &|attempt, reason| progress.retried(attempt, reason),
+                },
+            )
+            .await?;
+        progress.finish();
+        Ok(path)
+    }
+
+    /// Brings a file whose digest is not known.
+    pub(crate) async fn fetch_unknown_file(
+        &self,
+        label: &str,
+        url: &str,
+        credential: Option<&CredentialId>,
+    ) -> Result<(PathBuf, Digest), ProvisionError> {
+        let url = http::parse(url)?;
+        let credential = look_up(self.credentials.as_ref(), credential, Some(&url))?;
+        let progress = self.begin(Phase::Solve, label.to_owned());
+        let found = self
+            .http
+            .download_unknown(
+                &self.store,
+                &url,
+                credential.as_ref(),
+                &|done, total| progress.progress(done, total),
+                &|attempt, reason| progress.retried(attempt, reason),
+            )
+            .await?;
+        progress.finish();
+        Ok(found)
+    }
+}

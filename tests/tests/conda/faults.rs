@@ -1,0 +1,372 @@
+//! A channel that fails: every fault ends in a clear error or in a repeated attempt that succeeds, and nothing half-made
+//! is ever used.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use wrun_tests::conda::{Channel, Format, Package, SUBDIR, Server};
+use wrun_tests::random::Random;
+use wrun_tests::{Fault, Ran, World, files, processes};
+
+use crate::task;
+
+struct Failing {
+    world: World,
+    channel: Channel,
+    server: Server,
+}
+
+impl Failing {
+    fn new() -> Self {
+        Self::with([
+            Package::saying("thing", "1.0", "thing").depends("part"),
+            Package::new("part", "1.0")
+                .file("share/part", "part")
+                .noarch("generic"),
+        ])
+    }
+
+    fn with(packages: impl IntoIterator<Item = Package>) -> Self {
+        let channel = Channel::with(packages);
+        let server = Server::of(channel.path());
+        Self {
+            world: World::new(),
+            channel,
+            server,
+        }
+    }
+
+    fn text(&self) -> String {
+        task(
+            &["thing"],
+            json!({ "packages": ["thing"], "channels": [self.server.url()] }),
+        )
+    }
+
+    fn submit(&self) -> Ran {
+        self.world.submit(&self.text())
+    }
+
+    /// After a failure nothing is left, and everything goes well once the channel does.
+    #[track_caller]
+    fn recovers(&self) {
+        assert!(self.world.environments().is_empty(), "nothing is built");
+        self.server.heal();
+        self.submit().prints("thing\n");
+    }
+}
+
+#[test]
+fn repodata_that_cannot_be_had_is_told_with_its_reason() {
+    for (status, code, words) in [
+        (401, "conda.channel.unauthorized", "status 401"),
+        (403, "conda.channel.unauthorized", "status 403"),
+        (429, "conda.channel.busy", "status 429"),
+        (500, "conda.channel.failed", "status 500"),
+        (503, "conda.channel.failed", "status 503"),
+    ] {
+        let failing = Failing::new();
+        failing.server.fault("", Fault::Status(status));
+        failing.submit().ends_with(125).says(code).says(words);
+        failing.recovers();
+    }
+    let failing = Failing::new();
+    failing.server.fault("", Fault::Status(404));
+    failing
+        .submit()
+        .ends_with(125)
+        .says("conda.channel.missing")
+        .says("noarch/repodata.json");
+    failing.recovers();
+}
+
+#[test]
+fn repodata_that_breaks_off_or_makes_no_sense_is_told() {
+    let failing = Failing::new();
+    failing.server.fault("repodata.json", Fault::Cut(40));
+    failing
+        .submit()
+        .ends_with(125)
+        .says("repodata.json")
+        .says("provision.http.unreachable");
+    failing.recovers();
+
+    let failing = Failing::new();
+    failing
+        .server
+        .replace("repodata.json", b"{ \"packages\": ".to_vec());
+    failing.submit().ends_with(125).says("conda.repodata.broken");
+    failing.server.heal();
+    failing
+        .world
+        .wrun(&["submit", "--refresh", "task.toml"])
+        .run()
+        .prints("thing\n");
+
+    let failing = Failing::new();
+    failing
+        .server
+        .replace("repodata.json", b"<html>log in first</html>".to_vec());
+    failing.submit().ends_with(125).says("conda.repodata.broken");
+}
+
+#[test]
+fn packages_that_cannot_be_had_are_told_with_their_reason() {
+    for (fault, words) in [
+        (Fault::Status(404), "status 404"),
+        (Fault::Status(429), "status 429"),
+        (Fault::Status(500), "status 500"),
+        (Fault::Cut(10), "thing-1.0-0.conda"),
+    ] {
+        let failing = Failing::new();
+        failing.server.fault("thing-1.0-0.conda", fault);
+        failing
+            .submit()
+            .ends_with(125)
+            .says("thing-1.0-0.conda")
+            .says(words);
+        failing.recovers();
+    }
+}
+
+#[test]
+fn what_fails_now_and_then_is_tried_again() {
+    for fault in [
+        Fault::Status(429),
+        Fault::Status(500),
+        Fault::Cut(100),
+        Fault::Slow(Duration::from_millis(50)),
+    ] {
+        let failing = Failing::new();
+        failing.server.fault_times("repodata.json", fault.clone(), 1);
+        failing.server.fault_times(".conda", fault, 2);
+        failing.submit().prints("thing\n");
+    }
+}
+
+#[test]
+fn a_download_that_breaks_off_goes_on_where_it_ended() {
+    let failing = Failing::new();
+    failing
+        .server
+        .fault_times("thing-1.0-0.conda", Fault::Cut(200), 1);
+    failing.submit().prints("thing\n");
+    let ranges: Vec<String> = failing
+        .server
+        .downloads()
+        .iter()
+        .filter_map(|request| request.headers.get("range").cloned())
+        .collect();
+    assert_eq!(ranges, ["bytes=200-"]);
+}
+
+#[test]
+fn a_channel_that_lies_about_digests_is_not_believed() {
+    let failing = Failing::new();
+    let other = Package::saying("thing", "1.0", "something else").bytes();
+    failing.server.replace("thing-1.0-0.conda", other);
+    failing.submit().ends_with(125).says("thing-1.0-0.conda");
+    failing.recovers();
+
+    // The same without a server between.
+    let world = World::new();
+    let mut channel = Channel::new();
+    channel.add_with(&Package::saying("thing", "1.0", "thing"), |record| {
+        record["sha256"] = json!(files::sha256(b"something else"));
+    });
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing"], "channels": [channel.url()] }),
+    );
+    world.submit(&text).ends_with(125).says("conda.package.digest");
+    assert!(world.environments().is_empty());
+}
+
+#[test]
+fn a_channel_that_only_knows_md5_is_checked_by_it() {
+    let without = |record: &mut Value| {
+        record.as_object_mut().unwrap().remove("sha256");
+    };
+    let world = World::new();
+    let mut channel = Channel::new();
+    channel.add_with(&Package::saying("thing", "1.0", "thing"), without);
+    channel.add_with(&Package::saying("liar", "1.0", "liar"), |record| {
+        without(record);
+        record["md5"] = json!("0123456789abcdef0123456789abcdef");
+    });
+    let server = Server::of(channel.path());
+    let text = |name: &str| task(&[name], json!({ "packages": [name], "channels": [server.url()] }));
+    world.submit(&text("thing")).prints("thing\n");
+    assert_eq!(
+        server.downloads().len(),
+        1,
+        "what was looked at is not fetched again"
+    );
+    world
+        .submit(&text("liar"))
+        .ends_with(125)
+        .says("conda.package.digest");
+}
+
+#[test]
+fn broken_archives_are_told_and_never_used() {
+    let good = Package::saying("thing", "1.0", "thing");
+    let whole = good.bytes();
+    let truncated = whole[..whole.len() / 2].to_vec();
+    let tar = good.clone().format(Format::TarBz2);
+    let tar_bytes = tar.bytes();
+    let outside =
+        json!({ "paths": [{ "_path": "../../outside", "path_type": "hardlink" }], "paths_version": 1 });
+    let cases: Vec<(Package, Vec<u8>, &str)> = vec![
+        (good.clone(), b"not an archive".to_vec(), "broken package"),
+        (good.clone(), truncated, "broken package"),
+        (tar, tar_bytes[..tar_bytes.len() / 2].to_vec(), "broken package"),
+        (
+            good.clone(),
+            Package::saying("other", "1.0", "other").bytes(),
+            "it says that it is `other 1.0 0`",
+        ),
+        (
+            good.clone(),
+            good.clone().with_paths(outside).bytes(),
+            "would be put outside of the environment",
+        ),
+        (
+            good.clone(),
+            good.clone().claiming(json!("nonsense")).bytes(),
+            "info/index.json",
+        ),
+        (
+            good.clone(),
+            good.clone().with_paths(json!(7)).bytes(),
+            "info/paths.json",
+        ),
+    ];
+    for (package, bytes, words) in cases {
+        let world = World::new();
+        let mut channel = Channel::new();
+        channel.add_bytes(&package, &bytes, |_| {});
+        let text = task(
+            &["thing"],
+            json!({ "packages": ["thing"], "channels": [channel.url()] }),
+        );
+        world
+            .submit(&text)
+            .ends_with(125)
+            .says("conda.package.broken")
+            .says(words);
+        assert!(world.environments().is_empty());
+        let unpacked = world.store().join("pkgs/conda/packages-1");
+        assert!(
+            files::names(&unpacked).is_empty(),
+            "{:?}",
+            files::names(&unpacked)
+        );
+    }
+}
+
+#[test]
+fn a_link_that_leaves_the_environment_is_refused() {
+    let world = World::new();
+    let channel = Channel::with([
+        Package::saying("thing", "1.0", "thing").link("share/outside", "../../../../etc/passwd")
+    ]);
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing"], "channels": [channel.url()] }),
+    );
+    world.submit(&text).ends_with(125).says("share/outside");
+    assert!(world.environments().is_empty());
+}
+
+#[test]
+fn a_channel_that_dies_in_the_middle_is_told_and_what_it_sent_is_kept() {
+    let failing = Failing::new();
+    failing.server.fault("thing-1.0-0.conda", Fault::Status(503));
+    failing.submit().ends_with(125).says("thing-1.0-0.conda");
+    let of_part = || {
+        failing
+            .server
+            .downloads()
+            .iter()
+            .filter(|request| request.path.contains("part-"))
+            .count()
+    };
+    assert_eq!(of_part(), 1);
+    failing.recovers();
+    assert_eq!(of_part(), 1, "what was there is not fetched again");
+}
+
+#[test]
+fn a_server_that_says_nothing_can_be_left() {
+    let failing = Failing::new();
+    failing.server.fault("repodata.json", Fault::Hang);
+    failing.world.write("task.toml", failing.text());
+    let running = failing.world.wrun(&["submit", "task.toml"]).spawn();
+    let start = Instant::now();
+    while failing.server.requests().is_empty() && start.elapsed() < Duration::from_secs(20) {
+        std::thread::yield_now();
+    }
+    running.signal(rustix::process::Signal::INT);
+    let ran = running.wait();
+    assert_ne!(ran.code, 0, "{ran:?}");
+    assert!(ran.elapsed < Duration::from_secs(20), "{ran:?}");
+    failing.recovers();
+}
+
+#[test]
+fn a_killed_build_goes_on_with_what_it_has() {
+    let mut random = Random::new(7);
+    let packages = (0..12).map(|number| {
+        let name = format!("part{number}");
+        Package::new(&name, "1.0").file(&format!("share/{name}"), vec![b'x'; 300_000])
+    });
+    let names: Vec<String> = (0..12).map(|number| format!("part{number}")).collect();
+    let thing = names
+        .iter()
+        .fold(Package::saying("thing", "1.0", "thing"), |thing, name| {
+            thing.depends(name)
+        });
+    let failing = Failing::with(packages.chain([thing]));
+    failing
+        .server
+        .fault(".conda", Fault::Slow(Duration::from_millis(20)));
+    failing.world.write("task.toml", failing.text());
+    for _ in 0..6 {
+        let running = failing.world.wrun(&["submit", "task.toml"]).spawn();
+        drop(running.kill_after(Duration::from_millis(random.below(400))));
+        for environment in failing.world.environments() {
+            let tree = failing.world.tree(&environment);
+            for name in &names {
+                assert!(
+                    tree.join("share").join(name).is_file(),
+                    "an environment that is there is whole"
+                );
+            }
+        }
+    }
+    failing.submit().prints("thing\n");
+    let tree = failing.world.tree(&failing.world.environments()[0]);
+    for name in &names {
+        assert_eq!(
+            files::bytes(&tree.join("share").join(name)).len(),
+            300_000,
+            "{name}"
+        );
+    }
+    let mut whole: Vec<String> = failing
+        .server
+        .downloads()
+        .into_iter()
+        .filter(|request| !request.headers.contains_key("range"))
+        .map(|request| request.path)
+        .collect();
+    let all = whole.len();
+    whole.sort();
+    whole.dedup();
+    assert_eq!(whole.len(), 13);
+    // Twice for those that were under way when a process was killed, at most.
+    assert!(all <= 13 + 6 * 8, "{all} downloads from the beginning");
+    processes::assert_none_mentions(failing.world.path());
+    assert!(failing.channel.path().join(SUBDIR).is_dir());
+}

@@ -1,0 +1,247 @@
+//! Environment files, files of exact addresses, environments that are there already, and what packages are made of.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use serde_json::json;
+use wrun_tests::conda::{Channel, Format, PLACEHOLDER, Package, Server};
+use wrun_tests::{World, files};
+
+use crate::task;
+
+#[test]
+fn an_environment_file_is_read_and_is_part_of_the_key() {
+    let world = World::new();
+    let channel = Channel::with([
+        Package::new("thing", "1.0").program("bin/thing", "#!/bin/sh\necho one $GREETING\n"),
+        Package::new("thing", "2.0").program("bin/thing", "#!/bin/sh\necho two $GREETING\n"),
+    ]);
+    let file = |version: &str| {
+        format!(
+            "name: ignored\nchannels:\n  - {}\n  - nodefaults\ndependencies:\n  - thing={version}\nvariables:\n  GREETING: hello\n",
+            channel.url()
+        )
+    };
+    world.write("environment.yml", file("1"));
+    let text = task(&["thing"], json!({ "file": "environment.yml" }));
+    world.submit(&text).prints("one hello\n");
+    world.write("environment.yml", file("2"));
+    world.submit(&text).prints("two hello\n");
+    world.write("environment.yml", "dependencies: [{conda-forge: [x]}]");
+    world.submit(&text).ends_with(125).says("conda.file.syntax");
+    world.write("environment.yml", "channels: {");
+    world.submit(&text).ends_with(125).says("conda.file.syntax");
+}
+
+#[test]
+fn exact_addresses_need_no_repodata() {
+    let world = World::new();
+    let mut channel = Channel::new();
+    let thing = channel.add(&Package::saying("thing", "1.0", "thing"));
+    let part = channel.add(
+        &Package::new("part", "1.0")
+            .file("share/p", "p")
+            .format(Format::TarBz2),
+    );
+    let other = channel.add(&Package::new("other", "1.0").file("share/o", "o"));
+    let server = Server::of(channel.path());
+    let url = server.url();
+    let lines = [
+        "# made by hand".to_owned(),
+        "@EXPLICIT".to_owned(),
+        format!("{url}/{}#{}", part.path, part.md5),
+        format!("{url}/{}#sha256:{}", thing.path, thing.sha256),
+        format!("{}/{}", channel.url(), other.path),
+        String::new(),
+    ];
+    world.write("explicit.txt", lines.join("\n"));
+    let text = task(&["thing"], json!({ "explicit": "explicit.txt" }));
+    world.submit(&text).prints("thing\n");
+    let asked = server.requests();
+    assert!(
+        asked.iter().all(|request| !request.path.contains("repodata")),
+        "{asked:?}"
+    );
+    assert_eq!(
+        server.downloads().len(),
+        2,
+        "what was looked at is not fetched again"
+    );
+    let tree = world.tree(&world.environments()[0]);
+    for path in ["share/p", "share/o"] {
+        assert!(tree.join(path).is_file(), "{path}");
+    }
+    world.write(
+        "explicit.txt",
+        format!("@EXPLICIT\n{url}/{}#{}\n", part.path, thing.md5),
+    );
+    world.submit(&text).ends_with(125).says("conda.package.digest");
+    world.write("explicit.txt", format!("{url}/{}\n", part.path));
+    world.submit(&text).ends_with(125).says("conda.explicit.syntax");
+}
+
+#[test]
+fn an_environment_that_is_there_is_used_and_not_changed() {
+    let world = World::new();
+    let existing = world.home().join("miniforge3/envs/mine");
+    files::write(&existing.join("conda-meta/history"), "");
+    files::write(
+        &existing.join("bin/thing"),
+        "#!/bin/sh\necho $CONDA_PREFIX $FROM_SCRIPT\n",
+    );
+    files::set_mode(&existing.join("bin/thing"), 0o755);
+    files::write(
+        &existing.join("etc/conda/activate.d/a.sh"),
+        "export FROM_SCRIPT=yes-$(basename $CONDA_PREFIX)\n",
+    );
+    let before = files::listing(&existing);
+    let by_name = task(&["thing"], json!({ "existing": "mine" }));
+    let by_path = task(&["thing"], json!({ "existing": existing }));
+    let expected = format!("{} yes-mine\n", existing.display());
+    world.submit(&by_name).prints(&expected);
+    world.submit(&by_path).prints(&expected).does_not_say("ready:");
+    assert_eq!(files::listing(&existing), before);
+    // A script that comes later is seen.
+    files::write(
+        &existing.join("etc/conda/activate.d/b.sh"),
+        "export FROM_SCRIPT=later\n",
+    );
+    world
+        .submit(&by_name)
+        .prints(&format!("{} later\n", existing.display()))
+        .says("ready: ");
+    let missing = world.submit(&task(&["thing"], json!({ "existing": "yours" })));
+    missing
+        .ends_with(125)
+        .says("conda.existing.missing")
+        .says("miniforge3/envs/yours");
+    let both = world.submit(&task(
+        &["thing"],
+        json!({ "existing": "mine", "packages": ["x"] }),
+    ));
+    both.ends_with(125).says("`packages` does not go with `existing`");
+}
+
+#[test]
+fn prefixes_are_replaced_in_text_and_in_binaries() {
+    let world = World::new();
+    let channel = Channel::with([Package::new("thing", "1.0")
+        .text_with_prefix(
+            "bin/thing",
+            "#!/bin/sh\necho PREFIX/share\ncat \"PREFIX/share/thing.bin\" | tr '\\0' '|'\n",
+        )
+        .binary_with_prefix("share/thing.bin", b"\x01\x00", "/lib/x", b"end")]);
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing"], "channels": [channel.url()] }),
+    );
+    let ran = world.submit(&text);
+    ran.ends_with(0);
+    let tree = world.tree(&world.environments()[0]);
+    assert!(
+        ran.stdout.starts_with(&format!(
+            "{}/share\n\u{1}|{}/lib/x|",
+            tree.display(),
+            tree.display()
+        )),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.trim_end_matches('|').ends_with("end"), "{ran:?}");
+    let bytes = files::bytes(&tree.join("share/thing.bin"));
+    assert_eq!(
+        bytes.len(),
+        2 + PLACEHOLDER.len() + "/lib/x".len() + 1 + 3,
+        "a binary keeps its length"
+    );
+}
+
+#[test]
+fn files_are_shared_and_links_are_kept() {
+    let world = World::new();
+    let thing = Package::saying("thing", "1.0", "thing")
+        .link("bin/alias", "thing")
+        .file("share/data", "data");
+    let channel = Channel::with([thing, Package::saying("more", "1.0", "more")]);
+    let one = task(
+        &["alias"],
+        json!({ "packages": ["thing"], "channels": [channel.url()] }),
+    );
+    let two = task(
+        &["alias"],
+        json!({ "packages": ["thing", "more"], "channels": [channel.url()] }),
+    );
+    world.submit(&one).prints("thing\n");
+    world.submit(&two).prints("thing\n");
+    let inodes: Vec<(u64, u64)> = world
+        .environments()
+        .iter()
+        .map(|environment| {
+            let tree = world.tree(environment);
+            assert!(tree.join("bin/alias").symlink_metadata().unwrap().is_symlink());
+            let metadata = tree.join("share/data").metadata().unwrap();
+            (metadata.dev(), metadata.ino())
+        })
+        .collect();
+    assert_eq!(inodes.len(), 2);
+    assert_eq!(inodes[0], inodes[1], "both environments hold the same file");
+}
+
+#[test]
+fn a_file_of_two_packages_is_of_one_of_them_and_the_same_each_time() {
+    let channel = Channel::with([
+        Package::new("a", "1.0").file("share/same", "a"),
+        Package::new("b", "1.0").file("share/same", "b").depends("a"),
+    ]);
+    let text = task(
+        &["cat", "share-same"],
+        json!({ "packages": ["a", "b"], "channels": [channel.url()] }),
+    );
+    let contents: Vec<String> = (0..3)
+        .map(|_| {
+            let world = World::new();
+            world.write("share-same", "");
+            world.submit(&text).ends_with(0);
+            files::read(&world.tree(&world.environments()[0]).join("share/same"))
+        })
+        .collect();
+    assert_eq!(contents, vec![contents[0].clone(); 3]);
+}
+
+#[test]
+fn an_environment_for_another_platform_can_be_locked_and_not_run() {
+    let world = World::new();
+    let channel = Channel::with([Package::saying("thing", "1.0", "thing").subdir("win-64")]);
+    let spec = json!({ "packages": ["thing"], "channels": [channel.url()], "platform": "win-64" });
+    world.write("task.toml", task(&["thing"], spec));
+    world
+        .wrun(&["plan", "--lock", "lock.json", "task.toml"])
+        .run()
+        .ends_with(0);
+    world
+        .wrun(&["submit", "task.toml"])
+        .run()
+        .ends_with(125)
+        .says("the environment is for `win-64`");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let world = World::new();
+    let spec = json!({
+        "packages": ["thing >=", "ok"],
+        "channels": ["", "gopher://x.example/c"],
+        "exclude-newer": "yesterday",
+        "platform": "amiga-68k",
+        "virtual-packages": { "cuda": "x.y!", "glibc": true },
+    });
+    let ran = world.submit(&task(&["thing"], spec));
+    ran.ends_with(125);
+    for code in [
+        "conda.package.syntax",
+        "conda.channel.syntax",
+        "conda.date.syntax",
+        "conda.platform.unknown",
+        "conda.virtual-package.syntax",
+    ] {
+        ran.says(code);
+    }
+}

@@ -1,0 +1,118 @@
+//! Why there is no solution, as people read it.
+
+use serde_json::{Value, json};
+use wrun_tests::World;
+use wrun_tests::conda::{Channel, Package};
+
+use crate::task;
+
+/// What is said about a spec that cannot be solved.
+#[track_caller]
+fn said(channel: &Channel, mut spec: Value) -> String {
+    let world = World::new();
+    spec["channels"] = json!([channel.url()]);
+    let ran = world.submit(&task(&["true"], spec));
+    ran.ends_with(125);
+    ran.stderr
+        .lines()
+        .filter(|line| !line.starts_with("note: "))
+        .map(|line| line.replace(&channel.url(), "[CHANNEL]") + "\n")
+        .collect()
+}
+
+fn channel() -> Channel {
+    Channel::with([
+        Package::new("numpy", "1.26.4"),
+        Package::new("numpy", "2.1.0"),
+        Package::new("pandas", "2.2.0").depends("numpy >=2"),
+        Package::new("oldlib", "1.0").depends("numpy <2"),
+        Package::new("torch-gpu", "2.5").depends("__cuda >=12"),
+        Package::new("torch-gpu", "2.4").depends("__cuda >=11.8"),
+        Package::new("needs-lost", "1.0").depends("lost-package >=1"),
+        Package::new("needs-new", "1.0").depends("numpy >=3"),
+        Package::new("winonly", "1.0").subdir("win-64"),
+        Package::new("deep-a", "1.0").depends("middle-a"),
+        Package::new("middle-a", "1.0").depends("numpy >=2"),
+        Package::new("deep-b", "1.0").depends("middle-b"),
+        Package::new("middle-b", "1.0").depends("numpy <2"),
+    ])
+}
+
+#[test]
+fn a_package_that_is_nowhere() {
+    insta::assert_snapshot!(said(&channel(), json!({ "packages": ["nunpy"] })));
+}
+
+#[test]
+fn a_version_that_is_nowhere() {
+    insta::assert_snapshot!(said(&channel(), json!({ "packages": ["numpy>=3"] })));
+}
+
+#[test]
+fn pins_that_contradict_each_other() {
+    insta::assert_snapshot!(said(&channel(), json!({ "packages": ["pandas", "numpy=1"] })));
+}
+
+#[test]
+fn packages_that_contradict_each_other() {
+    insta::assert_snapshot!(said(&channel(), json!({ "packages": ["pandas", "oldlib"] })));
+}
+
+#[test]
+fn packages_that_contradict_each_other_far_below() {
+    insta::assert_snapshot!(said(&channel(), json!({ "packages": ["deep-a", "deep-b"] })));
+}
+
+#[test]
+fn a_virtual_package_that_the_machine_does_not_have() {
+    let spec = json!({ "packages": ["torch-gpu"], "virtual-packages": { "cuda": false } });
+    insta::assert_snapshot!(said(&channel(), spec));
+}
+
+#[test]
+fn a_virtual_package_that_is_too_old() {
+    let spec = json!({ "packages": ["torch-gpu=2.5"], "virtual-packages": { "cuda": "11.8" } });
+    insta::assert_snapshot!(said(&channel(), spec));
+}
+
+#[test]
+fn a_package_of_another_platform() {
+    let spec = json!({ "packages": ["winonly"], "platform": "linux-64" });
+    insta::assert_snapshot!(said(&channel(), spec));
+}
+
+#[test]
+fn a_dependency_that_is_nowhere() {
+    insta::assert_snapshot!(said(&channel(), json!({ "packages": ["needs-lost"] })));
+}
+
+#[test]
+fn a_dependency_of_a_version_that_is_nowhere() {
+    insta::assert_snapshot!(said(&channel(), json!({ "packages": ["needs-new"] })));
+}
+
+#[test]
+fn several_things_at_once() {
+    insta::assert_snapshot!(said(&channel(), json!({ "packages": ["nunpy", "numpy>=3"] })));
+}
+
+#[test]
+fn a_version_that_only_a_later_channel_has() {
+    let world = World::new();
+    let first = Channel::with([Package::new("numpy", "1.26.4")]);
+    let second = Channel::with([Package::new("numpy", "2.1.0")]);
+    let spec = json!({ "packages": ["numpy>=2"], "channels": [first.url(), second.url()] });
+    let ran = world.submit(&task(&["true"], spec));
+    ran.ends_with(125);
+    let said: String = ran
+        .stderr
+        .lines()
+        .filter(|line| !line.starts_with("note: "))
+        .map(|line| {
+            line.replace(&first.url(), "[FIRST]")
+                .replace(&second.url(), "[SECOND]")
+                + "\n"
+        })
+        .collect();
+    insta::assert_snapshot!(said);
+}
