@@ -228,16 +228,10 @@ impl Shared {
                 return Ok(());
             }
             Some(Fault::Drip) => {
-                let mut stream = stream;
-                write!(
-                    stream,
-                    "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000000\r\n\r\n"
-                )?;
-                while !self.is_closed() {
-                    stream.write_all(b" ")?;
-                    self.wait(Duration::from_secs(1));
-                }
-                return Ok(());
+                return drip(stream, |time| {
+                    self.wait(time);
+                    !self.is_closed()
+                });
             }
             Some(Fault::Status(status)) => Answer {
                 status,
@@ -255,6 +249,15 @@ impl Shared {
         };
         send(stream, &request, &answer, cut)
     }
+}
+
+/// Answers with a byte a second. `goes_on` waits for some time, and says whether the server is still there.
+pub(crate) fn drip(mut stream: &TcpStream, goes_on: impl Fn(Duration) -> bool) -> std::io::Result<()> {
+    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000000\r\n\r\n")?;
+    while goes_on(Duration::from_secs(1)) {
+        stream.write_all(b" ")?;
+    }
+    Ok(())
 }
 
 pub(crate) fn read_request(stream: &TcpStream) -> std::io::Result<Option<Request>> {

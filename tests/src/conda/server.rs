@@ -10,7 +10,7 @@ use data_encoding::BASE64;
 
 use crate::Fault;
 use crate::files;
-use crate::index::{Request, read_request, reason};
+use crate::index::{Request, drip, read_request, reason};
 
 struct Planned {
     /// The end of the path.
@@ -171,6 +171,12 @@ impl Shared {
             Some(Fault::Hang) => {
                 self.wait(Duration::MAX);
                 return Ok(());
+            }
+            Some(Fault::Drip) => {
+                return drip(stream, |time| {
+                    self.wait(time);
+                    !*self.closed.lock().unwrap_or_else(PoisonError::into_inner)
+                });
             }
             Some(Fault::Status(status)) => return send(stream, &request, status, &[], None),
             Some(Fault::Cut(length)) => cut = Some(length),

@@ -102,11 +102,6 @@ pub(crate) fn key(request: &Request) -> String {
     format!("{} {}", Canon::from_json(&shown).unwrap(), SpecId::of(&form))
 }
 
-/// JSON with its members in the order of their names, whatever order this build of `serde_json` keeps.
-pub(crate) fn sorted(value: &Value) -> Value {
-    Canon::from_json(value).unwrap().to_json()
-}
-
 pub(crate) fn id(spec: Value) -> SpecId {
     SpecId::of(&BACKEND.canonicalize(&request(spec, [])).unwrap().form)
 }
@@ -167,4 +162,9 @@ pub(crate) fn variables(run: &wrun_core::plan::Run) -> BTreeMap<String, String> 
         .iter()
         .map(|(name, value)| (name.clone(), format!("{value:?}")))
         .collect()
+}
+
+/// JSON with its members in the order of their names, whatever order this build of `serde_json` keeps.
+pub(crate) fn sorted(value: &Value) -> Value {
+    Canon::from_json(value).unwrap().to_json()
 }

@@ -91,10 +91,7 @@ impl Http {
         let mut part = Part::new(store, &file.digest)?;
         let mut attempt = 1;
         loop {
-            let received = AtomicU64::new(0);
-            let arrival = Arrival::new(self.settings.timing.idle, &received);
-            let transfer = Box::pin(transfer(client, file, &mut part, arrival));
-            let failure = match self.patiently(file.url, &received, transfer).await? {
+            let failure = match self.attempt(client, file, &mut part).await? {
                 Ok(()) => {
                     let joined = part.joined;
                     match part.writer.finish(&file.digest) {
@@ -157,7 +154,7 @@ impl Http {
                 validator: None,
                 joined: false,
             };
-            let failure = match self.unless_cancelled(transfer(client, &file, &mut part)).await? {
+            let failure = match self.attempt(client, &file, &mut part).await? {
                 Ok(()) => {
                     let digest = part.writer.digest();
                     return Ok((part.writer.finish(&digest)?, digest));
@@ -172,6 +169,19 @@ impl Http {
             retried(attempt, &failure.reason);
             self.pause(attempt - 1, &failure).await?;
         }
+    }
+
+    /// One request, whose answer has to arrive at a pace.
+    async fn attempt(
+        &self,
+        client: &Client,
+        file: &Download<'_>,
+        part: &mut Part,
+    ) -> Result<Result<(), Interrupted>, ProvisionError> {
+        let received = AtomicU64::new(0);
+        let arrival = Arrival::new(self.settings.timing.idle, &received);
+        let transfer = Box::pin(transfer(client, file, part, arrival));
+        self.patiently(file.url, &received, transfer).await
     }
 }
 
