@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
@@ -23,6 +24,8 @@ pub(crate) struct Speaker {
     pub(crate) bars: bool,
     /// Why programs cannot be spoken to any more.
     cut_off: Mutex<Option<io::Error>>,
+    /// The terminal does not begin a line where one ends.
+    is_raw: AtomicBool,
 }
 
 impl Speaker {
@@ -41,6 +44,7 @@ impl Speaker {
             verbose: *verbose,
             bars: people && io::stderr().is_terminal(),
             cut_off: Mutex::default(),
+            is_raw: AtomicBool::default(),
         }
     }
 
@@ -57,7 +61,18 @@ impl Speaker {
         let mut error = anstream::stderr().lock();
         // Nobody can be told that standard error is gone.
         let text = harmless(text);
-        drop(writeln!(error, "{} {text}", format!("{mark}:").cyan().bold()));
+        let line = format!("{} {text}\n", format!("{mark}:").cyan().bold());
+        let line = if self.is_raw.load(Ordering::Relaxed) {
+            line.replace('\n', "\r\n")
+        } else {
+            line
+        };
+        drop(write!(error, "{line}"));
+    }
+
+    /// Says whether the terminal takes what is written as it is.
+    pub(crate) fn set_raw(&self, is_raw: bool) {
+        self.is_raw.store(is_raw, Ordering::Relaxed);
     }
 
     /// Says one event to programs. The first error is kept, see [`Speaker::cut_off`], and nothing is said from then on.

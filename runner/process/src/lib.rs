@@ -22,6 +22,7 @@ mod pipe;
 mod signal;
 mod spawn;
 mod supervise;
+mod terminal;
 mod tree;
 
 #[cfg(target_os = "linux")]
@@ -46,6 +47,7 @@ pub use rustix::process::Signal;
 pub use signal::signal_name;
 pub use spawn::spawn;
 pub use supervise::{Cause, Supervision, supervise};
+pub use terminal::{Terminal, TerminalSize, open_terminal};
 pub use tree::Tree;
 
 /// Makes this process the one that orphans of its descendants are given to (`PR_SET_CHILD_SUBREAPER`, `prctl(2)`).

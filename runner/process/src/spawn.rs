@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Stdio;
 use std::ptr;
 
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -41,6 +42,7 @@ pub fn spawn(command: Command) -> Result<Tree, ProcessError> {
         stdin,
         stdout,
         stderr,
+        terminal,
         inherit,
         die_with_parent,
         relays,
@@ -54,6 +56,9 @@ pub fn spawn(command: Command) -> Result<Tree, ProcessError> {
 
     let mut child = std::process::Command::new(&program);
     child.current_dir(&cwd).stdin(stdin).stdout(stdout).stderr(stderr);
+    if terminal.is_some() {
+        child.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    }
     let parent = die_with_parent.then(rustix::process::getpid);
     #[expect(
         unsafe_code,
@@ -62,7 +67,7 @@ pub fn spawn(command: Command) -> Result<Tree, ProcessError> {
     // SAFETY: the closure runs in the forked child and does nothing but system calls on memory that was prepared
     // before the fork: it neither allocates nor takes a lock, and an error is made from a bare error number.
     unsafe {
-        child.pre_exec(move || become_program(&image, parent, &inherit));
+        child.pre_exec(move || become_program(&image, parent, terminal.as_ref(), &inherit));
     }
     let mut child = child
         .spawn()
@@ -78,8 +83,19 @@ pub fn spawn(command: Command) -> Result<Tree, ProcessError> {
 }
 
 /// The child's way from fork to exec; returns only if the program cannot be executed.
-fn become_program(image: &Image, parent: Option<Pid>, inherit: &[OwnedFd]) -> io::Result<()> {
+fn become_program(
+    image: &Image,
+    parent: Option<Pid>,
+    terminal: Option<&OwnedFd>,
+    inherit: &[OwnedFd],
+) -> io::Result<()> {
     rustix::process::setsid()?;
+    if let Some(terminal) = terminal {
+        rustix::process::ioctl_tiocsctty(terminal)?;
+        rustix::stdio::dup2_stdin(terminal)?;
+        rustix::stdio::dup2_stdout(terminal)?;
+        rustix::stdio::dup2_stderr(terminal)?;
+    }
     if let Some(parent) = parent {
         platform::die_with_parent(parent)?;
     }

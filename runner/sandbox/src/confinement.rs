@@ -9,7 +9,7 @@ use rustix::process::{getegid, geteuid};
 use wrun_core::grants::{Access, Limits};
 use wrun_core::net::Net;
 use wrun_core::sandbox::{Demand, Tier};
-use wrun_process::Command;
+use wrun_process::{Command, TerminalSize};
 use wrun_proxy::Gate;
 
 use crate::error::SandboxError;
@@ -50,8 +50,9 @@ pub struct Confinement {
     /// Whether a command of root may change modes and owners where it stays user 0, without its rights, and Landlock alone
     /// holds it: Landlock has no rights for these, so they reach every file of root's.
     pub changes_modes: bool,
-    /// Whether its standard streams are a terminal of its own.
-    pub terminal: bool,
+    /// How large the terminal is that it is given in place of its standard streams, if it is to have one. The other side is
+    /// [`crate::Confined::terminal`].
+    pub terminal: Option<TerminalSize>,
     /// Has it watched, and hears what it was refused once it ended.
     pub observer: Option<Observer>,
 }
@@ -70,7 +71,7 @@ impl Confinement {
             scratch: PathBuf::new(),
             gate: Gate::new(Net::None),
             limits: Limits::default(),
-            terminal: false,
+            terminal: None,
             observer: None,
         }
     }
@@ -146,7 +147,7 @@ impl Confinement {
             temporary: self.limits.scratch.unwrap_or(TEMPORARY).min(TEMPORARY),
             groups: groups.iter().map(AsRawFd::as_raw_fd).collect(),
             keep: keep.iter().map(AsRawFd::as_raw_fd).collect(),
-            terminal: self.terminal,
+            terminal: self.terminal.map(|size| (size.rows, size.columns)),
             strict: shared.is_some(),
             keeps_modes: tier == Tier::Restricted && geteuid().is_root() && !self.changes_modes,
             watched: self.observer.is_some(),

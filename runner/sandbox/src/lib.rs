@@ -42,7 +42,7 @@ mod refusal;
 mod start;
 mod watch;
 
-pub use confined::{Conclusion, Confined};
+pub use confined::{Conclusion, Confined, Stops};
 pub use confinement::Confinement;
 pub use error::SandboxError;
 pub use helper::Helper;

@@ -21,6 +21,10 @@ pub(crate) enum Message {
     Listener,
     /// The notifications of the system calls that are watched; the descriptor comes with the message.
     Watched,
+    /// The process is on a terminal of its own; the side that shows it comes with the message.
+    Terminal,
+    /// The program was stopped, as Ctrl-Z on its terminal does.
+    Stopped,
     /// Everything is in force, as the kernel says, and the program is executed next.
     Ready(Facts),
     /// A step failed. The program was not run.
@@ -107,7 +111,7 @@ pub enum Step {
     Resources,
     /// Descriptors.
     Descriptors,
-    /// The controlling terminal.
+    /// The session and its controlling terminal.
     Terminal,
     /// The working folder.
     WorkingFolder,
@@ -150,7 +154,7 @@ impl Step {
             Self::Capabilities => "drop the capabilities",
             Self::Resources => "set the resource limits",
             Self::Descriptors => "close the descriptors",
-            Self::Terminal => "take the terminal",
+            Self::Terminal => "begin a session with a terminal of its own",
             Self::WorkingFolder => "enter the working folder",
             Self::Landlock => "apply Landlock",
             Self::Filter => "filter the system calls",
@@ -164,7 +168,7 @@ impl Step {
     pub const fn is_of_the_grants(self) -> bool {
         matches!(
             self,
-            Self::Grant | Self::Fill | Self::WorkingFolder | Self::Terminal | Self::Policy
+            Self::Grant | Self::Fill | Self::WorkingFolder | Self::Policy
         )
     }
 }

@@ -130,7 +130,6 @@ pub(crate) struct Resources {
 
 /// Everything that a process gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a right of its own")]
 pub(crate) struct Policy {
     /// How strongly it is held; not [`Tier::None`].
     pub tier: Tier,
@@ -164,8 +163,9 @@ pub(crate) struct Policy {
     pub groups: Vec<RawFd>,
     /// Descriptors that the program keeps, under their numbers.
     pub keep: Vec<RawFd>,
-    /// Whether its standard streams are a terminal that becomes its controlling one.
-    pub terminal: bool,
+    /// Lines and characters of a line of the terminal that is made for it, which is its controlling one and its standard
+    /// streams.
+    pub terminal: Option<(u16, u16)>,
     /// Whether its system calls are watched ([`crate::Message::Watched`]).
     pub watched: bool,
 }

@@ -3,15 +3,16 @@
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wrun_core::sandbox::{Demand, Tier};
-use wrun_process::{Command, Tree, spawn};
+use wrun_process::{Command, Tree, open_terminal, spawn};
 
 use crate::channel::Channel;
-use crate::confined::Confined;
+use crate::confined::{Confined, receive};
 use crate::confinement::Confinement;
 use crate::error::SandboxError;
 use crate::held::Held;
@@ -46,12 +47,7 @@ pub async fn start(
     let mut refused = None;
     for tier in tiers(confinement.demand) {
         if *tier == Tier::None {
-            let tree = spawn(command)?;
-            return Ok(Start::Running(Box::new(Confined::without(
-                tree,
-                report_nothing(before),
-                confinement.observer.clone(),
-            ))));
+            return without(confinement, command, before);
         }
         let refusal = match attempt(*tier, confinement, &command, cancel, before.clone()).await? {
             Attempt::Running(confined) => return Ok(Start::Running(confined)),
@@ -70,6 +66,31 @@ pub async fn start(
         });
     }
     Ok(refused.map_or(Start::Cancelled, Start::Refused))
+}
+
+/// Starts a command that is held to nothing. `reason` is why it is not a stronger tier.
+fn without(
+    confinement: &Confinement,
+    command: Command,
+    reason: Option<String>,
+) -> Result<Start, SandboxError> {
+    let (shown, open) = confinement.terminal.map(open_terminal).transpose()?.unzip();
+    let tree = spawn(Command {
+        terminal: open.as_ref().map(OwnedFd::try_clone).transpose()?,
+        ..command
+    })?;
+    Ok(Start::Running(Box::new(Confined {
+        tree,
+        report: report_nothing(reason),
+        terminal: shown,
+        channel: None,
+        heard: Arc::default(),
+        held: None,
+        _served: None,
+        watcher: None,
+        observer: confinement.observer.clone(),
+        _open: open,
+    })))
 }
 
 /// The tiers to try, strongest first.
@@ -130,6 +151,7 @@ async fn attempt(
         stdin: command.stdin,
         stdout: command.stdout,
         stderr: command.stderr,
+        terminal: None,
         inherit: descriptors.into_iter().chain(groups).chain(keep).collect(),
         die_with_parent: true,
         relays: true,
@@ -143,20 +165,24 @@ async fn attempt(
     match listened {
         Some(Ok(Heard {
             facts,
+            terminal,
             served,
             watcher,
         })) => {
             let mut report = report(&facts, policy.network, reason);
             held.add_to(&mut report);
-            Ok(Attempt::Running(Box::new(Confined::new(
+            Ok(Attempt::Running(Box::new(Confined {
                 tree,
-                channel,
                 report,
-                held,
-                served,
+                terminal,
+                channel: Some(Arc::new(channel)),
+                heard: Arc::default(),
+                held: Some(held),
+                _served: served,
                 watcher,
-                confinement.observer.clone(),
-            ))))
+                observer: confinement.observer.clone(),
+                _open: None,
+            })))
         }
         Some(Err(failure)) => {
             tree.end(Duration::ZERO).await?;
@@ -172,6 +198,7 @@ async fn attempt(
 /// What a helper said when everything was in force.
 struct Heard {
     facts: Facts,
+    terminal: Option<OwnedFd>,
     served: Option<DropGuard>,
     watcher: Option<Watcher>,
 }
@@ -183,7 +210,7 @@ async fn listen(
     confinement: &Confinement,
     policy: &Policy,
 ) -> Result<Result<Heard, Failure>, SandboxError> {
-    let (mut served, mut watcher) = (None, None);
+    let (mut terminal, mut served, mut watcher) = (None, None, None);
     loop {
         let (message, descriptor) = receive(channel).await?.ok_or(SandboxError::HelperEnded)?;
         match (message, descriptor) {
@@ -198,15 +225,25 @@ async fn listen(
                 watcher = Some(Watcher::start(notifications, policy)?);
             }
             (Message::Listener, Some(listener)) => served = Some(serve(listener.into(), confinement)),
+            (Message::Terminal, Some(shown)) => terminal = Some(shown),
             (Message::Ready(facts), _) => {
                 return Ok(Ok(Heard {
                     facts,
+                    terminal,
                     served,
                     watcher,
                 }));
             }
             (Message::Failed(failure), _) => return Ok(Err(failure)),
-            (Message::Listener | Message::Watched | Message::NotExecuted(_) | Message::Ended { .. }, _) => {
+            (
+                Message::Listener
+                | Message::Watched
+                | Message::Terminal
+                | Message::Stopped
+                | Message::NotExecuted(_)
+                | Message::Ended { .. },
+                _,
+            ) => {
                 return Err(SandboxError::HelperEnded);
             }
         }
@@ -224,14 +261,4 @@ fn serve(listener: TcpListener, confinement: &Confinement) -> DropGuard {
         }
     });
     guard
-}
-
-async fn receive(channel: &AsyncFd<Channel>) -> io::Result<Option<(Message, Option<OwnedFd>)>> {
-    loop {
-        let mut ready = channel.readable().await?;
-        match ready.try_io(|channel| channel.get_ref().receive()) {
-            Ok(received) => return received,
-            Err(_would_block) => {}
-        }
-    }
 }

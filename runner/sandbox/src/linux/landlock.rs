@@ -75,6 +75,9 @@ fn restrict(policy: &Policy) -> Result<RestrictionStatus, Failure> {
                 let rights = AccessFs::ReadFile | AccessFs::WriteFile;
                 rules = below(rules, &Path::new("/dev").join(device), rights)?;
             }
+            if policy.terminal.is_some() {
+                rules = below(rules, Path::new("/dev/tty"), devices & AccessFs::from_file(NEWEST))?;
+            }
         }
     }
     for entry in &policy.entries {

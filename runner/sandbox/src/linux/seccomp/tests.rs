@@ -30,7 +30,7 @@ fn policy(tier: Tier, network: Network) -> Policy {
         temporary: 0,
         groups: Vec::new(),
         keep: Vec::new(),
-        terminal: false,
+        terminal: None,
         watched: true,
     }
 }
