@@ -122,7 +122,7 @@ impl<'a> Progress<'a> {
             let bar = self.bars.add(ProgressBar::new_spinner());
             let style = ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            bar.set_message(format!("{}: {label}", phase_name(phase)));
+            bar.set_message(format!("{}: {}", phase_name(phase), harmless(label)));
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         } else {

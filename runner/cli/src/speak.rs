@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use owo_colors::OwoColorize as _;
+use wrun::core::text::{harmless, harmless_but_colours};
 use wrun::{Event, Record};
 
 use crate::args::{Format, Global};
@@ -124,6 +125,7 @@ impl Speaker {
     )]
     pub(crate) fn data(&self, text: &str) -> Result<u8, Failure> {
         let mut out = anstream::stdout().lock();
+        let text = harmless_but_colours(text);
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Failure::io("write to standard output", error))
@@ -137,7 +139,7 @@ impl Speaker {
     /// # Errors
     /// As for [`Speaker::data`].
     pub(crate) fn json(&self, value: &serde_json::Value) -> Result<u8, Failure> {
-        self.data(&format!("{value:#}\n"))
+        self.data(&harmless_json(&format!("{value:#}\n")))
     }
 
     /// Says a failure, and gives the exit code for it.
@@ -172,14 +174,16 @@ impl Speaker {
         }
         let mut error = anstream::stderr().lock();
         let code = failure.code_text();
+        let text = failure.to_string();
         drop(writeln!(
             error,
-            "{} {failure} {}",
+            "{} {} {}",
             "error:".red().bold(),
+            harmless(&text),
             format!("[{code}]").dimmed()
         ));
         if let Some(help) = failure.help_text() {
-            drop(writeln!(error, "{} {help}", "help:".green().bold()));
+            drop(writeln!(error, "{} {}", "help:".green().bold(), harmless(&help)));
         }
     }
 }
@@ -203,33 +207,18 @@ fn draw(diagnostic: &dyn Diagnostic, place: &str) {
         text = format!("{place}\n{text}");
     }
     let mut error = io::stderr().lock();
-    drop(writeln!(error, "{}\n", text.trim_end()));
+    // The file that is quoted is not this program's own.
+    drop(writeln!(error, "{}\n", harmless_but_colours(text.trim_end())));
 }
 
-/// The text with control characters shown in place of being sent to the terminal, but for line ends and tabulators
-/// (ECMA-48, 5.2 and 5.3).
-fn harmless(text: &str) -> Cow<'_, str> {
-    let is_harmful = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+/// A JSON text in which the control characters that JSON lets through are escaped, but for the line ends between its parts.
+fn harmless_json(text: &str) -> Cow<'_, str> {
+    let is_harmful = |letter: char| letter.is_control() && letter != '\n';
     if !text.contains(is_harmful) {
         return text.into();
     }
     let shown = text.chars().map(|letter| {
         if is_harmful(letter) {
-            letter.escape_unicode().to_string()
-        } else {
-            letter.to_string()
-        }
-    });
-    shown.collect::<String>().into()
-}
-
-/// A JSON text in which the control characters that JSON lets through are escaped.
-fn harmless_json(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
-        return text.into();
-    }
-    let shown = text.chars().map(|letter| {
-        if letter.is_control() {
             format!("\\u{:04x}", u32::from(letter))
         } else {
             letter.to_string()
@@ -244,8 +233,6 @@ mod tests {
 
     #[test]
     fn what_a_terminal_would_obey_is_shown() {
-        assert_eq!(harmless("plain\n\ttext"), "plain\n\ttext");
-        assert_eq!(harmless("a\u{1b}[2Jb\u{9b}c"), "a\\u{1b}[2Jb\\u{9b}c");
         let json = harmless_json("{\"a\":\"\u{9b}\"}").into_owned();
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value["a"], "\u{9b}");

@@ -13,6 +13,7 @@
 //! | [`sandbox`] | how a native task is held to that, and what was enforced |
 //! | [`outcome`], [`exit_code`] | how a run ended, and what the process then returns |
 //! | [`event`] | the one stream of progress |
+//! | [`text`] | what others wrote, made harmless to show |
 
 pub mod backend;
 pub mod canon;
@@ -34,4 +35,5 @@ pub mod problem;
 pub mod question;
 pub mod sandbox;
 pub mod task;
+pub mod text;
 pub mod tool;
