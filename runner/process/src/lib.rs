@@ -28,6 +28,8 @@ mod tree;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
+mod memory;
+#[cfg(target_os = "linux")]
 mod procfs;
 #[cfg(not(target_os = "linux"))]
 mod unix;
@@ -42,6 +44,8 @@ pub use command::{Command, Out, Stdin};
 pub use error::ProcessError;
 pub use leader::Usage;
 pub use mark::MARK;
+#[cfg(target_os = "linux")]
+pub use memory::MemoryMeter;
 pub use pipe::{InputPipe, OutputPipe};
 pub use rustix::process::Signal;
 pub use signal::signal_name;

@@ -7,13 +7,14 @@ use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::unix::AsyncFd;
-use tokio_util::sync::DropGuard;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use wrun_core::denial::Observation;
 use wrun_core::sandbox::SandboxReport;
 use wrun_process::Tree;
 
 use crate::channel::Channel;
 use crate::held::Held;
+use crate::memory::{self, MemoryWatch};
 use crate::message::Message;
 use crate::watch::{Observer, Watcher};
 
@@ -96,6 +97,21 @@ impl Confined {
             channel: self.channel.clone(),
             heard: Arc::clone(&self.heard),
         }
+    }
+
+    /// Looks at its memory from outside, where that is how a limit of it is held, and cancels `exceeded` once it has more.
+    /// To be kept for as long as it runs.
+    ///
+    /// # Errors
+    /// There is no thread for it.
+    pub fn watch_memory(&self, exceeded: &CancellationToken) -> io::Result<Option<MemoryWatch>> {
+        let watched = self.held.as_ref().and_then(|held| Some((held, held.watched?)));
+        watched
+            .map(|(held, limit)| {
+                let noted = Arc::clone(&held.seen_over);
+                memory::watch(self.tree.memory(), limit, noted, exceeded.clone())
+            })
+            .transpose()
     }
 
     /// How it ended, once its tree did. `status` is that of the tree's main process.

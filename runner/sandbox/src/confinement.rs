@@ -144,7 +144,11 @@ impl Confinement {
             network: self.network(),
             identity,
             resources,
-            temporary: self.limits.scratch.unwrap_or(TEMPORARY).min(TEMPORARY),
+            // What nothing counts as memory is bounded by itself.
+            temporary: [self.limits.scratch, resources.data]
+                .into_iter()
+                .flatten()
+                .fold(TEMPORARY, u64::min),
             groups: groups.iter().map(AsRawFd::as_raw_fd).collect(),
             keep: keep.iter().map(AsRawFd::as_raw_fd).collect(),
             terminal: self.terminal.map(|size| (size.rows, size.columns)),

@@ -100,6 +100,10 @@ pub async fn run(
         .transpose()
         .map_err(|source| NativeError::Streams { source })?;
     let stops = confined.stops();
+    let exhausted = CancellationToken::new();
+    let _watched = confined
+        .watch_memory(&exhausted)
+        .map_err(|source| NativeError::Streams { source })?;
     let tree = &mut confined.tree;
 
     let ended = CancellationToken::new();
@@ -128,7 +132,9 @@ pub async fn run(
             feed(input, &stdio.stdin, &ended),
             output(Stream::Stdout, stdout),
             output(Stream::Stderr, stderr),
-            attend(terminal.as_ref(), &stdio, stops, &ended, || hear(Happening::Stopped)),
+            attend(terminal.as_ref(), &stdio, stops, &ended, || hear(
+                Happening::Stopped
+            )),
         );
     };
     let supervision = Supervision {
@@ -136,6 +142,7 @@ pub async fn run(
         grace,
         cancel: &cancel,
         overflow: &overflow,
+        exhausted: &exhausted,
         ended: &ended,
         signals,
     };
@@ -328,6 +335,12 @@ fn outcome(cause: Cause, conclusion: Conclusion, limits: &Limits) -> Outcome {
                 output: Some(limit), ..
             },
         ) => Outcome::OutputLimit { limit: *limit },
+        (
+            Cause::Exhausted,
+            Limits {
+                memory: Some(limit), ..
+            },
+        ) => Outcome::OutOfMemory { limit: *limit },
         (Cause::Cancelled, _) => Outcome::Cancelled,
         _ if ended.is_success() => ended,
         (
