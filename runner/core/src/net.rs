@@ -1,7 +1,8 @@
 //! Hosts and ports that may be reached.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -32,16 +33,36 @@ impl Net {
         }
     }
 
-    /// Whether a rule is for programs on the machine itself: `localhost` or a loopback address.
+    /// Whether a rule is for programs on the machine itself, `localhost` or a loopback address, on every port.
     #[must_use]
-    pub fn lists_loopback(&self) -> bool {
+    pub fn lists_every_loopback_port(&self) -> bool {
+        self.rules()
+            .iter()
+            .any(|rule| rule.port.is_none() && !rule.loopback().is_empty())
+    }
+
+    /// The programs on the machine itself that are listed by their port: each address of the loopback interface once, with
+    /// the host that the rule names.
+    #[must_use]
+    pub fn loopback(&self) -> Vec<(SocketAddr, String)> {
+        let mut found: BTreeMap<SocketAddr, String> = BTreeMap::new();
+        for rule in self.rules() {
+            let Some(port) = rule.port else { continue };
+            for address in rule.loopback() {
+                let host = match &rule.host {
+                    Host::Name(name) | Host::Below(name) => name.clone(),
+                    Host::Address(address) => address.to_string(),
+                };
+                found.entry(SocketAddr::new(address, port)).or_insert(host);
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    fn rules(&self) -> &[NetRule] {
         match self {
-            Self::None | Self::All => false,
-            Self::Listed(rules) => rules.iter().any(|rule| match &rule.host {
-                Host::Name(name) => name == "localhost",
-                Host::Below(_) => false,
-                Host::Address(address) => address.is_loopback(),
-            }),
+            Self::None | Self::All => &[],
+            Self::Listed(rules) => rules,
         }
     }
 
@@ -114,6 +135,17 @@ impl NetRule {
             Host::Address(only) => *only == address,
             Host::Name(name) if name == "localhost" => self.matches_host(host) && address.is_loopback(),
             Host::Name(_) | Host::Below(_) => self.matches_host(host) && is_public(address),
+        }
+    }
+
+    /// The addresses of the loopback interface that it is for.
+    fn loopback(&self) -> Vec<IpAddr> {
+        match &self.host {
+            Host::Name(name) if name == "localhost" => {
+                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+            }
+            Host::Address(address) if address.is_loopback() => vec![*address],
+            Host::Name(_) | Host::Below(_) | Host::Address(_) => Vec::new(),
         }
     }
 
@@ -306,6 +338,35 @@ mod tests {
         assert!(listed("localhost:*").allows("localhost", "127.0.0.1".parse().unwrap(), 4711));
         assert!(!listed("localhost:*").allows("localhost", "10.0.0.1".parse().unwrap(), 4711));
         assert!(listed("[::1]:80").allows("::1", "::1".parse().unwrap(), 80));
+    }
+
+    #[test]
+    fn programs_of_the_machine_are_known_by_their_ports() {
+        let net = |rules: &[&str]| Net::Listed(rules.iter().map(|rule| rule.parse().unwrap()).collect());
+        let some = net(&[
+            "localhost:80",
+            "127.0.0.1:80",
+            "127.0.0.2:81",
+            "10.0.0.1:82",
+            "a.localhost:83",
+            "[::1]:*",
+        ]);
+        let found: Vec<String> = some
+            .loopback()
+            .iter()
+            .map(|(address, host)| format!("{address} {host}"))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "127.0.0.1:80 localhost",
+                "127.0.0.2:81 127.0.0.2",
+                "[::1]:80 localhost"
+            ]
+        );
+        assert!(some.lists_every_loopback_port());
+        assert!(!net(&["localhost:80", "example.org:*"]).lists_every_loopback_port());
+        assert!(Net::All.loopback().is_empty() && !Net::All.lists_every_loopback_port());
     }
 
     #[test]

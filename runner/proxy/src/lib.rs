@@ -35,6 +35,6 @@ pub use error::ProxyError;
 pub use gate::{Gate, Limits, Observer, PrivateAddresses};
 pub use outside::{Outside, System};
 pub use refusal::{Reason, Refusal};
-pub use serve::serve;
+pub use serve::{serve, stand_in};
 pub use upstream::Upstream;
 pub use variables::variables;

@@ -31,7 +31,7 @@ pub struct Confined {
     /// What was said already.
     pub(crate) heard: Arc<Mutex<Vec<Message>>>,
     pub(crate) held: Option<Held>,
-    pub(crate) _served: Option<DropGuard>,
+    pub(crate) _served: Vec<DropGuard>,
     pub(crate) watcher: Option<Watcher>,
     pub(crate) observer: Option<Observer>,
     /// Its terminal, where no helper keeps that open.

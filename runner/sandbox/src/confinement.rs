@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,9 @@ use crate::watch::Observer;
 /// The user and group that a process of root becomes: those that own nothing (`nobody`).
 const NOBODY: u32 = 65_534;
 
+/// The first port that can be taken without rights (`ip(7)`, `ip_unprivileged_port_start`).
+const PRIVILEGED_PORTS: u16 = 1024;
+
 /// Bytes that `/tmp` and `/dev/shm` may each hold where nothing else is said.
 const TEMPORARY: u64 = 512 * 1024 * 1024;
 
@@ -39,7 +43,8 @@ pub struct Confinement {
     /// A folder that some of the paths lie in, and between which files are to be linked: a link cannot be made from one
     /// mount to another. Of what else is in it the command sees the names at most.
     pub shared: Option<PathBuf>,
-    /// Whether programs on the machine's own loopback are reached through the proxy too, if they are listed.
+    /// Whether programs on the machine's own loopback are reached through the proxy too, if they are listed; those that are
+    /// listed by their port are reached without it as well.
     pub loopback: bool,
     /// A folder of its own, to write in; with a limit of its size it is one in memory at that address.
     pub scratch: PathBuf,
@@ -120,9 +125,11 @@ impl Confinement {
             _ => entries.resolve(&self.scratch, Access::Write)?,
         }
         entries.link_to(&command.cwd)?;
+        let programs: Vec<SocketAddr> = self.gate.net.loopback().into_iter().map(|(at, _)| at).collect();
+        let proxy = proxy_port(&programs);
         let mut env = command.env.clone();
         if self.network() == Network::Served && tier == Tier::Full {
-            let given: Vec<(OsString, OsString)> = wrun_proxy::variables(Network::PORT)
+            let given: Vec<(OsString, OsString)> = wrun_proxy::variables(proxy)
                 .into_iter()
                 .map(|(name, value)| (name.into(), value.into()))
                 .collect();
@@ -142,6 +149,8 @@ impl Confinement {
             cwd: command.cwd.clone(),
             entries: entries.into_list(),
             network: self.network(),
+            proxy,
+            programs,
             identity,
             resources,
             // What nothing counts as memory is bounded by itself.
@@ -157,6 +166,15 @@ impl Confinement {
             watched: self.observer.is_some(),
         })
     }
+}
+
+/// The port of the proxy: the highest that the process cannot take first, because it is one of those that need rights, and
+/// that nothing else is served at.
+fn proxy_port(programs: &[SocketAddr]) -> u16 {
+    (1..PRIVILEGED_PORTS)
+        .rev()
+        .find(|port| programs.iter().all(|program| program.port() != *port))
+        .unwrap_or(PRIVILEGED_PORTS - 1)
 }
 
 /// Who the process is: the caller, or nobody where the caller is root, so that root's rights are out of reach.

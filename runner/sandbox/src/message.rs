@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +18,10 @@ pub(crate) enum Message {
         /// Its number.
         anchor: Option<u32>,
     },
-    /// The listener that is to be served; its descriptor comes with the message.
+    /// The listener of the proxy that is to be served; its descriptor comes with the message.
     Listener,
+    /// A listener in place of a program of the machine; its descriptor comes with the message.
+    Program(SocketAddr),
     /// The notifications of the system calls that are watched; the descriptor comes with the message.
     Watched,
     /// The process is on a terminal of its own; the side that shows it comes with the message.

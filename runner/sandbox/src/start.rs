@@ -1,7 +1,8 @@
 //! Starting a command in the strongest sandbox that is asked for and can be had.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,7 +87,7 @@ fn without(
         channel: None,
         heard: Arc::default(),
         held: None,
-        _served: None,
+        _served: Vec::new(),
         watcher: None,
         observer: confinement.observer.clone(),
         _open: open,
@@ -199,7 +200,7 @@ async fn attempt(
 struct Heard {
     facts: Facts,
     terminal: Option<OwnedFd>,
-    served: Option<DropGuard>,
+    served: Vec<DropGuard>,
     watcher: Option<Watcher>,
 }
 
@@ -210,7 +211,8 @@ async fn listen(
     confinement: &Confinement,
     policy: &Policy,
 ) -> Result<Result<Heard, Failure>, SandboxError> {
-    let (mut terminal, mut served, mut watcher) = (None, None, None);
+    let (mut terminal, mut served, mut watcher) = (None, Vec::new(), None);
+    let meant: BTreeMap<SocketAddr, String> = confinement.gate.net.loopback().into_iter().collect();
     loop {
         let (message, descriptor) = receive(channel).await?.ok_or(SandboxError::HelperEnded)?;
         match (message, descriptor) {
@@ -224,7 +226,15 @@ async fn listen(
             (Message::Watched, Some(notifications)) => {
                 watcher = Some(Watcher::start(notifications, policy)?);
             }
-            (Message::Listener, Some(listener)) => served = Some(serve(listener.into(), confinement)),
+            (Message::Listener, Some(listener)) => served.push(serve(listener.into(), confinement, None)),
+            (Message::Program(at), Some(listener)) => {
+                let meant = meant.get(&at).cloned();
+                served.push(serve(
+                    listener.into(),
+                    confinement,
+                    meant.map(|host| (host, at.port())),
+                ));
+            }
             (Message::Terminal, Some(shown)) => terminal = Some(shown),
             (Message::Ready(facts), _) => {
                 return Ok(Ok(Heard {
@@ -237,6 +247,7 @@ async fn listen(
             (Message::Failed(failure), _) => return Ok(Err(failure)),
             (
                 Message::Listener
+                | Message::Program(_)
                 | Message::Watched
                 | Message::Terminal
                 | Message::Stopped
@@ -250,13 +261,17 @@ async fn listen(
     }
 }
 
-/// Serves the listener for as long as the guard lives.
-fn serve(listener: TcpListener, confinement: &Confinement) -> DropGuard {
+/// Serves a listener for as long as the guard lives: as the proxy, or in place of the program at a host and port.
+fn serve(listener: TcpListener, confinement: &Confinement, program: Option<(String, u16)>) -> DropGuard {
     let stop = CancellationToken::new();
     let guard = stop.clone().drop_guard();
     let gate = confinement.gate.clone();
     tokio::spawn(async move {
-        if let Err(error) = wrun_proxy::serve(listener, gate, stop).await {
+        let served = match program {
+            None => wrun_proxy::serve(listener, gate, stop).await,
+            Some((host, port)) => wrun_proxy::stand_in(listener, &host, port, gate, stop).await,
+        };
+        if let Err(error) = served {
             tracing::warn!(%error, "granted hosts cannot be reached");
         }
     });

@@ -71,7 +71,10 @@ pub(crate) async fn run(
     }
     if attempt.stdio.terminal.is_some() {
         let kind = attempt.context.inner.variables.get("TERM");
-        env.insert("TERM".to_owned(), kind.map_or(TERMINAL, String::as_str).to_owned());
+        env.insert(
+            "TERM".to_owned(),
+            kind.map_or(TERMINAL, String::as_str).to_owned(),
+        );
     }
     search_path.extend(SYSTEM_PATH.iter().map(PathBuf::from));
     env.insert("PATH".to_owned(), join(&search_path));
@@ -88,7 +91,7 @@ pub(crate) async fn run(
         demand: attempt.context.demand,
         paths,
         shared: None,
-        loopback: attempt.task.allow.net.lists_loopback(),
+        loopback: attempt.task.allow.net.lists_every_loopback_port(),
         changes_modes: false,
         scratch: scratch.path().to_owned(),
         gate: refusals.hear(Gate::new(attempt.task.allow.net.clone())),

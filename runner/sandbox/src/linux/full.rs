@@ -100,7 +100,7 @@ fn first_process(
         network::loopback_up()?;
     }
     if policy.network == Network::Served {
-        network::offer_listener(channel)?;
+        network::offer_listeners(policy, channel)?;
     }
     let own_proc = root::change(policy, owners)?;
     let _open = if policy.terminal.is_some() {
