@@ -15,6 +15,7 @@
 //! | [`event`] | the one stream of progress |
 //! | [`text`] | what others wrote, made harmless to show |
 
+mod address;
 pub mod backend;
 pub mod canon;
 pub mod credential;

@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::address::is_public;
+
 /// What a run may reach.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -159,50 +161,6 @@ impl NetRule {
 /// The address with an IPv4 address that is mapped into IPv6 (RFC 4291, 2.5.5.2) taken out.
 fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
-}
-
-/// Whether an address is one of the public internet: not private, loopback, link-local, shared, documentation,
-/// multicast or unspecified (RFC 6890).
-#[must_use]
-pub fn is_public(address: IpAddr) -> bool {
-    match canonical(address) {
-        IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => is_public_v6(v6),
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [first, second, third, _] = address.octets();
-    let shared = first == 100 && (64..128).contains(&second);
-    let this_network = first == 0;
-    let protocol_assignments = (first, second, third) == (192, 0, 0);
-    let benchmarking = first == 198 && (second == 18 || second == 19);
-    let reserved = first >= 240;
-    !(address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_documentation()
-        || address.is_multicast()
-        || shared
-        || this_network
-        || protocol_assignments
-        || benchmarking
-        || reserved)
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [first, second, ..] = address.segments();
-    // Addresses that carry an IPv4 address inside would reach it through a gateway: NAT64 (RFC 6052) and 6to4
-    // (RFC 3056).
-    let translated = (first == 0x64 && second == 0xff9b) || first == 0x2002;
-    let documentation = first == 0x2001 && second == 0x0db8;
-    !(address.is_loopback()
-        || address.is_unspecified()
-        || address.is_multicast()
-        || address.is_unique_local()
-        || address.is_unicast_link_local()
-        || translated
-        || documentation)
 }
 
 impl FromStr for NetRule {
