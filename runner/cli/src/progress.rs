@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use wrun::{Event, Phase, SandboxReport, State, Tier};
+use wrun::core::text::harmless;
+use wrun::{Capability, Event, Phase, SandboxReport, State, Tier};
 
 use crate::denied::{self, Place};
 use crate::speak::Speaker;
@@ -168,7 +169,11 @@ fn weaknesses(report: &SandboxReport) -> Vec<String> {
         .unwrap_or_default();
     let mut texts = Vec::new();
     match report.tier {
-        Tier::Full => {}
+        Tier::Full => {
+            if let Some(State::Partial { gap, .. }) = report.capabilities.get(&Capability::Write) {
+                texts.push(gap.clone());
+            }
+        }
         Tier::Restricted => texts.push(format!(
             "tier `restricted`, by Landlock and seccomp alone{reason}"
         )),

@@ -49,8 +49,10 @@ pub(crate) enum Message {
 pub(crate) struct Facts {
     /// The tier that was set up.
     pub tier: Tier,
-    /// Landlock's version on this machine (`landlock_create_ruleset(2)`).
+    /// The version of Landlock that is in force (`landlock_create_ruleset(2)`), or 0.
     pub landlock: i32,
+    /// Why none is in force (`errno(3)`).
+    pub landlock_missing: Option<i32>,
     /// Whether all of the rights that this version knows are held.
     pub landlock_complete: bool,
     /// Whether system calls are filtered (`PR_GET_SECCOMP`).

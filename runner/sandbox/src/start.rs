@@ -156,7 +156,8 @@ async fn attempt(
         inherit: descriptors.into_iter().chain(groups).chain(keep).collect(),
         die_with_parent: true,
         relays: true,
-    })?;
+    })
+    .map_err(|source| SandboxError::Helper { source })?;
     let channel = channel.watch()?;
     let listened = tokio::select! {
         biased;

@@ -60,6 +60,7 @@ pub(super) fn become_program(
     let facts = Facts {
         tier: policy.tier,
         landlock: held.version,
+        landlock_missing: held.missing,
         landlock_complete: held.complete,
         filtered: matches!(
             rustix::thread::secure_computing_mode(),
