@@ -14,6 +14,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::processes;
 use crate::ran::Ran;
+use crate::terminal::Screen;
 
 /// How long a command may take, unless a test says otherwise.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -116,10 +117,16 @@ impl Cmd {
         self
     }
 
+    fn text(&self) -> String {
+        let words: Vec<_> = self.words.iter().map(|word| word.to_string_lossy()).collect();
+        words.join(" ")
+    }
+
     /// Starts it, in a process group of its own.
     #[must_use]
     #[track_caller]
     pub fn spawn(self) -> Running {
+        let text = self.text();
         let Self {
             words,
             variables,
@@ -128,11 +135,6 @@ impl Cmd {
             stdin,
             timeout,
         } = self;
-        let text = words
-            .iter()
-            .map(|word| word.to_string_lossy())
-            .collect::<Vec<_>>()
-            .join(" ");
         let (program, arguments) = words.split_first().expect("a command has a program");
         let started = Instant::now();
         let mut child = Command::new(program)
@@ -179,6 +181,22 @@ impl Cmd {
         }
     }
 
+    /// Starts it on a terminal with this many lines and characters of a line, as the leader of its session.
+    #[must_use]
+    #[track_caller]
+    pub fn on_terminal(self, rows: u16, columns: u16) -> Screen {
+        let text = self.text();
+        let mut command = Command::new("setsid");
+        command
+            .arg("--ctty")
+            .args(&self.words)
+            .env_clear()
+            .envs(&self.variables)
+            .env("TERM", "dumb")
+            .current_dir(&self.folder);
+        Screen::start(command, text, self.timeout, (rows, columns))
+    }
+
     /// Runs it to its end.
     #[must_use]
     #[track_caller]
@@ -197,13 +215,13 @@ struct Content {
 
 /// A stream that is being read.
 #[derive(Clone)]
-struct Collected {
+pub(crate) struct Collected {
     content: Arc<Mutex<Content>>,
     more: Arc<Condvar>,
 }
 
 impl Collected {
-    fn from(mut stream: impl Read + Send + 'static) -> Self {
+    pub(crate) fn from(mut stream: impl Read + Send + 'static) -> Self {
         let collected = Self {
             content: Arc::default(),
             more: Arc::default(),
@@ -227,7 +245,7 @@ impl Collected {
     }
 
     /// Waits until the condition holds for what has come and whether it is all, or for some time.
-    fn wait(&self, time: Duration, until: impl Fn(&[u8], bool) -> bool) -> Vec<u8> {
+    pub(crate) fn wait(&self, time: Duration, until: impl Fn(&[u8], bool) -> bool) -> Vec<u8> {
         let content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = self
             .more

@@ -23,12 +23,14 @@ pub mod ran;
 pub mod random;
 pub mod sandbox;
 pub mod tasks;
+mod terminal;
 pub mod wheel;
 
 pub use command::{Cmd, Running};
 pub use index::{Fault, Index};
 pub use ran::Ran;
 pub use sandbox::World;
+pub use terminal::{Screen, Settings};
 pub use wheel::Wheel;
 
 /// Says that a test, or a part of one, is not done here, and why.

@@ -12,6 +12,7 @@ use crate::drive::follow;
 use crate::exec::rules;
 use crate::failure::Failure;
 use crate::speak::Speaker;
+use crate::terminal::Terminal;
 
 /// Runs a command in the current folder, in the environment that the options name.
 pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
@@ -29,6 +30,7 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
         memory,
         held,
         why_denied,
+        tty,
         timeout,
         refresh,
         command,
@@ -69,7 +71,12 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
     if speaker.is_json() {
         submission = submission.output_as_events();
     }
-    follow(runner.submit(submission), name, false, Place::Options, speaker).await
+    let terminal = Terminal::wanted(*tty, speaker)?;
+    if let Some(terminal) = &terminal {
+        submission = submission.terminal(terminal.sizes());
+    }
+    let handle = runner.submit(submission);
+    follow(handle, name, false, Place::Options, speaker, terminal).await
 }
 
 /// The hosts that the options list; `all` is every one.

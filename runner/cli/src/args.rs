@@ -111,6 +111,9 @@ pub(crate) struct Submit {
     #[arg(long, short, env = "WRUN_JOBS", hide_env_values = true, default_value_t = JOBS, value_name = "N",
           value_parser = jobs)]
     pub(crate) jobs: u16,
+    /// Give the task a terminal of its own, shown on yours; for one task
+    #[arg(long, short)]
+    pub(crate) tty: bool,
     /// Watch the tasks, which makes them slower, and list what they were refused with what would allow it
     #[arg(long)]
     pub(crate) why_denied: bool,
@@ -241,6 +244,9 @@ pub(crate) struct Run {
     pub(crate) memory: Option<u64>,
     #[command(flatten)]
     pub(crate) held: HeldBy,
+    /// Give the command a terminal of its own, shown on yours
+    #[arg(long, short)]
+    pub(crate) tty: bool,
     /// Watch the command, which makes it slower, and list what it was refused with what would allow it
     #[arg(long)]
     pub(crate) why_denied: bool,

@@ -7,6 +7,7 @@ use crate::denied::Place;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::speak::Speaker;
+use crate::terminal::Terminal;
 
 /// The signals that are handed on to a task.
 pub(crate) struct Signals {
@@ -49,13 +50,15 @@ impl Signals {
     }
 }
 
-/// Follows a run to its end and gives the exit code. `place` is where its grants are written.
+/// Follows a run to its end and gives the exit code. `place` is where its grants are written, and `terminal` what a task on a
+/// terminal of its own is shown on.
 pub(crate) async fn follow(
     mut handle: RunHandle,
     task: &str,
     named: bool,
     place: Place,
     speaker: &Speaker,
+    mut terminal: Option<Terminal<'_>>,
 ) -> Result<u8, Failure> {
     let mut signals = Signals::new()?;
     let mut progress = Progress::new(speaker, task, named, place);
@@ -68,11 +71,13 @@ pub(crate) async fn follow(
                         progress.clear();
                     }
                     progress.show(&event);
+                    keep(terminal.as_mut(), &event, &handle);
                     // Nobody would learn what becomes of the run.
                     if speaker.is_cut_off() { handle.cancel() }
                 }
                 None => break,
             },
+            () = changed(terminal.as_mut()) => {}
             number = signals.next() => {
                 requests_to_end += u32::from(asks_to_end(number));
                 // A task that does not end when it is asked to is ended when it is asked again.
@@ -81,6 +86,7 @@ pub(crate) async fn follow(
         }
     }
     progress.clear();
+    drop(terminal);
     match handle.wait().await {
         Ok(finished) => {
             if !speaker.is_json() {
@@ -95,6 +101,27 @@ pub(crate) async fn follow(
             }
             Ok(failure.exit_code())
         }
+    }
+}
+
+/// Has the terminal be the task's for as long as the task runs.
+fn keep(terminal: Option<&mut Terminal<'_>>, event: &Event, handle: &RunHandle) {
+    let Some(terminal) = terminal else { return };
+    match event {
+        Event::Started { .. } => terminal.enter(),
+        Event::Retrying { .. } => terminal.leave(),
+        Event::Stopped => {
+            terminal.suspend();
+            handle.signal(rustix::process::Signal::CONT.as_raw());
+        }
+        _ => {}
+    }
+}
+
+async fn changed(terminal: Option<&mut Terminal<'_>>) {
+    match terminal {
+        Some(terminal) => terminal.changed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -65,9 +65,10 @@ pub(crate) async fn exec(runner: &Runner, arguments: &Exec, speaker: &Arc<Speake
         stdio: Stdio {
             stdin: Stdin::Inherit,
             output: Output::Inherit,
+            terminal: None,
         },
     };
-    follow(runner.exec(guest), &name, false, Place::Options, speaker).await
+    follow(runner.exec(guest), &name, false, Place::Options, speaker, None).await
 }
 
 /// `HOST`, `HOST::GUEST` or `HOST::GUEST::ro`.

@@ -1,9 +1,12 @@
-//! The output of tasks that run side by side: whole lines, so that no line holds the words of two.
+//! The output of tasks that run side by side: whole lines, so that no line holds the words of two. On a terminal no task
+//! writes over the lines of another: of escape sequences only colours are let through.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Mutex, PoisonError};
 
+use wrun::core::text::harmless_but_colours;
 use wrun::{OutputSink, Stream};
 
 /// A line longer than this is written in parts.
@@ -48,9 +51,20 @@ fn write(stream: Stream, bytes: &[u8]) -> std::io::Result<()> {
     match stream {
         Stream::Stdout => {
             let mut out = std::io::stdout().lock();
-            out.write_all(bytes)?;
+            out.write_all(&fit(bytes, out.is_terminal()))?;
             out.flush()
         }
-        Stream::Stderr => std::io::stderr().lock().write_all(bytes),
+        Stream::Stderr => {
+            let mut out = std::io::stderr().lock();
+            out.write_all(&fit(bytes, out.is_terminal()))
+        }
     }
+}
+
+fn fit(bytes: &[u8], is_terminal: bool) -> Cow<'_, [u8]> {
+    if !is_terminal {
+        return bytes.into();
+    }
+    let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
+    harmless_but_colours(&text).into_owned().into_bytes().into()
 }

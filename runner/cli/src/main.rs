@@ -13,6 +13,7 @@ mod plan;
 mod progress;
 mod speak;
 mod submit;
+mod terminal;
 mod trace;
 
 use std::io::Write as _;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use wrun::{Event, Phase, SandboxReport, State, Tier};
+use wrun::core::text::harmless;
+use wrun::{Capability, Event, Phase, SandboxReport, State, Tier};
 
 use crate::denied::{self, Place};
 use crate::speak::Speaker;
@@ -133,7 +134,7 @@ impl<'a> Progress<'a> {
             let bar = self.bars.add(ProgressBar::new_spinner());
             let style = ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            bar.set_message(format!("{}: {label}", phase_name(phase)));
+            bar.set_message(format!("{}: {}", phase_name(phase), harmless(label)));
             bar.enable_steady_tick(Duration::from_millis(100));
             bar
         } else {
@@ -179,7 +180,11 @@ fn weaknesses(report: &SandboxReport) -> Vec<String> {
         .unwrap_or_default();
     let mut texts = Vec::new();
     match report.tier {
-        Tier::Full => {}
+        Tier::Full => {
+            if let Some(State::Partial { gap, .. }) = report.capabilities.get(&Capability::Write) {
+                texts.push(gap.clone());
+            }
+        }
         Tier::Restricted => texts.push(format!(
             "tier `restricted`, by Landlock and seccomp alone{reason}"
         )),

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use owo_colors::OwoColorize as _;
+use wrun::core::text::{harmless, harmless_but_colours};
 use wrun::{Event, Record};
 
 use crate::args::{Format, Global};
@@ -23,6 +25,8 @@ pub(crate) struct Speaker {
     pub(crate) bars: bool,
     /// Why programs cannot be spoken to any more.
     cut_off: Mutex<Option<io::Error>>,
+    /// The terminal does not begin a line where one ends.
+    is_raw: AtomicBool,
 }
 
 impl Speaker {
@@ -41,6 +45,7 @@ impl Speaker {
             verbose: *verbose,
             bars: people && io::stderr().is_terminal(),
             cut_off: Mutex::default(),
+            is_raw: AtomicBool::default(),
         }
     }
 
@@ -51,6 +56,7 @@ impl Speaker {
             quiet: true,
             verbose: false,
             bars: false,
+            is_raw: AtomicBool,
             cut_off: Mutex::new(None),
         }
     }
@@ -68,7 +74,18 @@ impl Speaker {
         let mut error = anstream::stderr().lock();
         // Nobody can be told that standard error is gone.
         let text = harmless(text);
-        drop(writeln!(error, "{} {text}", format!("{mark}:").cyan().bold()));
+        let line = format!("{} {text}\n", format!("{mark}:").cyan().bold());
+        let line = if self.is_raw.load(Ordering::Relaxed) {
+            line.replace('\n', "\r\n")
+        } else {
+            line
+        };
+        drop(write!(error, "{line}"));
+    }
+
+    /// Says whether the terminal takes what is written as it is.
+    pub(crate) fn set_raw(&self, is_raw: bool) {
+        self.is_raw.store(is_raw, Ordering::Relaxed);
     }
 
     /// Says one event to programs. The first error is kept, see [`Speaker::cut_off`], and nothing is said from then on.
@@ -120,6 +137,7 @@ impl Speaker {
     )]
     pub(crate) fn data(&self, text: &str) -> Result<u8, Failure> {
         let mut out = anstream::stdout().lock();
+        let text = harmless_but_colours(text);
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(Failure::io("write to standard output", error))
@@ -134,11 +152,12 @@ impl Speaker {
     /// As for [`Speaker::data`].
     pub(crate) fn json(&self, value: &serde_json::Value) -> Result<u8, Failure> {
         // One object for each line is what programs read; people read it too where a command has no other form.
-        self.data(&if self.is_json() {
+        let text = if self.is_json() {
             format!("{value}\n")
         } else {
             format!("{value:#}\n")
-        })
+        };
+        self.data(&harmless_json(&text))
     }
 
     /// Says a failure, and gives the exit code for it.
@@ -165,15 +184,16 @@ impl Speaker {
         }
         let mut error = anstream::stderr().lock();
         let code = failure.code_text();
+        let text = failure.to_string();
         drop(writeln!(
             error,
             "{} {} {}",
             "error:".red().bold(),
-            shortened(&failure.to_string()),
+            shortened(&harmless(&text)),
             format!("[{code}]").dimmed()
         ));
         if let Some(help) = failure.help_text() {
-            drop(writeln!(error, "{} {help}", "help:".green().bold()));
+            drop(writeln!(error, "{} {}", "help:".green().bold(), harmless(&help)));
         }
     }
 }
@@ -198,7 +218,8 @@ fn draw(diagnostic: &dyn Diagnostic, place: &str) {
         text = format!("{place}\n{text}");
     }
     let mut error = io::stderr().lock();
-    drop(writeln!(error, "{}\n", shortened(text.trim_end())));
+    // The file that is quoted is not this program's own.
+    drop(writeln!(error, "{}\n", shortened(&harmless_but_colours(text.trim_end()))));
 }
 
 /// The text with what nobody reads cut off: the rest of very long lines, and lines without end.
@@ -223,30 +244,14 @@ fn shortened(text: &str) -> String {
     lines.join("\n")
 }
 
-/// The text with control characters shown in place of being sent to the terminal, but for line ends and tabulators
-/// (ECMA-48, 5.2 and 5.3).
-fn harmless(text: &str) -> Cow<'_, str> {
-    let is_harmful = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+/// A JSON text in which the control characters that JSON lets through are escaped, but for the line ends between its parts.
+fn harmless_json(text: &str) -> Cow<'_, str> {
+    let is_harmful = |letter: char| letter.is_control() && letter != '\n';
     if !text.contains(is_harmful) {
         return text.into();
     }
     let shown = text.chars().map(|letter| {
         if is_harmful(letter) {
-            letter.escape_unicode().to_string()
-        } else {
-            letter.to_string()
-        }
-    });
-    shown.collect::<String>().into()
-}
-
-/// A JSON text in which the control characters that JSON lets through are escaped.
-fn harmless_json(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
-        return text.into();
-    }
-    let shown = text.chars().map(|letter| {
-        if letter.is_control() {
             format!("\\u{:04x}", u32::from(letter))
         } else {
             letter.to_string()
@@ -270,8 +275,6 @@ mod tests {
 
     #[test]
     fn what_a_terminal_would_obey_is_shown() {
-        assert_eq!(harmless("plain\n\ttext"), "plain\n\ttext");
-        assert_eq!(harmless("a\u{1b}[2Jb\u{9b}c"), "a\\u{1b}[2Jb\\u{9b}c");
         let json = harmless_json("{\"a\":\"\u{9b}\"}").into_owned();
         let value: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert_eq!(value["a"], "\u{9b}");

@@ -14,6 +14,7 @@ use crate::drive::{Signals, follow};
 use crate::failure::Failure;
 use crate::lines::WholeLines;
 use crate::speak::Speaker;
+use crate::terminal::Terminal;
 
 /// The most that is read of a task on standard input, in bytes: as much as of a file.
 const MAXIMUM_BYTES: u64 = 4 * 1024 * 1024;
@@ -36,7 +37,16 @@ pub(crate) async fn submit(
             "write the tasks into files",
         ));
     }
-    let tasks = load_all(runner, &arguments.files, speaker)?;
+    let mut tasks = load_all(runner, &arguments.files, speaker)?;
+    if arguments.tty {
+        return match (tasks.pop(), tasks.is_empty()) {
+            (Some((task, from_stdin)), true) => shown(runner, &task, from_stdin, arguments, speaker).await,
+            _ => Err(Failure::usage(
+                "`--tty` shows one task, and there are several",
+                "give one task file, or leave `--tty` out",
+            )),
+        };
+    }
     let named = tasks.len() > 1;
     let mut waiting: VecDeque<_> = tasks.into_iter().enumerate().collect();
     let mut codes = vec![0; waiting.len()];
@@ -72,7 +82,7 @@ pub(crate) async fn submit(
                     let speaker = Arc::clone(speaker);
                     running.spawn_local(async move {
                         let name = &task.task.name;
-                        let code = follow(handle, name, named, Place::TaskFile, &speaker).await;
+                        let code = follow(handle, name, named, Place::TaskFile, &speaker, None).await;
                         (index, code)
                     });
                 }
@@ -102,6 +112,32 @@ pub(crate) async fn submit(
         })
         .await
         .map(|()| codes.into_iter().find(|code| *code != 0).unwrap_or(0))
+}
+
+/// Runs one task on a terminal of its own.
+async fn shown(
+    runner: &Runner,
+    task: &LoadedTask,
+    from_stdin: bool,
+    arguments: &Submit,
+    speaker: &Speaker,
+) -> Result<u8, Failure> {
+    if from_stdin {
+        return Err(Failure::usage(
+            "`--tty` needs standard input, and the task was read from it",
+            "give the task as a file",
+        ));
+    }
+    let terminal = Terminal::wanted(true, speaker)?;
+    let mut submission = submission(task, false, &arguments.how)?;
+    if let Some(terminal) = &terminal {
+        submission = submission.terminal(terminal.sizes());
+    }
+    if arguments.why_denied {
+        submission = submission.why_denied();
+    }
+    let handle = runner.submit(submission);
+    follow(handle, &task.task.name, false, Place::TaskFile, speaker, terminal).await
 }
 
 /// Takes the tasks that have not begun off the list: they are cancelled.

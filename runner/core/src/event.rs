@@ -176,6 +176,8 @@ pub enum Event {
     ConnectionRefused(Denial),
     /// What the task was refused, once it ended. Only for a caller that asked for it.
     Denied(Observation),
+    /// A task on a terminal of its own was stopped, as Ctrl-Z does, and waits for SIGCONT.
+    Stopped,
     /// An attempt at the task began.
     Started {
         /// Which, from 1.

@@ -13,7 +13,9 @@
 //! | [`sandbox`] | how a native task is held to that, and what was enforced |
 //! | [`outcome`], [`exit_code`] | how a run ended, and what the process then returns |
 //! | [`event`] | the one stream of progress |
+//! | [`text`] | what others wrote, made harmless to show |
 
+mod address;
 pub mod backend;
 pub mod canon;
 pub mod credential;
@@ -34,4 +36,5 @@ pub mod problem;
 pub mod question;
 pub mod sandbox;
 pub mod task;
+pub mod text;
 pub mod tool;

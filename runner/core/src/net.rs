@@ -1,10 +1,13 @@
 //! Hosts and ports that may be reached.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use crate::address::is_public;
 
 /// What a run may reach.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -32,16 +35,36 @@ impl Net {
         }
     }
 
-    /// Whether a rule is for programs on the machine itself: `localhost` or a loopback address.
+    /// Whether a rule is for programs on the machine itself, `localhost` or a loopback address, on every port.
     #[must_use]
-    pub fn lists_loopback(&self) -> bool {
+    pub fn lists_every_loopback_port(&self) -> bool {
+        self.rules()
+            .iter()
+            .any(|rule| rule.port.is_none() && !rule.loopback().is_empty())
+    }
+
+    /// The programs on the machine itself that are listed by their port: each address of the loopback interface once, with
+    /// the host that the rule names.
+    #[must_use]
+    pub fn loopback(&self) -> Vec<(SocketAddr, String)> {
+        let mut found: BTreeMap<SocketAddr, String> = BTreeMap::new();
+        for rule in self.rules() {
+            let Some(port) = rule.port else { continue };
+            for address in rule.loopback() {
+                let host = match &rule.host {
+                    Host::Name(name) | Host::Below(name) => name.clone(),
+                    Host::Address(address) => address.to_string(),
+                };
+                found.entry(SocketAddr::new(address, port)).or_insert(host);
+            }
+        }
+        found.into_iter().collect()
+    }
+
+    fn rules(&self) -> &[NetRule] {
         match self {
-            Self::None | Self::All => false,
-            Self::Listed(rules) => rules.iter().any(|rule| match &rule.host {
-                Host::Name(name) => name == "localhost",
-                Host::Below(_) => false,
-                Host::Address(address) => address.is_loopback(),
-            }),
+            Self::None | Self::All => &[],
+            Self::Listed(rules) => rules,
         }
     }
 
@@ -117,6 +140,17 @@ impl NetRule {
         }
     }
 
+    /// The addresses of the loopback interface that it is for.
+    fn loopback(&self) -> Vec<IpAddr> {
+        match &self.host {
+            Host::Name(name) if name == "localhost" => {
+                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+            }
+            Host::Address(address) if address.is_loopback() => vec![*address],
+            Host::Name(_) | Host::Below(_) | Host::Address(_) => Vec::new(),
+        }
+    }
+
     /// The port; `None` is every port.
     #[must_use]
     pub const fn port(&self) -> Option<u16> {
@@ -127,50 +161,6 @@ impl NetRule {
 /// The address with an IPv4 address that is mapped into IPv6 (RFC 4291, 2.5.5.2) taken out.
 fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
-}
-
-/// Whether an address is one of the public internet: not private, loopback, link-local, shared, documentation,
-/// multicast or unspecified (RFC 6890).
-#[must_use]
-pub fn is_public(address: IpAddr) -> bool {
-    match canonical(address) {
-        IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => is_public_v6(v6),
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [first, second, third, _] = address.octets();
-    let shared = first == 100 && (64..128).contains(&second);
-    let this_network = first == 0;
-    let protocol_assignments = (first, second, third) == (192, 0, 0);
-    let benchmarking = first == 198 && (second == 18 || second == 19);
-    let reserved = first >= 240;
-    !(address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_documentation()
-        || address.is_multicast()
-        || shared
-        || this_network
-        || protocol_assignments
-        || benchmarking
-        || reserved)
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [first, second, ..] = address.segments();
-    // Addresses that carry an IPv4 address inside would reach it through a gateway: NAT64 (RFC 6052) and 6to4
-    // (RFC 3056).
-    let translated = (first == 0x64 && second == 0xff9b) || first == 0x2002;
-    let documentation = first == 0x2001 && second == 0x0db8;
-    !(address.is_loopback()
-        || address.is_unspecified()
-        || address.is_multicast()
-        || address.is_unique_local()
-        || address.is_unicast_link_local()
-        || translated
-        || documentation)
 }
 
 impl FromStr for NetRule {
@@ -306,6 +296,35 @@ mod tests {
         assert!(listed("localhost:*").allows("localhost", "127.0.0.1".parse().unwrap(), 4711));
         assert!(!listed("localhost:*").allows("localhost", "10.0.0.1".parse().unwrap(), 4711));
         assert!(listed("[::1]:80").allows("::1", "::1".parse().unwrap(), 80));
+    }
+
+    #[test]
+    fn programs_of_the_machine_are_known_by_their_ports() {
+        let net = |rules: &[&str]| Net::Listed(rules.iter().map(|rule| rule.parse().unwrap()).collect());
+        let some = net(&[
+            "localhost:80",
+            "127.0.0.1:80",
+            "127.0.0.2:81",
+            "10.0.0.1:82",
+            "a.localhost:83",
+            "[::1]:*",
+        ]);
+        let found: Vec<String> = some
+            .loopback()
+            .iter()
+            .map(|(address, host)| format!("{address} {host}"))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "127.0.0.1:80 localhost",
+                "127.0.0.2:81 127.0.0.2",
+                "[::1]:80 localhost"
+            ]
+        );
+        assert!(some.lists_every_loopback_port());
+        assert!(!net(&["localhost:80", "example.org:*"]).lists_every_loopback_port());
+        assert!(Net::All.loopback().is_empty() && !Net::All.lists_every_loopback_port());
     }
 
     #[test]

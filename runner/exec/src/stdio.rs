@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use wrun_core::event::Stream;
+use wrun_process::TerminalSize;
 
 /// Takes what a run writes, as it comes. Called from one task at a time for each stream.
 pub trait OutputSink: Send + Sync {
@@ -52,4 +54,8 @@ pub struct Stdio {
     pub stdin: Stdin,
     /// Standard output and standard error.
     pub output: Output,
+    /// Has a native task get a terminal of its own in place of its standard streams: how large it is, and becomes. What the
+    /// run reads is typed there, with the key that ends the input at its end, and all that the task writes is standard
+    /// output.
+    pub terminal: Option<watch::Receiver<TerminalSize>>,
 }

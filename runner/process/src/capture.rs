@@ -143,6 +143,7 @@ pub async fn capture(
         grace: GRACE,
         cancel,
         overflow: &overflow,
+        exhausted: &CancellationToken::new(),
         ended: &ended,
         signals: None,
     };

@@ -47,6 +47,9 @@ pub struct Command {
     pub stdout: Out,
     /// Its standard error.
     pub stderr: Out,
+    /// A terminal that its standard streams are, in place of the three above, and that becomes its controlling one
+    /// ([`crate::open_terminal`]).
+    pub terminal: Option<OwnedFd>,
     /// Descriptors that it gets under the numbers they have here. They are closed in this process once it runs. All
     /// others above 2 are closed in it, as far as the kernel can (`close_range(2)`, Linux 5.11).
     pub inherit: Vec<OwnedFd>,

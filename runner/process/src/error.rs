@@ -67,6 +67,22 @@ pub enum ProcessError {
         /// The system's reason.
         source: io::Error,
     },
+    /// The process was not ready for the program: a step before it failed.
+    #[error("cannot start `{}`: cannot {step}: {source}", program.display())]
+    #[diagnostic(
+        code("process.start.step"),
+        help(
+            "something around this program refuses the step, for instance a container or a security module"
+        )
+    )]
+    Prepare {
+        /// The program.
+        program: PathBuf,
+        /// The step, for instance `begin a session`.
+        step: &'static str,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The process runs and cannot be waited for or read from.
     #[error("cannot {action} process {pid}: {source}")]
     #[diagnostic(

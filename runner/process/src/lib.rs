@@ -22,10 +22,13 @@ mod pipe;
 mod signal;
 mod spawn;
 mod supervise;
+mod terminal;
 mod tree;
 
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod memory;
 #[cfg(target_os = "linux")]
 mod procfs;
 #[cfg(not(target_os = "linux"))]
@@ -41,11 +44,14 @@ pub use command::{Command, Out, Stdin};
 pub use error::ProcessError;
 pub use leader::Usage;
 pub use mark::MARK;
+#[cfg(target_os = "linux")]
+pub use memory::MemoryMeter;
 pub use pipe::{InputPipe, OutputPipe};
 pub use rustix::process::Signal;
 pub use signal::signal_name;
 pub use spawn::spawn;
 pub use supervise::{Cause, Supervision, supervise};
+pub use terminal::{Terminal, TerminalSize, open_terminal};
 pub use tree::Tree;
 
 /// Makes this process the one that orphans of its descendants are given to (`PR_SET_CHILD_SUBREAPER`, `prctl(2)`).

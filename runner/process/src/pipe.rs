@@ -2,10 +2,11 @@
 
 use std::io;
 
-use rustix::io::Errno;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::unix::pipe::Receiver;
 use tokio_util::sync::CancellationToken;
+
+use crate::terminal::Terminal;
 
 /// The writing end of a tree's standard input.
 pub type InputPipe = tokio::net::unix::pipe::Sender;
@@ -16,18 +17,50 @@ const BUFFER: usize = 64 * 1024;
 /// The most that a pipe can hold without a privilege (`/proc/sys/fs/pipe-max-size`, `pipe(7)`).
 const LARGEST_PIPE: usize = 1024 * 1024;
 
-/// The reading end of a tree's standard output or error. Dropped, the tree gets `SIGPIPE` when it writes.
+/// The reading end of a tree's standard output or error, or of its terminal. Dropped, the tree gets `SIGPIPE` when it
+/// writes, but for a terminal.
 #[derive(Debug)]
 pub struct OutputPipe {
-    receiver: Receiver,
+    source: Source,
     buffer: Vec<u8>,
     left_after_end: usize,
 }
 
+#[derive(Debug)]
+enum Source {
+    Pipe(Receiver),
+    Terminal(Terminal),
+}
+
+impl Source {
+    async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Pipe(receiver) => receiver.read(buffer).await,
+            Self::Terminal(terminal) => terminal.read(buffer).await,
+        }
+    }
+
+    /// Reads what is there, without waiting for it.
+    fn read_now(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Pipe(receiver) => Ok(rustix::io::read(receiver, buffer)?),
+            Self::Terminal(terminal) => terminal.read_now(buffer),
+        }
+    }
+}
+
 impl OutputPipe {
     pub(crate) fn new(receiver: Receiver) -> Self {
+        Self::from(Source::Pipe(receiver))
+    }
+
+    pub(crate) fn of_terminal(terminal: Terminal) -> Self {
+        Self::from(Source::Terminal(terminal))
+    }
+
+    fn from(source: Source) -> Self {
         Self {
-            receiver,
+            source,
             buffer: vec![0; BUFFER],
             left_after_end: LARGEST_PIPE,
         }
@@ -44,7 +77,7 @@ impl OutputPipe {
         let waited = tokio::select! {
             biased;
             () = ended.cancelled() => None,
-            count = self.receiver.read(&mut self.buffer) => Some(count?),
+            count = self.source.read(&mut self.buffer) => Some(count?),
         };
         let count = match waited {
             Some(count) => count,
@@ -58,14 +91,14 @@ impl OutputPipe {
             return Ok(0);
         }
         loop {
-            match rustix::io::read(&self.receiver, &mut self.buffer) {
+            match self.source.read_now(&mut self.buffer) {
                 Ok(count) => {
                     self.left_after_end = self.left_after_end.saturating_sub(count);
                     return Ok(count);
                 }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return Ok(0),
-                Err(error) => return Err(error.into()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(0),
+                Err(error) => return Err(error),
             }
         }
     }

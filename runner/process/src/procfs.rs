@@ -67,13 +67,35 @@ pub(crate) fn has_mark(pid: Pid, mark: &Mark) -> bool {
 /// The children of this process, adopted ones among them; `None` where the kernel does not tell
 /// (`CONFIG_PROC_CHILDREN`).
 pub(crate) fn own_children() -> Option<Vec<Pid>> {
+    children("self")
+}
+
+fn children(process: &str) -> Option<Vec<Pid>> {
     let mut children = Vec::new();
-    for thread in numbers("/proc/self/task") {
-        let list = read(&format!("/proc/self/task/{}/children", thread.as_raw_pid()))?;
+    for thread in numbers(&format!("/proc/{process}/task")) {
+        let list = read(&format!("/proc/{process}/task/{}/children", thread.as_raw_pid()))?;
         let list = std::str::from_utf8(&list).ok()?;
         children.extend(list.split_ascii_whitespace().filter_map(number));
     }
     Some(children)
+}
+
+/// A process with everything that it started and that is still below it.
+pub(crate) fn descendants(root: Pid) -> Vec<Pid> {
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(process) = found.get(next).copied() {
+        next += 1;
+        // One that ended meanwhile has none.
+        found.extend(children(&process.as_raw_pid().to_string()).unwrap_or_default());
+    }
+    found
+}
+
+/// A file of a process, as text.
+pub(crate) fn file(process: Pid, name: &str) -> Option<String> {
+    let bytes = read(&format!("/proc/{}/{name}", process.as_raw_pid()))?;
+    String::from_utf8(bytes).ok()
 }
 
 fn numbers(folder: &str) -> Vec<Pid> {

@@ -1,14 +1,15 @@
 //! Starting a program.
 
 use std::ffi::{CString, OsStr, OsString, c_char};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Stdio;
 use std::ptr;
 
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::Pid;
 
 use crate::command::Command;
@@ -41,6 +42,7 @@ pub fn spawn(command: Command) -> Result<Tree, ProcessError> {
         stdin,
         stdout,
         stderr,
+        terminal,
         inherit,
         die_with_parent,
         relays,
@@ -54,7 +56,14 @@ pub fn spawn(command: Command) -> Result<Tree, ProcessError> {
 
     let mut child = std::process::Command::new(&program);
     child.current_dir(&cwd).stdin(stdin).stdout(stdout).stderr(stderr);
+    if terminal.is_some() {
+        child
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+    }
     let parent = die_with_parent.then(rustix::process::getpid);
+    let (told, tells) = io::pipe().map_err(start_error)?;
     #[expect(
         unsafe_code,
         reason = "session, death signal and descriptors are set between fork and exec"
@@ -62,11 +71,26 @@ pub fn spawn(command: Command) -> Result<Tree, ProcessError> {
     // SAFETY: the closure runs in the forked child and does nothing but system calls on memory that was prepared
     // before the fork: it neither allocates nor takes a lock, and an error is made from a bare error number.
     unsafe {
-        child.pre_exec(move || become_program(&image, parent, &inherit));
+        child.pre_exec(move || {
+            if let Err((step, error)) = prepare(parent, terminal.as_ref(), &inherit) {
+                // Without it the failure is told as one of the program.
+                let _untold = rustix::io::write(&tells, &[step.number()]);
+                return Err(error);
+            }
+            Err(image.execute())
+        });
     }
-    let mut child = child
-        .spawn()
-        .map_err(|source| failed_start(&program, &cwd, source))?;
+    let spawned = child.spawn();
+    // What the child would tell through it is this process' copy of the closure's.
+    drop(child);
+    let mut child = spawned.map_err(|source| match Step::told(told) {
+        Some(step) => ProcessError::Prepare {
+            program: program.clone(),
+            step: step.describe(),
+            source,
+        },
+        None => failed_start(&program, &cwd, source),
+    })?;
 
     let pid = i32::try_from(child.id())
         .ok()
@@ -77,17 +101,66 @@ pub fn spawn(command: Command) -> Result<Tree, ProcessError> {
     Ok(tree)
 }
 
-/// The child's way from fork to exec; returns only if the program cannot be executed.
-fn become_program(image: &Image, parent: Option<Pid>, inherit: &[OwnedFd]) -> io::Result<()> {
-    rustix::process::setsid()?;
+/// A step of the child on its way from fork to exec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Session,
+    Terminal,
+    ParentDeath,
+    Descriptors,
+}
+
+impl Step {
+    const ALL: [Self; 4] = [
+        Self::Session,
+        Self::Terminal,
+        Self::ParentDeath,
+        Self::Descriptors,
+    ];
+
+    const fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The step that a child told of, once it is gone.
+    fn told(mut told: io::PipeReader) -> Option<Self> {
+        let mut number = [0];
+        told.read_exact(&mut number).ok()?;
+        Self::ALL.into_iter().find(|step| [step.number()] == number)
+    }
+
+    const fn describe(self) -> &'static str {
+        match self {
+            Self::Session => "begin a session",
+            Self::Terminal => "take the terminal",
+            Self::ParentDeath => "arrange to end with this process",
+            Self::Descriptors => "hand descriptors on",
+        }
+    }
+}
+
+/// The child's way from fork to exec: system calls only.
+fn prepare(
+    parent: Option<Pid>,
+    terminal: Option<&OwnedFd>,
+    inherit: &[OwnedFd],
+) -> Result<(), (Step, io::Error)> {
+    let at = |step| move |error: Errno| (step, io::Error::from(error));
+    rustix::process::setsid().map_err(at(Step::Session))?;
+    if let Some(terminal) = terminal {
+        rustix::process::ioctl_tiocsctty(terminal).map_err(at(Step::Terminal))?;
+        rustix::stdio::dup2_stdin(terminal).map_err(at(Step::Terminal))?;
+        rustix::stdio::dup2_stdout(terminal).map_err(at(Step::Terminal))?;
+        rustix::stdio::dup2_stderr(terminal).map_err(at(Step::Terminal))?;
+    }
     if let Some(parent) = parent {
-        platform::die_with_parent(parent)?;
+        platform::die_with_parent(parent).map_err(|error| (Step::ParentDeath, error))?;
     }
     platform::close_others_on_exec();
     for descriptor in inherit {
-        fcntl_setfd(descriptor, FdFlags::empty())?;
+        fcntl_setfd(descriptor, FdFlags::empty()).map_err(at(Step::Descriptors))?;
     }
-    Err(image.execute())
+    Ok(())
 }
 
 /// A program with its arguments and environment, laid out for `execve(2)`.

@@ -30,6 +30,8 @@ pub enum Cause {
     Cancelled,
     /// It wrote too much.
     Overflowed,
+    /// It took too much of something that is watched from outside, such as memory.
+    Exhausted,
 }
 
 /// What may end a tree, and how.
@@ -44,6 +46,8 @@ pub struct Supervision<'a> {
     pub cancel: &'a CancellationToken,
     /// Ends the tree when cancelled: for what takes the output to say that it is too much.
     pub overflow: &'a CancellationToken,
+    /// Ends the tree at once when cancelled, without asking it: for what watches how much it takes of the machine.
+    pub exhausted: &'a CancellationToken,
     /// Cancelled by [`supervise`] once the tree is gone: the `ended` of [`crate::OutputPipe::next`].
     pub ended: &'a CancellationToken,
     /// Numbers of signals to pass on to the tree. Unknown ones are passed over.
@@ -68,6 +72,7 @@ pub async fn supervise(
         grace,
         cancel,
         overflow,
+        exhausted,
         ended,
         mut signals,
     } = supervision;
@@ -79,6 +84,7 @@ pub async fn supervise(
         tokio::select! {
             biased;
             status = tree.wait() => break status.map(|_| Cause::Ended)?,
+            () = exhausted.cancelled() => break Cause::Exhausted,
             () = overflow.cancelled() => break Cause::Overflowed,
             () = cancel.cancelled() => break Cause::Cancelled,
             () = &mut up => break Cause::TimedOut,
@@ -87,10 +93,10 @@ pub async fn supervise(
         }
     };
 
-    let grace = if cause == Cause::Ended {
-        grace.min(LEFTOVER_GRACE)
-    } else {
-        grace
+    let grace = match cause {
+        Cause::Ended => grace.min(LEFTOVER_GRACE),
+        Cause::Exhausted => Duration::ZERO,
+        Cause::TimedOut | Cause::Cancelled | Cause::Overflowed => grace,
     };
     let end = async {
         let status = tree.end(grace).await;

@@ -104,6 +104,13 @@ impl Tree {
         Ok(())
     }
 
+    /// What looks at the memory of the main process and of what it started, for as long as it is not waited for.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub const fn memory(&self) -> crate::MemoryMeter {
+        crate::MemoryMeter::new(self.leader.pid())
+    }
+
     /// Waits for the main process to end. What it started may live on until [`Tree::end`]. May be dropped and called
     /// again.
     ///

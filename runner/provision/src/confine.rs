@@ -103,7 +103,7 @@ impl TaskHost {
             scratch: places.scratch_path().to_owned(),
             gate,
             limits: Limits::default(),
-            terminal: false,
+            terminal: None,
             observer: None,
         }
     }
@@ -256,6 +256,7 @@ fn copy(command: &Command) -> Result<Command, ProvisionError> {
         stdin: command.stdin,
         stdout: Out::Piped,
         stderr: Out::Piped,
+        terminal: None,
         inherit,
         die_with_parent: command.die_with_parent,
         relays: false,

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use wrun_core::credential::Credential;
 use wrun_core::plan::{Program, Run, SecretPart, SecretVariable};
+use wrun_core::text::harmless_output;
 use wrun_process::Captured;
 
 use crate::credentials::look_up;
@@ -28,9 +29,9 @@ pub(crate) struct Ran {
     pub(crate) timed_out: bool,
     /// Its standard output, secrets blotted out.
     pub(crate) stdout: String,
-    /// The end of its standard error, secrets blotted out.
+    /// The end of its standard error, secrets blotted out and harmless to show.
     pub(crate) stderr: String,
-    /// What there is to show of it: standard error, else standard output.
+    /// What there is to show of it, harmless: standard error, else standard output.
     pub(crate) output: String,
     /// What blotted the secrets out.
     pub(crate) redactor: Redactor,
@@ -134,6 +135,8 @@ impl TaskHost {
         let captured = self.capture(invocation, cancel).await?;
         let redactor = Redactor::new(&used);
         let clean = |bytes: &[u8]| redactor.clean(&String::from_utf8_lossy(bytes));
+        // It is shown, and kept for those who wait for the same; standard output is read by backends as it is.
+        let shown = |text: &str| harmless_output(&redactor.clean(text));
         let Captured {
             exit,
             timed_out,
@@ -145,8 +148,8 @@ impl TaskHost {
             exit: *exit,
             timed_out: *timed_out,
             stdout: clean(stdout),
-            stderr: clean(stderr_tail),
-            output: redactor.clean(&written(&captured)),
+            stderr: shown(&String::from_utf8_lossy(stderr_tail)),
+            output: shown(&written(&captured)),
             redactor,
         })
     }

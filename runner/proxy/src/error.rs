@@ -16,6 +16,18 @@ pub enum ProxyError {
         /// The system's reason.
         source: io::Error,
     },
+    /// What is to be stood in for is no host.
+    #[error("`{host}` is no host: {reason}")]
+    #[diagnostic(
+        code("proxy.target.invalid"),
+        help("name a host or an address, and a port from 1")
+    )]
+    Target {
+        /// The host.
+        host: String,
+        /// Why not.
+        reason: &'static str,
+    },
     /// A variable does not hold the address of a proxy. Its value is not repeated, as it may hold a password.
     #[error("`{variable}` is not the address of a proxy")]
     #[diagnostic(

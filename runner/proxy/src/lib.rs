@@ -38,7 +38,7 @@ pub use error::ProxyError;
 pub use gate::{Gate, Limits, Observer, Pace, PrivateAddresses};
 pub use outside::{Outside, System};
 pub use refusal::{Reason, Refusal};
-pub use serve::serve;
+pub use serve::{serve, stand_in};
 pub use traffic::Traffic;
 pub use upstream::Upstream;
 pub use variables::variables;

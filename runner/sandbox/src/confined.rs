@@ -1,16 +1,20 @@
 //! A command that runs in a sandbox, and how it ended.
 
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::ExitStatus;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::io::unix::AsyncFd;
-use tokio_util::sync::DropGuard;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use wrun_core::denial::Observation;
 use wrun_core::sandbox::SandboxReport;
 use wrun_process::Tree;
 
 use crate::channel::Channel;
 use crate::held::Held;
+use crate::memory::{self, MemoryWatch};
 use crate::message::Message;
 use crate::watch::{Observer, Watcher};
 
@@ -21,11 +25,53 @@ pub struct Confined {
     pub tree: Tree,
     /// What is enforced.
     pub report: SandboxReport,
-    channel: Option<AsyncFd<Channel>>,
-    held: Option<Held>,
-    _served: Option<DropGuard>,
-    watcher: Option<Watcher>,
-    observer: Option<Observer>,
+    /// The side that shows its terminal, if it was given one; for [`wrun_process::Terminal`].
+    pub terminal: Option<OwnedFd>,
+    pub(crate) channel: Option<Arc<AsyncFd<Channel>>>,
+    /// What was said already.
+    pub(crate) heard: Arc<Mutex<Vec<Message>>>,
+    pub(crate) held: Option<Held>,
+    pub(crate) _served: Vec<DropGuard>,
+    pub(crate) watcher: Option<Watcher>,
+    pub(crate) observer: Option<Observer>,
+    /// Its terminal, where no helper keeps that open.
+    pub(crate) _open: Option<OwnedFd>,
+}
+
+/// Tells when a command on a terminal was stopped, as Ctrl-Z does, and waits for `SIGCONT`.
+#[derive(Debug)]
+pub struct Stops {
+    channel: Option<Arc<AsyncFd<Channel>>>,
+    heard: Arc<Mutex<Vec<Message>>>,
+}
+
+impl Stops {
+    /// Waits for the next time; never done if there is none. May be dropped and called again.
+    pub async fn next(&mut self) {
+        if let Some(channel) = &self.channel {
+            while let Ok(Some((message, _))) = receive(channel).await {
+                if message == Message::Stopped {
+                    return;
+                }
+                self.heard
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(message);
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The next message of a helper with what came along; nothing once all of it is gone.
+pub(crate) async fn receive(channel: &AsyncFd<Channel>) -> io::Result<Option<(Message, Option<OwnedFd>)>> {
+    loop {
+        let mut ready = channel.readable().await?;
+        match ready.try_io(|channel| channel.get_ref().receive()) {
+            Ok(received) => return received,
+            Err(_would_block) => {}
+        }
+    }
 }
 
 /// How a command ended.
@@ -44,36 +90,28 @@ pub struct Conclusion {
 }
 
 impl Confined {
-    pub(crate) const fn new(
-        tree: Tree,
-        channel: AsyncFd<Channel>,
-        report: SandboxReport,
-        held: Held,
-        served: Option<DropGuard>,
-        watcher: Option<Watcher>,
-        observer: Option<Observer>,
-    ) -> Self {
-        Self {
-            tree,
-            report,
-            channel: Some(channel),
-            held: Some(held),
-            _served: served,
-            watcher,
-            observer,
+    /// When it is stopped. For one that has no terminal that never happens.
+    #[must_use]
+    pub fn stops(&self) -> Stops {
+        Stops {
+            channel: self.channel.clone(),
+            heard: Arc::clone(&self.heard),
         }
     }
 
-    pub(crate) const fn without(tree: Tree, report: SandboxReport, observer: Option<Observer>) -> Self {
-        Self {
-            tree,
-            report,
-            channel: None,
-            held: None,
-            _served: None,
-            watcher: None,
-            observer,
-        }
+    /// Looks at its memory from outside, where that is how a limit of it is held, and cancels `exceeded` once it has more.
+    /// To be kept for as long as it runs.
+    ///
+    /// # Errors
+    /// There is no thread for it.
+    pub fn watch_memory(&self, exceeded: &CancellationToken) -> io::Result<Option<MemoryWatch>> {
+        let watched = self.held.as_ref().and_then(|held| Some((held, held.watched?)));
+        watched
+            .map(|(held, limit)| {
+                let noted = Arc::clone(&held.seen_over);
+                memory::watch(self.tree.memory(), limit, noted, exceeded.clone())
+            })
+            .transpose()
     }
 
     /// How it ended, once its tree did. `status` is that of the tree's main process.
@@ -89,7 +127,9 @@ impl Confined {
         if let Some(channel) = &self.channel {
             // A helper that was ended from outside says nothing, and its command was killed with it.
             conclusion.status = ExitStatus::from_raw(libc::SIGKILL);
-            while let Ok(Some((message, _))) = channel.get_ref().receive() {
+            let heard = std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner));
+            let rest = std::iter::from_fn(|| channel.get_ref().receive().ok().flatten());
+            for message in heard.into_iter().chain(rest.map(|(message, _)| message)) {
                 match message {
                     Message::NotExecuted(errno) => conclusion.not_executed = Some(errno),
                     Message::Ended { status, full } => {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use rustix::process::{getegid, geteuid};
 use wrun_core::grants::{Access, Limits};
 use wrun_core::net::Net;
 use wrun_core::sandbox::{Demand, Tier};
-use wrun_process::Command;
+use wrun_process::{Command, TerminalSize};
 use wrun_proxy::Gate;
 
 use crate::error::SandboxError;
@@ -23,6 +24,9 @@ use crate::watch::Observer;
 
 /// The user and group that a process of root becomes: those that own nothing (`nobody`).
 const NOBODY: u32 = 65_534;
+
+/// The first port that can be taken without rights (`ip(7)`, `ip_unprivileged_port_start`).
+const PRIVILEGED_PORTS: u16 = 1024;
 
 /// Bytes that `/tmp` and `/dev/shm` may each hold where nothing else is said.
 const TEMPORARY: u64 = 512 * 1024 * 1024;
@@ -39,7 +43,8 @@ pub struct Confinement {
     /// A folder that some of the paths lie in, and between which files are to be linked: a link cannot be made from one
     /// mount to another. Of what else is in it the command sees the names at most.
     pub shared: Option<PathBuf>,
-    /// Whether programs on the machine's own loopback are reached through the proxy too, if they are listed.
+    /// Whether programs on the machine's own loopback are reached through the proxy too, if they are listed; those that are
+    /// listed by their port are reached without it as well.
     pub loopback: bool,
     /// A folder of its own, to write in; with a limit of its size it is one in memory at that address.
     pub scratch: PathBuf,
@@ -50,8 +55,9 @@ pub struct Confinement {
     /// Whether a command of root may change modes and owners where it stays user 0, without its rights, and Landlock alone
     /// holds it: Landlock has no rights for these, so they reach every file of root's.
     pub changes_modes: bool,
-    /// Whether its standard streams are a terminal of its own.
-    pub terminal: bool,
+    /// How large the terminal is that it is given in place of its standard streams, if it is to have one. The other side is
+    /// [`crate::Confined::terminal`].
+    pub terminal: Option<TerminalSize>,
     /// Has it watched, and hears what it was refused once it ended.
     pub observer: Option<Observer>,
 }
@@ -70,7 +76,7 @@ impl Confinement {
             scratch: PathBuf::new(),
             gate: Gate::new(Net::None),
             limits: Limits::default(),
-            terminal: false,
+            terminal: None,
             observer: None,
         }
     }
@@ -119,9 +125,11 @@ impl Confinement {
             _ => entries.resolve(&self.scratch, Access::Write)?,
         }
         entries.link_to(&command.cwd)?;
+        let programs: Vec<SocketAddr> = self.gate.net.loopback().into_iter().map(|(at, _)| at).collect();
+        let proxy = proxy_port(&programs);
         let mut env = command.env.clone();
         if self.network() == Network::Served && tier == Tier::Full {
-            let given: Vec<(OsString, OsString)> = wrun_proxy::variables(Network::PORT)
+            let given: Vec<(OsString, OsString)> = wrun_proxy::variables(proxy)
                 .into_iter()
                 .map(|(name, value)| (name.into(), value.into()))
                 .collect();
@@ -141,17 +149,32 @@ impl Confinement {
             cwd: command.cwd.clone(),
             entries: entries.into_list(),
             network: self.network(),
+            proxy,
+            programs,
             identity,
             resources,
-            temporary: self.limits.scratch.unwrap_or(TEMPORARY).min(TEMPORARY),
+            // What nothing counts as memory is bounded by itself.
+            temporary: [self.limits.scratch, resources.data]
+                .into_iter()
+                .flatten()
+                .fold(TEMPORARY, u64::min),
             groups: groups.iter().map(AsRawFd::as_raw_fd).collect(),
             keep: keep.iter().map(AsRawFd::as_raw_fd).collect(),
-            terminal: self.terminal,
+            terminal: self.terminal.map(|size| (size.rows, size.columns)),
             strict: shared.is_some(),
             keeps_modes: tier == Tier::Restricted && geteuid().is_root() && !self.changes_modes,
             watched: self.observer.is_some(),
         })
     }
+}
+
+/// The port of the proxy: the highest that the process cannot take first, because it is one of those that need rights, and
+/// that nothing else is served at.
+fn proxy_port(programs: &[SocketAddr]) -> u16 {
+    (1..PRIVILEGED_PORTS)
+        .rev()
+        .find(|port| programs.iter().all(|program| program.port() != *port))
+        .unwrap_or(PRIVILEGED_PORTS - 1)
 }
 
 /// Who the process is: the caller, or nobody where the caller is root, so that root's rights are out of reach.

@@ -66,7 +66,19 @@ pub enum SandboxError {
         help("something else ended it, or it is a program that cannot be one: see `Helper`")
     )]
     HelperEnded,
-    /// The helper cannot be started or watched.
+    /// The helper cannot be started.
+    #[error("cannot start the sandbox helper: {source}")]
+    #[diagnostic(
+        code("sandbox.helper.start"),
+        help(
+            "it is this program itself, started anew; something around it refuses that, for instance a security module"
+        )
+    )]
+    Helper {
+        /// Why.
+        source: wrun_process::ProcessError,
+    },
+    /// A process cannot be started or watched.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Process(#[from] wrun_process::ProcessError),

@@ -1,6 +1,8 @@
 //! How the limits of a command are held on this machine.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use wrun_core::grants::Limits;
 use wrun_core::sandbox::{Capability, SandboxReport, State, Tier};
@@ -18,6 +20,10 @@ const OWN_PROCESSES: u32 = 2;
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) resources: Resources,
+    /// Bytes of memory of all processes together, where that is to be looked at from outside.
+    pub(crate) watched: Option<u64>,
+    /// Whether they were seen to have more.
+    pub(crate) seen_over: Arc<AtomicBool>,
     group: Option<Group>,
     states: Vec<(Capability, &'static str, State)>,
 }
@@ -38,6 +44,8 @@ impl Held {
                 file_size: *file_size,
                 ..Resources::default()
             },
+            watched: None,
+            seen_over: Arc::default(),
             group: None,
             states: Vec::new(),
         };
@@ -65,10 +73,12 @@ impl Held {
                 Some(Enforcement::Enforced { by }) => State::enforced(&[*by]),
                 other => {
                     held.resources.data = Some(*bytes);
+                    held.watched = Some(*bytes);
                     State::partial(
-                        &["RLIMIT_DATA"],
+                        &["RLIMIT_DATA", "sampling"],
                         format!(
-                            "each process is limited by itself, and shared memory is not counted{}",
+                            "all processes together are looked at 100 times a second and can have more for a moment; \
+                             files in memory that no process has mapped are not counted{}",
                             because(other)
                         ),
                     )
@@ -139,9 +149,10 @@ impl Held {
 
     /// Whether the command ran out of memory, and of processes.
     pub(crate) fn exceeded(&self) -> (bool, bool) {
-        self.group.as_ref().map_or((false, false), |group| {
+        let seen = self.seen_over.load(Ordering::Relaxed);
+        self.group.as_ref().map_or((seen, false), |group| {
             let events = group.events();
-            (events.oom_kills > 0, events.process_limit_hits > 0)
+            (seen || events.oom_kills > 0, events.process_limit_hits > 0)
         })
     }
 }

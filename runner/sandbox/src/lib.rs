@@ -37,15 +37,17 @@ mod confinement;
 mod generated;
 mod held;
 mod helper;
+mod memory;
 mod prepare;
 mod refusal;
 mod start;
 mod watch;
 
-pub use confined::{Conclusion, Confined};
+pub use confined::{Conclusion, Confined, Stops};
 pub use confinement::Confinement;
 pub use error::SandboxError;
 pub use helper::Helper;
+pub use memory::MemoryWatch;
 pub use message::{Failure, Step};
 pub use refusal::Refusal;
 pub use report::report_nothing;

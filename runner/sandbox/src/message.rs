@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,10 +18,16 @@ pub(crate) enum Message {
         /// Its number.
         anchor: Option<u32>,
     },
-    /// The listener that is to be served; its descriptor comes with the message.
+    /// The listener of the proxy that is to be served; its descriptor comes with the message.
     Listener,
+    /// A listener in place of a program of the machine; its descriptor comes with the message.
+    Program(SocketAddr),
     /// The notifications of the system calls that are watched; the descriptor comes with the message.
     Watched,
+    /// The process is on a terminal of its own; the side that shows it comes with the message.
+    Terminal,
+    /// The program was stopped, as Ctrl-Z on its terminal does.
+    Stopped,
     /// Everything is in force, as the kernel says, and the program is executed next.
     Ready(Facts),
     /// A step failed. The program was not run.
@@ -42,8 +49,10 @@ pub(crate) enum Message {
 pub(crate) struct Facts {
     /// The tier that was set up.
     pub tier: Tier,
-    /// Landlock's version on this machine (`landlock_create_ruleset(2)`).
+    /// The version of Landlock that is in force (`landlock_create_ruleset(2)`), or 0.
     pub landlock: i32,
+    /// Why none is in force (`errno(3)`).
+    pub landlock_missing: Option<i32>,
     /// Whether all of the rights that this version knows are held.
     pub landlock_complete: bool,
     /// Whether system calls are filtered (`PR_GET_SECCOMP`).
@@ -107,7 +116,7 @@ pub enum Step {
     Resources,
     /// Descriptors.
     Descriptors,
-    /// The controlling terminal.
+    /// The session and its controlling terminal.
     Terminal,
     /// The working folder.
     WorkingFolder,
@@ -150,7 +159,7 @@ impl Step {
             Self::Capabilities => "drop the capabilities",
             Self::Resources => "set the resource limits",
             Self::Descriptors => "close the descriptors",
-            Self::Terminal => "take the terminal",
+            Self::Terminal => "begin a session with a terminal of its own",
             Self::WorkingFolder => "enter the working folder",
             Self::Landlock => "apply Landlock",
             Self::Filter => "filter the system calls",
@@ -164,7 +173,7 @@ impl Step {
     pub const fn is_of_the_grants(self) -> bool {
         matches!(
             self,
-            Self::Grant | Self::Fill | Self::WorkingFolder | Self::Terminal | Self::Policy
+            Self::Grant | Self::Fill | Self::WorkingFolder | Self::Policy
         )
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that a process gets.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -91,16 +92,11 @@ impl Entry {
 pub(crate) enum Network {
     /// Nothing. In [`Tier::Full`] it has a loopback interface that is its own.
     None,
-    /// Nothing but a listener on its own loopback interface, which the one who started it serves
-    /// ([`crate::Message::Listener`]).
+    /// Nothing but listeners on its own loopback interface, which the one who started it serves: a proxy
+    /// ([`crate::Message::Listener`]), and one in place of each program of the machine that is listed.
     Served,
     /// All of the machine's network, but for raw sockets.
     Host,
-}
-
-impl Network {
-    /// The port of the listener that is served. The process cannot take it first: it is one of those that need rights.
-    pub(crate) const PORT: u16 = 1023;
 }
 
 /// Who the process is.
@@ -130,7 +126,6 @@ pub(crate) struct Resources {
 
 /// Everything that a process gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a right of its own")]
 pub(crate) struct Policy {
     /// How strongly it is held; not [`Tier::None`].
     pub tier: Tier,
@@ -150,6 +145,10 @@ pub(crate) struct Policy {
     pub entries: Vec<Entry>,
     /// Its network.
     pub network: Network,
+    /// The port of its proxy, where it is served one.
+    pub proxy: u16,
+    /// Addresses of its loopback interface where programs of the machine answer.
+    pub programs: Vec<SocketAddr>,
     /// Who it is.
     pub identity: Identity,
     /// Its resource limits.
@@ -164,8 +163,9 @@ pub(crate) struct Policy {
     pub groups: Vec<RawFd>,
     /// Descriptors that the program keeps, under their numbers.
     pub keep: Vec<RawFd>,
-    /// Whether its standard streams are a terminal that becomes its controlling one.
-    pub terminal: bool,
+    /// Lines and characters of a line of the terminal that is made for it, which is its controlling one and its standard
+    /// streams.
+    pub terminal: Option<(u16, u16)>,
     /// Whether its system calls are watched ([`crate::Message::Watched`]).
     pub watched: bool,
 }

@@ -54,10 +54,15 @@ pub(crate) fn report(facts: &Facts, network: Network, reason: Option<String>) ->
 }
 
 fn full(facts: &Facts, network: Network) -> BTreeMap<Capability, State> {
-    let files: &[&str] = if facts.landlock > 0 {
-        &["mount namespace", "Landlock"]
-    } else {
-        &["mount namespace"]
+    let files = match facts.landlock_missing {
+        None => State::enforced(&["mount namespace", "Landlock"]),
+        Some(errno) => State::partial(
+            &["mount namespace"],
+            format!(
+                "Landlock, the second layer, is not in force: {}",
+                std::io::Error::from_raw_os_error(errno)
+            ),
+        ),
     };
     let net = match network {
         Network::None => State::enforced(&["network namespace"]),
@@ -80,8 +85,8 @@ fn full(facts: &Facts, network: Network) -> BTreeMap<Capability, State> {
         _ => State::enforced(&["IPC namespace", "mount namespace", "network namespace"]),
     };
     [
-        (Capability::Read, State::enforced(files)),
-        (Capability::Write, State::enforced(files)),
+        (Capability::Read, files.clone()),
+        (Capability::Write, files),
         (Capability::Network, net),
         (Capability::Variables, State::enforced(&["execve"])),
         (Capability::OtherProcesses, processes),

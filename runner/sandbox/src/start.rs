@@ -1,17 +1,19 @@
 //! Starting a command in the strongest sandbox that is asked for and can be had.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wrun_core::sandbox::{Demand, Tier};
-use wrun_process::{Command, Tree, spawn};
+use wrun_process::{Command, Tree, open_terminal, spawn};
 
 use crate::channel::Channel;
-use crate::confined::Confined;
+use crate::confined::{Confined, receive};
 use crate::confinement::Confinement;
 use crate::error::SandboxError;
 use crate::held::Held;
@@ -46,12 +48,7 @@ pub async fn start(
     let mut refused = None;
     for tier in tiers(confinement.demand) {
         if *tier == Tier::None {
-            let tree = spawn(command)?;
-            return Ok(Start::Running(Box::new(Confined::without(
-                tree,
-                report_nothing(before),
-                confinement.observer.clone(),
-            ))));
+            return without(confinement, command, before);
         }
         let refusal = match attempt(*tier, confinement, &command, cancel, before.clone()).await? {
             Attempt::Running(confined) => return Ok(Start::Running(confined)),
@@ -70,6 +67,31 @@ pub async fn start(
         });
     }
     Ok(refused.map_or(Start::Cancelled, Start::Refused))
+}
+
+/// Starts a command that is held to nothing. `reason` is why it is not a stronger tier.
+fn without(
+    confinement: &Confinement,
+    command: Command,
+    reason: Option<String>,
+) -> Result<Start, SandboxError> {
+    let (shown, open) = confinement.terminal.map(open_terminal).transpose()?.unzip();
+    let tree = spawn(Command {
+        terminal: open.as_ref().map(OwnedFd::try_clone).transpose()?,
+        ..command
+    })?;
+    Ok(Start::Running(Box::new(Confined {
+        tree,
+        report: report_nothing(reason),
+        terminal: shown,
+        channel: None,
+        heard: Arc::default(),
+        held: None,
+        _served: Vec::new(),
+        watcher: None,
+        observer: confinement.observer.clone(),
+        _open: open,
+    })))
 }
 
 /// The tiers to try, strongest first.
@@ -130,10 +152,12 @@ async fn attempt(
         stdin: command.stdin,
         stdout: command.stdout,
         stderr: command.stderr,
+        terminal: None,
         inherit: descriptors.into_iter().chain(groups).chain(keep).collect(),
         die_with_parent: true,
         relays: true,
-    })?;
+    })
+    .map_err(|source| SandboxError::Helper { source })?;
     let channel = channel.watch()?;
     let listened = tokio::select! {
         biased;
@@ -143,20 +167,24 @@ async fn attempt(
     match listened {
         Some(Ok(Heard {
             facts,
+            terminal,
             served,
             watcher,
         })) => {
             let mut report = report(&facts, policy.network, reason);
             held.add_to(&mut report);
-            Ok(Attempt::Running(Box::new(Confined::new(
+            Ok(Attempt::Running(Box::new(Confined {
                 tree,
-                channel,
                 report,
-                held,
-                served,
+                terminal,
+                channel: Some(Arc::new(channel)),
+                heard: Arc::default(),
+                held: Some(held),
+                _served: served,
                 watcher,
-                confinement.observer.clone(),
-            ))))
+                observer: confinement.observer.clone(),
+                _open: None,
+            })))
         }
         Some(Err(failure)) => {
             tree.end(Duration::ZERO).await?;
@@ -172,7 +200,8 @@ async fn attempt(
 /// What a helper said when everything was in force.
 struct Heard {
     facts: Facts,
-    served: Option<DropGuard>,
+    terminal: Option<OwnedFd>,
+    served: Vec<DropGuard>,
     watcher: Option<Watcher>,
 }
 
@@ -183,7 +212,8 @@ async fn listen(
     confinement: &Confinement,
     policy: &Policy,
 ) -> Result<Result<Heard, Failure>, SandboxError> {
-    let (mut served, mut watcher) = (None, None);
+    let (mut terminal, mut served, mut watcher) = (None, Vec::new(), None);
+    let meant: BTreeMap<SocketAddr, String> = confinement.gate.net.loopback().into_iter().collect();
     loop {
         let (message, descriptor) = receive(channel).await?.ok_or(SandboxError::HelperEnded)?;
         match (message, descriptor) {
@@ -197,41 +227,54 @@ async fn listen(
             (Message::Watched, Some(notifications)) => {
                 watcher = Some(Watcher::start(notifications, policy)?);
             }
-            (Message::Listener, Some(listener)) => served = Some(serve(listener.into(), confinement)),
+            (Message::Listener, Some(listener)) => served.push(serve(listener.into(), confinement, None)),
+            (Message::Program(at), Some(listener)) => {
+                let meant = meant.get(&at).cloned();
+                served.push(serve(
+                    listener.into(),
+                    confinement,
+                    meant.map(|host| (host, at.port())),
+                ));
+            }
+            (Message::Terminal, Some(shown)) => terminal = Some(shown),
             (Message::Ready(facts), _) => {
                 return Ok(Ok(Heard {
                     facts,
+                    terminal,
                     served,
                     watcher,
                 }));
             }
             (Message::Failed(failure), _) => return Ok(Err(failure)),
-            (Message::Listener | Message::Watched | Message::NotExecuted(_) | Message::Ended { .. }, _) => {
+            (
+                Message::Listener
+                | Message::Program(_)
+                | Message::Watched
+                | Message::Terminal
+                | Message::Stopped
+                | Message::NotExecuted(_)
+                | Message::Ended { .. },
+                _,
+            ) => {
                 return Err(SandboxError::HelperEnded);
             }
         }
     }
 }
 
-/// Serves the listener for as long as the guard lives.
-fn serve(listener: TcpListener, confinement: &Confinement) -> DropGuard {
+/// Serves a listener for as long as the guard lives: as the proxy, or in place of the program at a host and port.
+fn serve(listener: TcpListener, confinement: &Confinement, program: Option<(String, u16)>) -> DropGuard {
     let stop = CancellationToken::new();
     let guard = stop.clone().drop_guard();
     let gate = confinement.gate.clone();
     tokio::spawn(async move {
-        if let Err(error) = wrun_proxy::serve(listener, gate, stop).await {
+        let served = match program {
+            None => wrun_proxy::serve(listener, gate, stop).await,
+            Some((host, port)) => wrun_proxy::stand_in(listener, &host, port, gate, stop).await,
+        };
+        if let Err(error) = served {
             tracing::warn!(%error, "granted hosts cannot be reached");
         }
     });
     guard
-}
-
-async fn receive(channel: &AsyncFd<Channel>) -> io::Result<Option<(Message, Option<OwnedFd>)>> {
-    loop {
-        let mut ready = channel.readable().await?;
-        match ready.try_io(|channel| channel.get_ref().receive()) {
-            Ok(received) => return received,
-            Err(_would_block) => {}
-        }
-    }
 }

@@ -13,6 +13,7 @@ use wrun_core::lock::Lock;
 use wrun_core::plan::{Check, Place, Root};
 use wrun_core::problem::Problem;
 use wrun_core::task::EnvRequest;
+use wrun_core::text::harmless;
 use wrun_store::{CommitInfo, Environment, Flight, FlightFailure, FlightKey, Lease, Pointer};
 
 use crate::Error;
@@ -315,8 +316,9 @@ fn note_failure<T>(flight: &Flight, result: Result<T, Problem>) -> Result<T, Pro
     {
         let failure = FlightFailure {
             code: problem.code().to_owned(),
-            message: problem.to_string(),
-            help: problem.help().map(str::to_owned),
+            // Who reads it from the store shows it.
+            message: harmless(&problem.to_string()).into_owned(),
+            help: problem.help().map(|help| harmless(help).into_owned()),
         };
         if let Err(error) = flight.fail(&failure) {
             tracing::warn!(%error, "those who wait for the same are not told of the failure");

@@ -10,7 +10,7 @@ use wrun_core::event::Event;
 use wrun_core::grants::Access;
 use wrun_core::launch::Launch;
 use wrun_core::sandbox::{Demand, SandboxReport};
-use wrun_exec::{Confinement, Gate, NativeTask, Report};
+use wrun_exec::{Confinement, Gate, Happening, NativeTask, Report};
 use wrun_store::Scratch;
 
 use crate::Error;
@@ -30,6 +30,9 @@ const SYSTEM_PATH: &[&str] = &[
     "/sbin",
     "/bin",
 ];
+
+/// The kind of terminal that a task is told to have where the caller says nothing of his own (`term(7)`).
+const TERMINAL: &str = "xterm";
 
 /// How long a task has between being asked to end and being ended.
 const GRACE: Duration = Duration::from_secs(5);
@@ -70,6 +73,13 @@ pub(crate) async fn run(
             .map_err(|error| Error::Internal(error.to_string()))?;
         inherit.push(lease);
     }
+    if attempt.stdio.terminal.is_some() {
+        let kind = attempt.context.inner.variables.get("TERM");
+        env.insert(
+            "TERM".to_owned(),
+            kind.map_or(TERMINAL, String::as_str).to_owned(),
+        );
+    }
     search_path.extend(SYSTEM_PATH.iter().map(PathBuf::from));
     env.insert("PATH".to_owned(), join(&search_path));
     env.extend(attempt.vars.clone());
@@ -84,12 +94,12 @@ pub(crate) async fn run(
         demand: attempt.context.demand,
         paths,
         shared: None,
-        loopback: attempt.task.allow.net.lists_loopback(),
+        loopback: attempt.task.allow.net.lists_every_loopback_port(),
         changes_modes: false,
         scratch: scratch.path().to_owned(),
         gate: refusals.hear(Gate::new(attempt.task.allow.net.clone())),
         limits: attempt.task.limits.clone(),
-        terminal: false,
+        terminal: None,
         observer: attempt.why_denied.then(|| refusals.observer(attempt.folder)),
     };
     let task = NativeTask {
@@ -107,7 +117,12 @@ pub(crate) async fn run(
         attempt.stdio.clone(),
         attempt.context.cancel.clone(),
         Some(forwarded),
-        |report| attempt.context.emit(Event::Sandbox(report.clone())),
+        |happening| {
+            attempt.context.emit(match happening {
+                Happening::Held(report) => Event::Sandbox(report.clone()),
+                Happening::Stopped => Event::Stopped,
+            });
+        },
     );
     tokio::pin!(running);
     loop {

@@ -163,6 +163,10 @@ fn refusal(submission: &Submission) -> Option<Outcome> {
     let task = &submission.task;
     match task.run {
         Run::Command(_) => None,
+        Run::Module { .. } if submission.stdio.terminal.is_some() => Some(refused(
+            "exec.wasi.terminal",
+            "a WebAssembly guest has no terminal; run it without one".to_owned(),
+        )),
         Run::Module { .. } => refused_guest(task).map(|(code, reason)| refused(code, reason)),
     }
 }

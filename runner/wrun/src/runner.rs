@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use wrun_core::backend::Manifest;
 use wrun_core::event::Event;
@@ -13,7 +13,7 @@ use wrun_core::grants::Grants;
 use wrun_core::problem::Problem;
 use wrun_core::sandbox::{Demand, SandboxReport};
 use wrun_core::task::Task;
-use wrun_exec::{Output, OutputSink, Stdin, Stdio};
+use wrun_exec::{Output, OutputSink, Stdin, Stdio, TerminalSize};
 use wrun_provision::TaskHost;
 use wrun_store::Store;
 
@@ -70,6 +70,15 @@ impl Submission {
     #[must_use]
     pub fn output(mut self, sink: Arc<dyn OutputSink>) -> Self {
         self.stdio.output = Output::Sink(sink);
+        self
+    }
+
+    /// A native task gets a terminal of its own in place of its standard streams: how large it is, and becomes. What the
+    /// task reads is typed there. `SIGCONT` lets a task go on that was stopped ([`Event::Stopped`]). A WebAssembly guest
+    /// is refused it.
+    #[must_use]
+    pub fn terminal(mut self, size: watch::Receiver<TerminalSize>) -> Self {
+        self.stdio.terminal = Some(size);
         self
     }
 

@@ -296,6 +296,69 @@ fn other_steps_fail_as_a_user() {
     every_fault(User::Other, 1);
 }
 
+/// What fails is said by its name, not taken for a mistake of the task.
+#[test]
+fn a_step_that_fails_is_named() {
+    for user in [User::Root, User::Other] {
+        let Some(scene) = Scene::new(user) else { continue };
+        scene
+            .world
+            .write("task.toml", wrun_tests::tasks::command(&["true"], ""));
+        scene.give_project();
+        for (fault, says) in [
+            ("setsid=EPERM", "cannot begin a session"),
+            ("prctl:0=1=EPERM", "cannot arrange to end with this process"),
+            ("execve=EPERM", "cannot start the sandbox helper"),
+        ] {
+            let program = scene.path("project/attempts");
+            let command = scene.world.command(program.as_ref());
+            let command = command
+                .args(["deny", fault, "--"])
+                .args(wrun_words(&["submit", "task.toml"]));
+            let ran = scene.surrounded(command).run();
+            ran.ends_with(125).says(says);
+        }
+    }
+}
+
+/// The full tier without its second layer says so.
+#[test]
+fn a_missing_landlock_is_reported() {
+    for user in [User::Root, User::Other] {
+        let Some(scene) = Scene::new(user) else { continue };
+        if !scene.offers(Tier::Full) {
+            continue;
+        }
+        scene
+            .world
+            .write("task.toml", wrun_tests::tasks::command(&["true"], ""));
+        scene.give_project();
+        for (fault, gap) in [
+            ("landlock_create_ruleset=ENOSYS", "Function not implemented"),
+            ("landlock_create_ruleset=EOPNOTSUPP", "not supported"),
+        ] {
+            let run = |format: &str| {
+                let program = scene.path("project/attempts");
+                let words = ["--format", format, "submit", "--sandbox", "full", "task.toml"];
+                let command = scene.world.command(program.as_ref());
+                let command = command.args(["deny", fault, "--"]).args(wrun_words(&words));
+                scene.surrounded(command).run()
+            };
+            let ran = run("json");
+            let report = sandbox_of(ran.ends_with(0)).unwrap();
+            for capability in ["read", "write"] {
+                let state = &report["capabilities"][capability];
+                assert_eq!(state["state"], "partial", "{report}");
+                let said = state["gap"].as_str().unwrap();
+                assert!(said.contains("Landlock") && said.contains(gap), "{report}");
+            }
+            run("text")
+                .ends_with(0)
+                .says("Landlock, the second layer, is not in force");
+        }
+    }
+}
+
 /// The launcher does what it says: with a call denied that is not part of any sandbox, a run is as it is without.
 #[test]
 fn a_call_that_is_not_a_step_fails_no_run() {

@@ -320,3 +320,41 @@ fn what_is_granted_works_in_restricted_as_root() {
 fn what_is_granted_works_in_restricted_as_a_user() {
     granted(User::Other, Tier::Restricted);
 }
+
+/// Temporary files have a folder of the task's own; the machine's `/tmp` is nobody's to share.
+#[test]
+fn temporary_files_are_the_tasks_own() {
+    const TEXT: &str =
+        "f=$(mktemp) && echo in ${f%/*} && [ ${f%/*} = $TMPDIR ] && [ $TMPDIR = $HOME ] && echo own
+        echo x > /tmp/wrun-shared-$1 && echo written; ls /tmp > /dev/null && echo listed; :";
+    for (user, tier) in [
+        (User::Root, Tier::Full),
+        (User::Other, Tier::Full),
+        (User::Root, Tier::Restricted),
+        (User::Other, Tier::Restricted),
+    ] {
+        let Some(scene) = Scene::new(user) else { continue };
+        if !scene.offers(tier) {
+            continue;
+        }
+        let marker = scene.marker.clone();
+        scene.world.write(
+            "task.toml",
+            wrun_tests::tasks::command(&["sh", "-c", TEXT, "sh", &marker], ""),
+        );
+        scene.give_project();
+        let ran = scene
+            .wrun(&["submit", "--sandbox", tier.name(), "task.toml"])
+            .run();
+        ran.ends_with(0);
+        assert!(ran.stdout.contains("own\n"), "{ran:?}");
+        let shared = std::path::Path::new("/tmp").join(format!("wrun-shared-{marker}"));
+        assert!(!shared.exists(), "{ran:?}");
+        if tier == Tier::Restricted {
+            assert!(
+                !ran.stdout.contains("written") && !ran.stdout.contains("listed"),
+                "{ran:?}"
+            );
+        }
+    }
+}

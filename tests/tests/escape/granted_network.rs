@@ -69,11 +69,16 @@ fn through_the_proxy(scene: &Scene) -> Vec<Row> {
     let mut rows = vec![
         row(71, &format!("proxy-connect 127.0.0.1:{tcp}")).open(),
         row(71, &format!("proxy-socks 127.0.0.1:{tcp}")).open(),
-        // Not without it, and not a datagram.
-        row(62, &format!("tcp 127.0.0.1:{tcp}")).both(&[UNREACHABLE]),
+        // As well without it, for the machine's own loopback; no other port or address there, and not a datagram.
+        row(62, &format!("tcp 127.0.0.1:{tcp}")).open(),
+        row(62, &format!("tcp 127.0.0.1:{}", tcp - 1)).both(&[UNREACHABLE]),
+        row(62, &format!("tcp 127.0.0.2:{tcp}")).both(&[UNREACHABLE]),
+        row(62, &format!("tcp [::1]:{tcp}")).both(&[UNREACHABLE]),
         row(63, &format!("udp 127.0.0.1:{udp}")).both(&[UNREACHABLE]),
         row(66, "socket 2 3 1").both(&[NO_SOCKET]),
-        row(70, &format!("bind-taken 127.0.0.1:{tcp}")).both(blocked),
+        row(70, &format!("bind-taken 127.0.0.1:{tcp}"))
+            .unpromised("what the port leads to is the granted program"),
+        row(70, &format!("bind-taken 127.0.0.1:{}", tcp - 1)).both(blocked),
     ];
     for spelling in ["[::ffff:127.0.0.1]", "[::ffff:7f00:1]"] {
         rows.push(
@@ -188,5 +193,62 @@ fn a_name_that_leads_inside_does_not_open_it() {
         let ran = submit.through(&words).run();
         ran.ends_with(0);
         crate::rows::Answers::read(&crate::scene::output_of(&ran), &ran).hold(Tier::Full, &rows);
+    }
+}
+
+/// A program that knows nothing of proxies reaches what is listed on the machine's own loopback, by name and address, and
+/// is refused at once what nobody answers at.
+#[test]
+fn a_program_of_the_machine_is_reached_without_the_proxy() {
+    use std::io::{Read as _, Write as _};
+    for user in [User::Root, User::Other] {
+        let Some(scene) = Scene::new(user) else { continue };
+        if !scene.offers(Tier::Full) {
+            continue;
+        }
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let free = {
+            let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            other.local_addr().unwrap().port()
+        };
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let mut client = client.unwrap();
+                let mut asked = [0; 4];
+                client.read_exact(&mut asked).unwrap();
+                assert_eq!(&asked, b"ping");
+                client.write_all(b"pong").unwrap();
+            }
+        });
+        let code = format!(
+            "import os, socket\n\
+             for name in list(os.environ):\n    if name.upper() in ('HTTP_PROXY', 'HTTPS_PROXY', 'ALL_PROXY'): del os.environ[name]\n\
+             for host in ('localhost', '127.0.0.1'):\n    \
+                 s = socket.create_connection((host, {port})); s.sendall(b'ping'); print(s.recv(4).decode())\n\
+             try:\n    s = socket.create_connection(('127.0.0.1', {free})); s.sendall(b'ping'); print(s.recv(4))\n\
+             except OSError as error: print(type(error).__name__)\n\
+             try: socket.create_connection(('127.0.0.1', {port} - 1 or 1), timeout=5); print('open')\n\
+             except OSError as error: print(type(error).__name__)\n\
+             print('local' if 'localhost' in os.environ.get('NO_PROXY', '') else 'all through the proxy')\n"
+        );
+        let python = machine::python().display().to_string();
+        let rest = format!("[allow]\nnet = [\"localhost:{port}\", \"localhost:{free}\"]\n");
+        scene.world.write(
+            "task.toml",
+            wrun_tests::tasks::command(&[&python, "-I", "-c", &code], &rest),
+        );
+        scene.give_project();
+        let ran = scene.wrun(&["submit", "--sandbox", "full", "task.toml"]).run();
+        if ran.code == 126 && ran.stderr.contains("may read") {
+            skipped("the interpreter is not one of the system");
+            continue;
+        }
+        ran.ends_with(0);
+        let lines: Vec<&str> = ran.stdout.lines().collect();
+        assert_eq!(lines[..2], ["pong", "pong"], "{ran:?}");
+        assert!(lines[2].contains("Connection"), "{ran:?}");
+        assert_eq!(lines[3], "ConnectionRefusedError", "{ran:?}");
+        assert_eq!(lines[4], "local", "{ran:?}");
     }
 }

@@ -25,6 +25,7 @@ mod mounts;
 mod neighbour;
 mod network;
 mod others;
+mod own_terminal;
 mod privileges;
 mod processes;
 mod resources;

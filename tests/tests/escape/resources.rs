@@ -141,6 +141,46 @@ fn limits_hold_in_restricted_as_a_user() {
     limits_hold(User::Other, Tier::Restricted);
 }
 
+/// Where no control group counts the memory of all processes together it is looked at from outside: none of these has more
+/// than the limit by itself.
+#[test]
+fn memory_of_several_processes_is_limited_without_control_groups() {
+    const HOLD: &str =
+        "for i in 1 2 3 4; do dd if=/dev/zero bs=32M count=1 2> /dev/null | sleep 1000 & done; wait";
+    let Some(scene) = Scene::new(User::Other) else {
+        return;
+    };
+    for tier in [Tier::Full, Tier::Restricted] {
+        if !scene.offers(tier) {
+            continue;
+        }
+        for (memory, code) in [("64MiB", 137), ("1GiB", 124)] {
+            let rest = format!("[limits]\nmemory = \"{memory}\"\ntime = \"3s\"\n");
+            scene.world.write(
+                "task.toml",
+                wrun_tests::tasks::command(&["sh", "-c", HOLD], &rest),
+            );
+            scene.give_project();
+            let ran = scene.submit(tier.name());
+            match state(&ran, "memory").as_str() {
+                "partial" => {}
+                other => {
+                    wrun_tests::skipped(&format!("the limit is {other} here"));
+                    continue;
+                }
+            }
+            ran.ends_with(code);
+            if code == 137 {
+                let events = ran.events();
+                assert_eq!(events.last().unwrap()["outcome"], "out-of-memory", "{ran:?}");
+                let report = sandbox_of(&ran).unwrap();
+                let by = report["capabilities"]["memory"]["by"].to_string();
+                assert!(by.contains("sampling"), "{report}");
+            }
+        }
+    }
+}
+
 /// Without a limit all of it is to be had, so that it is the limit that keeps it.
 #[test]
 fn without_limits_nothing_is_kept() {

@@ -228,12 +228,23 @@ impl Answers {
     /// Reads the lines that the program wrote.
     #[track_caller]
     pub(crate) fn read(output: &str, ran: &Ran) -> Self {
+        Self::of(output.lines(), format!("{ran:?}"))
+    }
+
+    /// The answers among what was shown on a terminal.
+    #[track_caller]
+    pub(crate) fn shown(text: &str) -> Self {
+        let lines = text.lines().map(str::trim_end);
+        Self::of(lines.filter(|line| line.starts_with('{')), text.to_owned())
+    }
+
+    #[track_caller]
+    fn of<'a>(lines: impl Iterator<Item = &'a str>, run: String) -> Self {
         let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
-        let answers = output
-            .lines()
+        let answers = lines
             .map(|line| {
                 let value: Value = serde_json::from_str(line)
-                    .unwrap_or_else(|error| panic!("not an answer ({error}): {line}\n{ran:?}"));
+                    .unwrap_or_else(|error| panic!("not an answer ({error}): {line}\n{run}"));
                 let id = text(&value, "id").parse().expect("the attempts are numbered");
                 let answer = Answer {
                     verdict: text(&value, "verdict"),
@@ -243,10 +254,7 @@ impl Answers {
                 (id, answer)
             })
             .collect();
-        Self {
-            answers,
-            run: format!("{ran:?}"),
-        }
+        Self { answers, run }
     }
 
     /// Fails unless all that is to be refused in a tier was, and all that is granted worked.

@@ -4,9 +4,10 @@ mod error;
 mod output;
 mod run;
 mod search;
+mod terminal;
 
 #[cfg(test)]
 mod tests;
 
 pub use error::NativeError;
-pub use run::{NativeTask, run, try_sandbox};
+pub use run::{Happening, NativeTask, run, try_sandbox};

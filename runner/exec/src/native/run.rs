@@ -16,13 +16,14 @@ use wrun_core::grants::Limits;
 use wrun_core::outcome::Outcome;
 use wrun_core::sandbox::{SandboxReport, Tier};
 use wrun_process::{
-    Cause, Command, InputPipe, Out, OutputPipe, ProcessError, Supervision, signal_name, supervise,
+    Cause, Command, InputPipe, Out, OutputPipe, ProcessError, Supervision, Terminal, signal_name, supervise,
 };
 use wrun_sandbox::{Conclusion, Confined, Confinement, Refusal, SandboxError, Start, start};
 
 use super::error::NativeError;
 use super::output::{Budget, Target, forward};
 use super::search::{find, not_executable, not_found};
+use super::terminal::attend;
 use crate::report::Report;
 use crate::stdio::{Output, Stdin, Stdio};
 
@@ -50,12 +51,21 @@ pub struct NativeTask {
     pub grace: Duration,
 }
 
+/// What happens to a task before its end.
+#[derive(Debug, Clone, Copy)]
+pub enum Happening<'a> {
+    /// It starts, held like this.
+    Held(&'a SandboxReport),
+    /// It was stopped, as Ctrl-Z on its terminal does, and waits for `SIGCONT`.
+    Stopped,
+}
+
 /// Runs a task to its end. Nothing of it is left afterwards, whatever it started.
 ///
 /// Where the output goes to this process' own streams and has no limit, they are handed to the task as they are.
 /// Otherwise each stream is moved along in order; how the two lie to each other in time is not kept. Numbers that
-/// come through `signals` are sent to the task's process group. `on_start` hears what is enforced, before anything else
-/// is known of the run.
+/// come through `signals` are sent to the task's process group. `hear` hears what is enforced, before anything else
+/// is known of the run, and what happens later.
 ///
 /// The task is killed when the thread that first polls this ends; see [`Command::die_with_parent`].
 ///
@@ -67,7 +77,7 @@ pub async fn run(
     stdio: Stdio,
     cancel: CancellationToken,
     signals: Option<mpsc::Receiver<i32>>,
-    on_start: impl FnOnce(&SandboxReport),
+    hear: impl Fn(Happening<'_>),
 ) -> Result<Report, NativeError> {
     let started = Instant::now();
     let report = |outcome| Report {
@@ -83,7 +93,17 @@ pub async fn run(
         Ok(begun) => begun,
         Err(outcome) => return Ok(report(outcome)),
     };
-    on_start(&confined.report);
+    hear(Happening::Held(&confined.report));
+    let shown = confined.terminal.take();
+    let terminal = shown
+        .map(Terminal::new)
+        .transpose()
+        .map_err(|source| NativeError::Streams { source })?;
+    let stops = confined.stops();
+    let exhausted = CancellationToken::new();
+    let _watched = confined
+        .watch_memory(&exhausted)
+        .map_err(|source| NativeError::Streams { source })?;
     let tree = &mut confined.tree;
 
     let ended = CancellationToken::new();
@@ -96,7 +116,8 @@ pub async fn run(
             .transpose();
         target.map_err(|source| NativeError::Streams { source })
     };
-    let stdout = target(tree.take_stdout(), Stream::Stdout)?;
+    let written = terminal.as_ref().map(Terminal::output);
+    let stdout = target(written.or_else(|| tree.take_stdout()), Stream::Stdout)?;
     let stderr = target(tree.take_stderr(), Stream::Stderr)?;
     let streams = async {
         let output = |stream, piped: Option<(OutputPipe, Target)>| {
@@ -111,6 +132,9 @@ pub async fn run(
             feed(input, &stdio.stdin, &ended),
             output(Stream::Stdout, stdout),
             output(Stream::Stderr, stderr),
+            attend(terminal.as_ref(), &stdio, stops, &ended, || hear(
+                Happening::Stopped
+            )),
         );
     };
     let supervision = Supervision {
@@ -118,6 +142,7 @@ pub async fn run(
         grace,
         cancel: &cancel,
         overflow: &overflow,
+        exhausted: &exhausted,
         ended: &ended,
         signals,
     };
@@ -171,6 +196,10 @@ async fn begin(
         inherit,
         grace: _,
     } = task;
+    let confinement = Confinement {
+        terminal: stdio.terminal.as_ref().map(|size| *size.borrow()),
+        ..confinement
+    };
     let (name, args) = command.split_first().ok_or(NativeError::EmptyCommand)?;
     let program = match find(name, &cwd, &search_path) {
         Ok(program) => program,
@@ -192,6 +221,7 @@ async fn begin(
         },
         stdout: out,
         stderr: out,
+        terminal: None,
         inherit,
         die_with_parent: true,
         relays: false,
@@ -305,6 +335,12 @@ fn outcome(cause: Cause, conclusion: Conclusion, limits: &Limits) -> Outcome {
                 output: Some(limit), ..
             },
         ) => Outcome::OutputLimit { limit: *limit },
+        (
+            Cause::Exhausted,
+            Limits {
+                memory: Some(limit), ..
+            },
+        ) => Outcome::OutOfMemory { limit: *limit },
         (Cause::Cancelled, _) => Outcome::Cancelled,
         _ if ended.is_success() => ended,
         (

@@ -178,7 +178,9 @@ async fn a_tool_is_asked_in_a_fresh_folder_with_exact_variables() {
         "http://u:proxysecret@proxy:1".to_owned(),
     )];
     world.credentials = EnvironmentCredentials::from_environment([("WRUN_INDEX_CORP_PASSWORD", "s3cr3t/x")]);
-    let mut run = shell("env > env; cat in; echo $TOKEN >&2; echo $HTTPS_PROXY; ls -A; exit 3");
+    let mut run = shell(
+        "env > env; cat in; echo $TOKEN >&2; printf '1%%\\r\\033[2J2%%\\n' >&2; echo $HTTPS_PROXY; ls -A; exit 3",
+    );
     run.env = vec![("PLACE".to_owned(), Word::text_place("at:", Place::scratch("in")))];
     let urls = vec![
         ("https://h/simple".to_owned(), Some("corp".to_owned())),
@@ -214,7 +216,7 @@ async fn a_tool_is_asked_in_a_fresh_folder_with_exact_variables() {
     };
     assert_eq!(exit, Some(3));
     assert_eq!(stdout, "input\nhttp://u:***@proxy:1\nenv\nin\n");
-    assert_eq!(stderr, "***\n");
+    assert_eq!(stderr, "***\n1%\n\\u{1b}[2J2%\n");
     let (name, env) = &outputs[0];
     assert_eq!((outputs.len(), name.as_str()), (1, "env"));
     let mut names: Vec<&str> = env

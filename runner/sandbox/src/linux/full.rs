@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 use rustix::io::{read, write};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
-    DumpableBehavior, Pid, Signal, WaitOptions, getegid, geteuid, set_dumpable_behavior, waitpid,
+    DumpableBehavior, Pid, Signal, WaitOptions, getegid, geteuid, kill_process, set_dumpable_behavior,
+    setsid, waitpid,
 };
 use rustix::system::sethostname;
 use rustix::thread::UnshareFlags;
@@ -16,10 +17,10 @@ use crate::message::{Failure, Message, Step};
 use crate::policy::{Network, Policy};
 
 use super::identity::{Owners, become_user, map_self, open_proc, unshare};
-use super::process::{Forked, die_with_parent, drop_streams, exit, fork};
+use super::process::{Forked, die_with_parent, drop_streams, exit, fork, next_signal};
 use super::program::{Around, become_program};
 use super::step::Try as _;
-use super::{capabilities, network, root, warden};
+use super::{capabilities, network, root, terminal, warden};
 
 /// What a task sees as the name of its machine.
 const HOST_NAME: &[u8] = b"wrun";
@@ -50,21 +51,40 @@ pub(super) fn run(policy: &Policy, channel: &Channel) -> Result<Infallible, Fail
         }
         Forked::Parent(first) => {
             drop(alive);
-            outlive(first, channel, ours)
+            outlive(first, policy, channel, ours)
         }
     }
 }
 
 /// Waits for the first process of the namespace, whose end is that of everything in it.
-fn outlive(first: Pid, channel: &Channel, _alive: OwnedFd) -> ! {
+fn outlive(first: Pid, policy: &Policy, channel: &Channel, _alive: OwnedFd) -> ! {
     let begun = Message::Begun {
         anchor: Some(first.as_raw_pid().unsigned_abs()),
     };
     // Nobody may be listening any more; the death signal ends both then.
     drop(channel.send(&begun, None));
     drop(drop_streams());
+    if policy.terminal.is_some() {
+        pass_signals_on(first);
+    }
     while let Err(rustix::io::Errno::INTR) = waitpid(Some(first), WaitOptions::empty()) {}
     exit(0)
+}
+
+/// Does for the first process, which leads a session of its own, what sending signals to a common group does else. Comes
+/// back when it ended.
+fn pass_signals_on(first: Pid) {
+    loop {
+        match waitpid(Some(first), WaitOptions::NOHANG) {
+            Ok(None) | Err(rustix::io::Errno::INTR) => {}
+            Ok(Some(_)) | Err(_) => return,
+        }
+        let signal = next_signal(None).and_then(Signal::from_named_raw);
+        if let Some(signal) = signal.filter(|signal| *signal != Signal::CHILD) {
+            // It may have ended; that is seen next.
+            kill_process(first, signal).ok();
+        }
+    }
 }
 
 /// The first process of the namespace.
@@ -81,9 +101,15 @@ fn first_process(
         network::loopback_up()?;
     }
     if policy.network == Network::Served {
-        network::offer_listener(channel)?;
+        network::offer_listeners(policy, channel)?;
     }
     let own_proc = root::change(policy, owners)?;
+    let _open = if policy.terminal.is_some() {
+        setsid().or_fail(Step::Terminal)?;
+        terminal::take(policy, channel)?
+    } else {
+        None
+    };
     let around = Around {
         proc: policy.identity.privileged.then_some(proc),
         own_proc,

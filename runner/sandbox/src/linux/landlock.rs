@@ -25,28 +25,34 @@ const NEWEST: ABI = ABI::V7;
 /// What is in force.
 pub(super) struct Held {
     pub(super) version: i32,
+    /// Why nothing is (`errno(3)`).
+    pub(super) missing: Option<i32>,
     pub(super) complete: bool,
 }
 
 /// Holds this process to the files and the network of its policy.
 pub(super) fn apply(policy: &Policy) -> Result<Held, Failure> {
-    let version = version();
-    if version < 1 {
-        // The full tier has its own root and its own network without it.
-        return match policy.tier {
-            Tier::Full if !policy.strict => Ok(Held {
-                version: 0,
-                complete: false,
-            }),
-            Tier::Full | Tier::Restricted | Tier::None => Err(failure(Step::Landlock, libc::ENOSYS)),
-        };
-    }
+    let version = match supported() {
+        Ok(version) => version,
+        Err(errno) => {
+            // The full tier has its own root and its own network without it.
+            return match policy.tier {
+                Tier::Full if !policy.strict => Ok(Held {
+                    version: 0,
+                    missing: Some(errno),
+                    complete: false,
+                }),
+                Tier::Full | Tier::Restricted | Tier::None => Err(failure(Step::Landlock, errno)),
+            };
+        }
+    };
     let status = restrict(policy)?;
     if status.ruleset == RulesetStatus::NotEnforced {
         return Err(failure(Step::Landlock, libc::ENOSYS));
     }
     Ok(Held {
         version,
+        missing: None,
         complete: status.ruleset == RulesetStatus::FullyEnforced,
     })
 }
@@ -74,6 +80,13 @@ fn restrict(policy: &Policy) -> Result<RestrictionStatus, Failure> {
             for device in ["null", "zero", "full", "random", "urandom"] {
                 let rights = AccessFs::ReadFile | AccessFs::WriteFile;
                 rules = below(rules, &Path::new("/dev").join(device), rights)?;
+            }
+            if policy.terminal.is_some() {
+                rules = below(
+                    rules,
+                    Path::new("/dev/tty"),
+                    devices & AccessFs::from_file(NEWEST),
+                )?;
             }
         }
     }
@@ -179,8 +192,13 @@ fn streams(mut rules: RulesetCreated) -> Result<RulesetCreated, landlock::Rulese
     Ok(rules)
 }
 
-/// The version of this kernel (`landlock_create_ruleset(2)`), or 0.
+/// The version of this kernel, or 0.
 pub(super) fn version() -> i32 {
+    supported().unwrap_or(0)
+}
+
+/// The version of this kernel (`landlock_create_ruleset(2)`); else why it has none (`errno(3)`).
+fn supported() -> Result<i32, i32> {
     /// `LANDLOCK_CREATE_RULESET_VERSION`.
     const VERSION: libc::c_uint = 1;
     #[expect(
@@ -196,7 +214,12 @@ pub(super) fn version() -> i32 {
             VERSION,
         )
     };
-    i32::try_from(version).unwrap_or(0).max(0)
+    match i32::try_from(version) {
+        Ok(version @ 1..) => Ok(version),
+        _ => Err(std::io::Error::last_os_error()
+            .raw_os_error()
+            .unwrap_or(libc::ENOSYS)),
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what errors are mapped with")]

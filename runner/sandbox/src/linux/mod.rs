@@ -17,6 +17,7 @@ mod restricted;
 mod root;
 mod seccomp;
 mod step;
+mod terminal;
 mod warden;
 
 use std::ffi::OsString;

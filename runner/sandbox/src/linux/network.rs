@@ -2,12 +2,14 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::path::Path;
 
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use crate::channel::Channel;
 use crate::message::{Failure, Message, Step};
-use crate::policy::Network;
+use crate::policy::Policy;
 
 use super::step::{Try as _, failure};
 
@@ -35,10 +37,31 @@ pub(super) fn loopback_up() -> Result<(), Failure> {
     }
 }
 
-/// Listens on the loopback interface and hands the listener over.
-pub(super) fn offer_listener(channel: &Channel) -> Result<(), Failure> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, Network::PORT)).or_fail(Step::Listener)?;
+/// Listens on the loopback interface, as the proxy and in place of programs of the machine, and hands the listeners over.
+pub(super) fn offer_listeners(policy: &Policy, channel: &Channel) -> Result<(), Failure> {
+    let proxy = TcpListener::bind((Ipv4Addr::LOCALHOST, policy.proxy)).or_fail(Step::Listener)?;
+    offer(&proxy, &Message::Listener, channel)?;
+    for address in &policy.programs {
+        let listener = match TcpListener::bind(address) {
+            Ok(listener) => listener,
+            // A machine without IPv6 has no such program either.
+            Err(error) if address.is_ipv6() && is_without_ipv6(&error) => continue,
+            Err(error) => return Err(error).or_fail_at(Step::Listener, Path::new(&address.to_string())),
+        };
+        offer(&listener, &Message::Program(*address), channel)?;
+    }
+    Ok(())
+}
+
+fn offer(listener: &TcpListener, message: &Message, channel: &Channel) -> Result<(), Failure> {
     channel
-        .send(&Message::Listener, Some(listener.as_fd()))
+        .send(message, Some(listener.as_fd()))
         .or_fail(Step::Channel)
+}
+
+fn is_without_ipv6(error: &std::io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL | Errno::NETUNREACH)
+    )
 }

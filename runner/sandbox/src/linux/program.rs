@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::ptr;
 
 use rustix::io::Errno;
-use rustix::process::{chdir, getuid, setsid};
+use rustix::process::{chdir, getuid};
 use rustix::thread::{SecureComputingMode, no_new_privs};
 
 use crate::channel::Channel;
@@ -20,7 +20,7 @@ use super::capabilities;
 use super::identity::become_user_in_own_namespace;
 use super::process::unblock_signals;
 use super::step::{Try as _, failure};
-use super::{landlock, resources, seccomp};
+use super::{landlock, resources, seccomp, terminal};
 
 /// The variable by which members of a process tree are found; it has to go on to the program.
 const MARK: &str = "WRUN_RUN";
@@ -41,10 +41,7 @@ pub(super) fn become_program(
     around: &Around,
 ) -> Result<Infallible, Failure> {
     let image = Image::new(policy)?;
-    setsid().or_fail(Step::Terminal)?;
-    if policy.terminal {
-        take_terminal()?;
-    }
+    terminal::lead(policy)?;
     if let Some(proc) = &around.proc {
         become_user_in_own_namespace(proc, &policy.identity)?;
     }
@@ -63,6 +60,7 @@ pub(super) fn become_program(
     let facts = Facts {
         tier: policy.tier,
         landlock: held.version,
+        landlock_missing: held.missing,
         landlock_complete: held.complete,
         filtered: matches!(
             rustix::thread::secure_computing_mode(),
@@ -97,11 +95,6 @@ fn verify(facts: &Facts) -> Result<(), Failure> {
     } else {
         Err(failure(Step::ReadBack, libc::EPERM))
     }
-}
-
-/// Makes standard input's terminal the controlling one.
-fn take_terminal() -> Result<(), Failure> {
-    rustix::process::ioctl_tiocsctty(rustix::stdio::stdin()).or_fail(Step::Terminal)
 }
 
 /// Has all descriptors closed but the standard streams and those that the program keeps.

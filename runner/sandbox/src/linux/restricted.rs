@@ -14,7 +14,7 @@ use crate::policy::Policy;
 use super::process::{Forked, drop_streams, fork};
 use super::program::{Around, become_program};
 use super::step::{Try as _, failure};
-use super::warden;
+use super::{terminal, warden};
 
 /// Sets everything up and waits for the end. Returns what went wrong before anything ran.
 pub(super) fn run(policy: &Policy, channel: &Channel) -> Result<Infallible, Failure> {
@@ -26,6 +26,7 @@ pub(super) fn run(policy: &Policy, channel: &Channel) -> Result<Infallible, Fail
     }
     set_child_subreaper(Some(getpid())).or_fail(Step::ParentDeath)?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).or_fail(Step::Identity)?;
+    let _open = terminal::take(policy, channel)?;
     match fork()? {
         Forked::Child => become_program(
             policy,

@@ -138,7 +138,7 @@ fn sources(policy: &Policy, owners: &Owners) -> Result<Sources, Failure> {
         binds.push(mount);
     }
     let mut devices = Vec::new();
-    let terminal = policy.terminal.then_some("tty");
+    let terminal = policy.terminal.map(|_| "tty");
     for name in DEVICES.iter().copied().chain(terminal) {
         let device = clone_at(&format!("/dev/{name}")).or_fail_at(Step::Devices, Path::new(name))?;
         let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;

@@ -26,6 +26,8 @@ pub(super) fn watch(program: Pid, policy: &Policy, channel: &Channel) -> ! {
     let warden = Warden {
         program,
         own: policy.tier == Tier::Full,
+        channel,
+        has_terminal: policy.terminal.is_some(),
     };
     let status = loop {
         if let Some(status) = warden.reap() {
@@ -45,18 +47,29 @@ pub(super) fn watch(program: Pid, policy: &Policy, channel: &Channel) -> ! {
     exit(0)
 }
 
-struct Warden {
+struct Warden<'a> {
     program: Pid,
+    channel: &'a Channel,
+    /// Whether the program can be stopped from a keyboard, of which the one who shows the terminal has to hear.
+    has_terminal: bool,
     /// Whether everything that this process can signal belongs to the sandbox: it is the first of its namespace.
     own: bool,
 }
 
-impl Warden {
+impl Warden<'_> {
     /// Takes in what ended; the status of the program, once.
     fn reap(&self) -> Option<WaitStatus> {
         let mut ended = None;
-        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            if pid == self.program {
+        let mut options = WaitOptions::NOHANG;
+        options.set(WaitOptions::UNTRACED, self.has_terminal);
+        while let Ok(Some((pid, status))) = wait(options) {
+            if pid != self.program {
+                continue;
+            }
+            if status.stopped() {
+                // Nobody may be listening any more.
+                drop(self.channel.send(&Message::Stopped, None));
+            } else {
                 ended = Some(status);
             }
         }

@@ -93,6 +93,7 @@ async fn run_into(task: NativeTask, input: Stdin, sink: &Arc<Memory>) -> Outcome
     let stdio = Stdio {
         stdin: input,
         output: Output::Sink(Arc::clone(sink) as Arc<dyn OutputSink>),
+        terminal: None,
     };
     run(task, stdio, CancellationToken::new(), None)
         .await

@@ -157,6 +157,7 @@ pub(super) async fn run_guest(
     let streams = Stdio {
         stdin,
         output: Output::Sink(collected.clone()),
+        terminal: None,
     };
     let report = runtime.run(guest, task, streams, cancel).await?;
     let text = |bytes: &Mutex<Vec<u8>>| String::from_utf8(bytes.lock().unwrap().clone()).unwrap();

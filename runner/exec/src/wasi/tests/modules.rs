@@ -199,6 +199,7 @@ async fn a_guest_is_told_that_its_sink_is_gone() {
     let stdio = Stdio {
         stdin: Stdin::Null,
         output: Output::Sink(Arc::new(Broken)),
+        terminal: None,
     };
     let report = runtime
         .run(

@@ -19,6 +19,8 @@ fn policy(tier: Tier, network: Network) -> Policy {
         cwd: "/".into(),
         entries: Vec::new(),
         network,
+        proxy: 1023,
+        programs: Vec::new(),
         identity: Identity {
             user: 1,
             group: 1,
@@ -30,7 +32,7 @@ fn policy(tier: Tier, network: Network) -> Policy {
         temporary: 0,
         groups: Vec::new(),
         keep: Vec::new(),
-        terminal: false,
+        terminal: None,
         watched: true,
     }
 }
