@@ -56,7 +56,7 @@ impl Speaker {
             quiet: true,
             verbose: false,
             bars: false,
-            is_raw: AtomicBool,
+            is_raw: AtomicBool::new(false),
             cut_off: Mutex::new(None),
         }
     }
@@ -219,7 +219,11 @@ fn draw(diagnostic: &dyn Diagnostic, place: &str) {
     }
     let mut error = io::stderr().lock();
     // The file that is quoted is not this program's own.
-    drop(writeln!(error, "{}\n", shortened(&harmless_but_colours(text.trim_end()))));
+    drop(writeln!(
+        error,
+        "{}\n",
+        shortened(&harmless_but_colours(text.trim_end()))
+    ));
 }
 
 /// The text with what nobody reads cut off: the rest of very long lines, and lines without end.
