@@ -2,8 +2,8 @@
 //!
 //! The libraries of rattler read channels, solve, unpack and link; this crate says what for and with what. Everything
 //! that touches a socket or starts a program is done by the host: requests of the libraries are handed to it
-//! ([`web`]), packages are fetched by it, and what runs code of packages (pip, scripts, activation) is one install plan.
-//! What is left is work on files: unpacking packages into a cache ([`packages`]) and linking them ([`link`]).
+//! (`web`), packages are fetched by it, and what runs code of packages (pip, scripts, activation) is one install plan.
+//! What is left is work on files: unpacking packages into a cache (`packages`) and linking them (`link`).
 
 mod activation;
 mod archive;
