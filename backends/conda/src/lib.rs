@@ -196,7 +196,7 @@ impl Backend for Conda {
     }
 
     fn enter(&self, lock: &Lock, kind: TaskKind) -> Result<Launch, Problem> {
-        if kind == TaskKind::Module {
+        if kind != TaskKind::Command {
             return Err(Problem::Unsupported {
                 code: "conda.module.unsupported".to_owned(),
                 message: "a WebAssembly module cannot use a conda environment".to_owned(),

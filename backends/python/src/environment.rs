@@ -14,7 +14,7 @@ pub fn enter(backend: &str, kind: TaskKind) -> Result<Launch, Problem> {
             env: vec![EnvEdit::Set("VIRTUAL_ENV".to_owned(), Place::prefix("").into())],
             search_path: vec![Place::prefix("bin")],
         }),
-        TaskKind::Module => Err(Problem::Unsupported {
+        TaskKind::Module | TaskKind::Image => Err(Problem::Unsupported {
             code: format!("{backend}.module.unsupported"),
             message: "a WebAssembly module cannot use a Python environment".to_owned(),
             help: Some(

@@ -186,6 +186,7 @@ fn launch_text(launch: &wrun::core::launch::Launch) -> String {
                 .collect();
             format!("native, with {} first on the search path", places.join(", "))
         }
+        Launch::Image { .. } => "native, with the files of the image".to_owned(),
         Launch::Wasi { .. } => "WebAssembly".to_owned(),
     }
 }

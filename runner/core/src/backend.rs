@@ -314,11 +314,14 @@ pub trait Backend: Send + Sync {
     /// This kind of task cannot be started in one.
     fn enter(&self, _lock: &Lock, kind: TaskKind) -> Result<Launch, Problem> {
         Ok(match kind {
-            TaskKind::Command => Launch::Native {
+            TaskKind::Command | TaskKind::Image => Launch::Native {
                 env: Vec::new(),
                 search_path: vec![Place::prefix("bin")],
             },
-            TaskKind::Module => Launch::Wasi { env: Vec::new() },
+            TaskKind::Module => Launch::Wasi {
+                env: Vec::new(),
+                module: None,
+            },
         })
     }
 }

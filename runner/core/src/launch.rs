@@ -42,10 +42,21 @@ pub enum Launch {
         /// Folders that come first on the task's search path, all in the environment.
         search_path: Vec<Place>,
     },
+    /// As a process with the files of a container image.
+    Image {
+        /// The file of the environment that says what the image is, a [`crate::image::Image`] as JSON.
+        image: Place,
+        /// Variables beside those of the image.
+        env: Vec<EnvEdit>,
+        /// Folders of the environment that come before the image's own on the search path.
+        search_path: Vec<Place>,
+    },
     /// As a WebAssembly guest with these variables.
     Wasi {
         /// Variables of the environment.
         env: Vec<EnvEdit>,
+        /// The module, where it is the environment's and not the task's.
+        module: Option<Place>,
     },
 }
 
@@ -57,4 +68,6 @@ pub enum TaskKind {
     Command,
     /// `run.module`.
     Module,
+    /// Neither: what a container image runs by itself.
+    Image,
 }

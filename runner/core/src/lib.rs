@@ -26,6 +26,7 @@ pub mod exit_code;
 pub mod grants;
 pub mod host;
 pub mod id;
+pub mod image;
 pub mod launch;
 pub mod lock;
 pub mod net;

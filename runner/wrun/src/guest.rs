@@ -28,7 +28,10 @@ pub(crate) async fn run_task(
     ]);
     if let Some(Entered {
         leased,
-        launch: Launch::Wasi { env: edits },
+        launch: Launch::Wasi {
+            env: edits,
+            module: _,
+        },
         tools: _,
     }) = attempt.entered
     {

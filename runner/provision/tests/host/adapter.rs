@@ -120,7 +120,10 @@ impl PlanBackend for Copying {
     }
 
     fn enter(&self, _: &Lock, _: TaskKind) -> Result<Launch, Problem> {
-        Ok(Launch::Wasi { env: Vec::new() })
+        Ok(Launch::Wasi {
+            env: Vec::new(),
+            module: None,
+        })
     }
 
     fn explain(&self, failure: &StepFailure) -> Advice {
@@ -164,7 +167,10 @@ async fn a_backend_that_decides_builds_an_environment() {
     );
     assert_eq!(
         backend.enter(&lock, TaskKind::Module).unwrap(),
-        Launch::Wasi { env: Vec::new() }
+        Launch::Wasi {
+            env: Vec::new(),
+            module: None
+        }
     );
 }
 
@@ -217,7 +223,10 @@ impl PlanBackend for Endless {
     }
 
     fn enter(&self, _: &Lock, _: TaskKind) -> Result<Launch, Problem> {
-        Ok(Launch::Wasi { env: Vec::new() })
+        Ok(Launch::Wasi {
+            env: Vec::new(),
+            module: None,
+        })
     }
 
     fn explain(&self, failure: &StepFailure) -> Advice {
