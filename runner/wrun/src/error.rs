@@ -186,6 +186,17 @@ pub enum Error {
     )]
     LockUnused,
 
+    /// A task leaves to its image what to run, and that has nothing.
+    #[error("the image `{image}` has neither an entrypoint nor a command of its own")]
+    #[diagnostic(
+        code("image.command.missing"),
+        help("add `command = [\"program\", \"argument\"]` to `[run]`")
+    )]
+    NothingToRun {
+        /// The image.
+        image: String,
+    },
+
     /// The caller ended the run before the task started.
     #[error("cancelled")]
     #[diagnostic(code("cancelled"))]

@@ -96,11 +96,10 @@ impl Judge {
                 _ => None,
             })
             .collect();
-        let identity = &policy.identity;
         Self {
             tier: policy.tier,
             network: policy.network,
-            other: identity.privileged.then_some((identity.user, identity.group)),
+            other: policy.identity.becomes,
             granted,
             root: None,
         }
