@@ -86,6 +86,7 @@ impl Backend for Conda {
             plan_revision: install::REVISION,
             schema: schemars::schema_for!(CondaSpec).to_value(),
             short_form: Some("packages".to_owned()),
+            in_images: false,
         }
     }
 

@@ -50,6 +50,7 @@ impl PlanBackend for Pip {
             plan_revision: plan::REVISION,
             schema: schemars::schema_for!(PipSpec).to_value(),
             short_form: Some("packages".to_owned()),
+            in_images: true,
         }
     }
 

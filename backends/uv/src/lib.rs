@@ -40,6 +40,7 @@ impl PlanBackend for Uv {
             plan_revision: plan::REVISION,
             schema: schemars::schema_for!(UvSpec).to_value(),
             short_form: Some("packages".to_owned()),
+            in_images: true,
         }
     }
 

@@ -42,10 +42,10 @@ async fn main() -> Result<(), wrun::Error> {
     let helper = Helper::enter();
     let runner = Runner::builder().helper(helper).backend(Script).build()?;
     let mut task = Task::command("greet", ".", vec!["greet".into(), "world".into()]);
-    task.env = Some(EnvRequest {
-        backend: "script".into(),
-        spec: serde_json::json!({ "text": "echo \"hello, $1\"" }),
-    });
+    task.env = Some(EnvRequest::new(
+        "script",
+        serde_json::json!({ "text": "echo \"hello, $1\"" }),
+    ));
     let finished = runner.submit(task).wait().await?;
     assert!(finished.outcome.is_success(), "{}", finished.outcome);
     Ok(())

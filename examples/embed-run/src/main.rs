@@ -10,10 +10,10 @@ async fn main() -> Result<(), wrun::Error> {
 
     let code = "import emoji; print(emoji.emojize('embedded :crab:'))";
     let mut task = Task::command("embedded", ".", vec!["python".into(), "-c".into(), code.into()]);
-    task.env = Some(EnvRequest {
-        backend: "uv".into(),
-        spec: serde_json::json!({ "packages": ["emoji>=2,<3"] }),
-    });
+    task.env = Some(EnvRequest::new(
+        "uv",
+        serde_json::json!({ "packages": ["emoji>=2,<3"] }),
+    ));
 
     let mut run = runner.submit(Submission::new(task).output_as_events());
     let mut said = String::new();

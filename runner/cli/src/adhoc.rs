@@ -49,16 +49,18 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
     if command.is_empty() {
         task.run = wrun::Run::Image { args: None };
     }
-    task.env = match conda.as_slice() {
-        _ if image.is_some() => Some(EnvRequest {
-            backend: BACKEND.to_owned(),
-            spec: json!({ "image": image }),
-        }),
+    let environment = match conda.as_slice() {
         [] => environment(uv, pip, requirements, python.as_deref()),
-        packages => Some(EnvRequest {
-            backend: "conda".to_owned(),
-            spec: json!({ "packages": packages, "channels": channel }),
-        }),
+        packages => {
+            let spec = json!({ "packages": packages, "channels": channel });
+            Some(EnvRequest::new("conda", spec))
+        }
+    };
+    let image = image.as_ref().map(|image| json!({ "image": image }));
+    task.env = match (environment, image) {
+        (Some(environment), Some(image)) => Some(environment.in_image(image)),
+        (None, Some(image)) => Some(EnvRequest::new(BACKEND, image)),
+        (environment, None) => environment,
     };
     for pair in env {
         let (name, value) = variable(pair)?;
@@ -122,10 +124,7 @@ fn environment(
     if let Some(python) = python {
         spec.insert("python".to_owned(), json!(python));
     }
-    Some(EnvRequest {
-        backend: backend.to_owned(),
-        spec: Value::Object(spec),
-    })
+    Some(EnvRequest::new(backend, Value::Object(spec)))
 }
 
 /// `NAME=VALUE`, or `NAME` for the caller's variable of that name.

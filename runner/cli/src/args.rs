@@ -222,8 +222,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "CHANNEL", requires = "conda")]
     pub(crate) channel: Vec<String>,
     /// A container image whose files the command has in place of the machine's; without a command it is what the image
-    /// runs by itself
-    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["uv", "pip", "conda", "requirements", "python"])]
+    /// runs by itself. Packages of uv and pip are installed for the image's own Python
+    #[arg(long, value_name = "IMAGE", conflicts_with = "conda")]
     pub(crate) image: Option<String>,
     /// A requirements file; uv installs it, or pip if `--pip` is given
     #[arg(long, short, value_name = "FILE")]

@@ -38,6 +38,9 @@ pub struct Manifest {
     pub schema: Value,
     /// The member of the spec that a plain list under `[env]` stands for: `uv = ["emoji"]` is `packages`.
     pub short_form: Option<String>,
+    /// Whether its environments can be built inside of a container image, by programs that run among the image's files.
+    #[serde(default)]
+    pub in_images: bool,
 }
 
 /// Something outside of the spec that the host has to read.
@@ -241,6 +244,7 @@ pub trait Backend: Send + Sync {
             plan_revision: 1,
             schema: serde_json::json!({ "type": "object" }),
             short_form: None,
+            in_images: false,
         }
     }
 

@@ -19,7 +19,7 @@ use wrun_core::net::{Net, NetRule};
 use wrun_core::sandbox::{Demand, Tier};
 use wrun_process::{CaptureLimits, Captured, Command, Out, capture};
 use wrun_proxy::{Gate, Outside, Pace, PrivateAddresses, System, Upstream};
-use wrun_sandbox::{Confinement, Refusal, Start, start};
+use wrun_sandbox::{Confinement, NotExecuted, Refusal, Start, start};
 
 use crate::error::ProvisionError;
 use crate::host::TaskHost;
@@ -48,7 +48,7 @@ impl TaskHost {
         network: bool,
     ) -> Confinement {
         let mut paths: Vec<(PathBuf, Access)> = places
-            .readable()
+            .readable(self.inside.is_none())
             .into_iter()
             .map(|path| (path, Access::Read))
             .collect();
@@ -104,7 +104,7 @@ impl TaskHost {
             gate,
             limits: Limits::default(),
             terminal: None,
-            image: None,
+            image: self.inside.as_ref().map(|inside| inside.root.clone()),
             observer: None,
         }
     }
@@ -125,6 +125,8 @@ impl TaskHost {
         let attempts: &[Demand] = match self.settings.sandbox {
             // A program that embeds the library and has no helper is told so; its tasks are refused.
             Demand::Strongest if self.settings.helper.is_none() => &[Demand::Off],
+            // What is in an image runs there, whatever else it may do.
+            _ if confinement.image.is_some() => &[Demand::Full],
             Demand::Off => &[Demand::Off],
             Demand::BestEffort => &[Demand::Full, Demand::Restricted, Demand::Off],
             Demand::Full => &[Demand::Full],
@@ -148,7 +150,13 @@ impl TaskHost {
                     let captured =
                         patiently(&self.events, patience, label, || traffic.awaited(), running).await?;
                     let status = captured.status;
-                    let captured = captured.ended_with(confined.conclude(status).status);
+                    let conclusion = confined.conclude(status);
+                    let mut captured = captured.ended_with(conclusion.status);
+                    if let Some(reason) = conclusion.not_executed {
+                        captured
+                            .stderr_tail
+                            .extend_from_slice(not_executed(&reason).as_bytes());
+                    }
                     return Ok(outside.add_to(captured));
                 }
                 Start::Cancelled => return Err(ProvisionError::Cancelled),
@@ -235,6 +243,15 @@ impl Outside for Reported {
     async fn connect(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
         let connected = self.system.connect(address).await;
         connected.map_err(|error| self.note(&format!("cannot connect to {address}"), error))
+    }
+}
+
+/// Why a program was not executed.
+fn not_executed(reason: &NotExecuted) -> String {
+    let system = std::io::Error::from_raw_os_error(reason.errno);
+    match &reason.program {
+        Some(program) => format!("{program} cannot be executed: {system}"),
+        None => "there is no such program".to_owned(),
     }
 }
 

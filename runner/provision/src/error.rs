@@ -264,6 +264,23 @@ pub enum ProvisionError {
         help: String,
     },
 
+    /// An image has no interpreter that fits.
+    #[error("no Python was found for {request} in the image `{image}`{looked_at}")]
+    #[diagnostic(
+        code("python.not-in-image"),
+        help(
+            "packages in an image are installed for the image's own Python: take an image that has one that fits"
+        )
+    )]
+    PythonNotInImage {
+        /// What was asked for, in words.
+        request: String,
+        /// The image.
+        image: String,
+        /// The candidates, each on a line of its own, with what was wrong with them.
+        looked_at: String,
+    },
+
     /// No tool of that name.
     #[error("the tool `{tool}` was not found: {reason}")]
     #[diagnostic(code("tool.not-found"), help("{help}"))]

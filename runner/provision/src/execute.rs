@@ -201,7 +201,9 @@ impl Building<'_> {
             match check {
                 Check::Exists(place) => {
                     let path = self.places.path(place)?;
-                    if !path.exists() {
+                    // A link may lead to what only the image has.
+                    let is_there = path.exists() || self.host.inside.is_some() && path.is_symlink();
+                    if !is_there {
                         return Err(ProvisionError::CheckFailed {
                             label: format!("there is no `{}`", path.display()),
                             output: String::new(),

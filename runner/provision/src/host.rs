@@ -26,6 +26,7 @@ use crate::credentials::Credentials;
 use crate::error::ProvisionError;
 use crate::http::Http;
 use crate::inputs;
+use crate::inside::Inside;
 use crate::settings::Settings;
 
 /// Where events go.
@@ -41,6 +42,8 @@ pub struct TaskHost {
     pub(crate) events: Events,
     pub(crate) http: Http,
     pub(crate) platform: Platform,
+    /// The image whose Python environments are built for, if not the machine's.
+    pub(crate) inside: Option<Inside>,
     held: Vec<OwnedFd>,
     steps: Steps,
     said_tier: AtomicBool,
@@ -77,6 +80,7 @@ impl TaskHost {
             events,
             http,
             platform: Platform::current(),
+            inside: None,
             held: Vec::new(),
             steps: Steps::default(),
             said_tier: AtomicBool::new(false),
@@ -88,6 +92,14 @@ impl TaskHost {
     #[must_use]
     pub fn holding(mut self, descriptors: Vec<OwnedFd>) -> Self {
         self.held = descriptors;
+        self
+    }
+
+    /// The same for environments inside of a container image: interpreters are those of the image, and every program
+    /// that is started runs among the image's files.
+    #[must_use]
+    pub fn inside(mut self, inside: Inside) -> Self {
+        self.inside = Some(inside);
         self
     }
 
@@ -110,7 +122,11 @@ impl TaskHost {
 
     /// The search path as a variable's value.
     pub(crate) fn path_variable(&self) -> OsString {
-        std::env::join_paths(&self.settings.search_path).unwrap_or_default()
+        let folders = match &self.inside {
+            Some(inside) => inside.search_path(),
+            None => &self.settings.search_path,
+        };
+        std::env::join_paths(folders).unwrap_or_default()
     }
 
     /// Does what blocks on a thread of its own.

@@ -11,6 +11,7 @@
 //! | `python`, `tools` | interpreters, programs, packages that run under an interpreter |
 //! | `http` | one client: retries by class, downloads that go on where they were cut |
 //! | `ask`, `runs`, `spawn`, `places`, `confine` | questions, and runs of programs in a sandbox |
+//! | `inside` | the same among the files of a container image |
 //! | `trusted` | requests and downloads of trusted backends |
 //! | `validate`, `execute`, `steps`, `progress` | install plans |
 //! | `host`, `adapter` | the two contracts |
@@ -26,6 +27,7 @@ mod host;
 mod http;
 mod index;
 mod inputs;
+mod inside;
 mod netrc;
 mod patience;
 mod places;
@@ -46,5 +48,6 @@ pub use error::ProvisionError;
 pub use host::{Events, TaskHost};
 pub use index::Index;
 pub use inputs::LEFT_OUT;
+pub use inside::Inside;
 pub use redact::Redactor;
 pub use settings::{SettingMistake, Settings, Timing};

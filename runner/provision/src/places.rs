@@ -103,13 +103,16 @@ impl<'a> Places<'a> {
         read.chain(written).collect()
     }
 
-    /// The tools, the interpreters with what belongs to them, and what the spec refers to.
-    pub(crate) fn readable(&self) -> Vec<PathBuf> {
+    /// The tools, what the spec refers to and, if they are the machine's, the interpreters with what belongs to them.
+    pub(crate) fn readable(&self, interpreters: bool) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for tool in &self.request.tools {
-            paths.push(tool.path.clone());
-            if let Some(python) = &tool.python {
-                paths.push(PathBuf::from(&python.base_prefix));
+            match &tool.python {
+                Some(python) if interpreters => {
+                    paths.extend([tool.path.clone(), PathBuf::from(&python.base_prefix)]);
+                }
+                Some(_) => {}
+                None => paths.push(tool.path.clone()),
             }
         }
         let inputs = self

@@ -162,7 +162,9 @@ impl TaskHost {
             .iter()
             .map(|(name, value)| (name.as_str(), value.into()));
         let path = ("PATH", self.path_variable());
-        for (name, value) in folders.into_iter().chain([path]).chain(passed) {
+        let of_image = self.inside.iter().flat_map(|inside| &inside.variables);
+        let of_image = of_image.map(|(name, value)| (name.as_str(), value.into()));
+        for (name, value) in folders.into_iter().chain([path]).chain(passed).chain(of_image) {
             if !env.iter().any(|(known, _)| known == name) {
                 env.push((name.into(), value));
             }

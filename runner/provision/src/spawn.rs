@@ -91,7 +91,8 @@ impl TaskHost {
         Ok(captured)
     }
 
-    /// Asks a program what it is: few variables, a short time, no folder of its own.
+    /// Asks a program what it is: few variables, a short time, no folder of its own; a program of an image among the
+    /// image's files, where it is looked for by its name.
     ///
     /// # Errors
     /// It cannot be started, or the user ended it.
@@ -100,6 +101,17 @@ impl TaskHost {
         program: PathBuf,
         args: impl IntoIterator<Item = impl Into<OsString>>,
     ) -> Result<Captured, ProvisionError> {
+        let scratch = match &self.inside {
+            Some(_) => Some(self.store.scratch("probe")?),
+            None => None,
+        };
+        let confinement = self.inside.as_ref().zip(scratch.as_ref());
+        let confinement = confinement.map(|(inside, scratch)| Confinement {
+            helper: self.settings.helper.clone(),
+            scratch: scratch.path().to_owned(),
+            image: Some(inside.root.clone()),
+            ..Confinement::none()
+        });
         let invocation = Invocation {
             label: String::new(),
             program,
@@ -110,7 +122,7 @@ impl TaskHost {
             ],
             cwd: PathBuf::from("/"),
             timeout: PROBE_LIMIT,
-            confinement: None,
+            confinement,
         };
         self.capture(invocation, &self.cancel).await
     }

@@ -5,29 +5,47 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::Value;
 use wrun_core::backend::{Assessed, Backend, Slot};
 use wrun_core::canon::Canon;
 use wrun_core::event::{Event, Phase};
 use wrun_core::id::{EnvId, LockId, SpecId};
+use wrun_core::image::BACKEND;
+use wrun_core::launch::TaskKind;
 use wrun_core::lock::Lock;
 use wrun_core::plan::{Check, Place, Root};
 use wrun_core::problem::Problem;
-use wrun_core::task::EnvRequest;
+use wrun_core::task::{EnvRequest, Task};
 use wrun_core::text::harmless;
+use wrun_provision::TaskHost;
 use wrun_store::{CommitInfo, Environment, Flight, FlightFailure, FlightKey, Lease, Pointer};
 
 use crate::Error;
 use crate::context::Context;
+use crate::image::Base;
 use crate::index::with_default_index;
 use crate::lock_file::LockFile;
 
 /// A request with its keys, before anything is solved or built.
 pub(crate) struct Keyed {
+    /// The container image that it is for, if it is for one.
+    pub(crate) base: Option<Arc<Base>>,
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) project: PathBuf,
     pub(crate) assessed: Assessed,
     pub(crate) spec: Canon,
     pub(crate) spec_id: SpecId,
+}
+
+impl Keyed {
+    /// What kind of run its environment is entered for: what an image runs by itself is a command to the environment that
+    /// is built inside of it.
+    pub(crate) fn kind(&self, task: &Task) -> TaskKind {
+        match (&self.base, task.kind()) {
+            (Some(_), TaskKind::Image) => TaskKind::Command,
+            (_, kind) => kind,
+        }
+    }
 }
 
 /// A lock, and whether it was known.
@@ -55,13 +73,76 @@ pub(crate) enum LockPolicy {
     Given(Box<LockFile>),
 }
 
-/// Reads what the spec refers to and makes its keys.
+impl LockPolicy {
+    /// How the lock of the image is found that an environment is built inside of.
+    fn of_image(&self) -> Self {
+        match self {
+            Self::Stored => Self::Stored,
+            Self::Refresh => Self::Refresh,
+            Self::Given(file) => match &file.image {
+                Some(image) => Self::Given(image.clone()),
+                None => Self::Stored,
+            },
+        }
+    }
+}
+
+/// Reads what the spec refers to and makes its keys. The image that it is for is brought first: what is in it decides what
+/// the spec means.
+///
+/// # Errors
+/// The spec is wrong, or the image cannot be had.
 #[tracing::instrument(name = "assess", skip_all, fields(backend = request.backend))]
-pub(crate) async fn key(context: &Context, request: &EnvRequest, project: &Path) -> Result<Keyed, Error> {
-    let backend = context.inner.backend(&request.backend)?;
+pub(crate) async fn key(
+    context: &Context,
+    request: &EnvRequest,
+    project: &Path,
+    policy: &LockPolicy,
+    label: &str,
+) -> Result<Keyed, Error> {
+    if let Some(image) = &request.image {
+        let base = Arc::new(base(context, image, project, policy, label).await?);
+        return key_in(context, &request.backend, &request.spec, project, Some(base)).await;
+    }
+    key_in(context, &request.backend, &request.spec, project, None).await
+}
+
+/// Brings the image that something is built inside of.
+async fn base(
+    context: &Context,
+    image: &Value,
+    project: &Path,
+    policy: &LockPolicy,
+    label: &str,
+) -> Result<Base, Error> {
+    let keyed = key_in(context, BACKEND, image, project, None).await?;
+    let locked = lock(context, &keyed, &policy.of_image()).await?;
+    let launch = keyed
+        .backend
+        .enter(&locked.lock, TaskKind::Command)
+        .map_err(|problem| failed(&*keyed.backend, problem))?;
+    let leased = lease(context, &keyed, &locked, label).await?;
+    let lock_file = LockFile {
+        spec_id: keyed.spec_id,
+        spec: keyed.spec.to_json(),
+        lock: locked.lock,
+        image: None,
+    };
+    Base::new(&launch, locked.lock_id, lock_file, leased)
+}
+
+/// The same for what is built inside of an image, if there is one.
+async fn key_in(
+    context: &Context,
+    backend: &str,
+    spec: &Value,
+    project: &Path,
+    base: Option<Arc<Base>>,
+) -> Result<Keyed, Error> {
+    let backend = context.inner.backend(backend)?;
     let manifest = backend.manifest();
-    let host = context.host(project.to_owned());
-    let spec = with_default_index(&request.spec, &manifest, &context.inner.settings)
+    let host = host(context, project, base.as_deref());
+    let spec = with_default_index(spec, &manifest, &context.inner.settings)
         .map_err(|problem| failed(&*backend, problem))?;
     let assessed = backend
         .assess(&host, &spec)
@@ -73,17 +154,22 @@ pub(crate) async fn key(context: &Context, request: &EnvRequest, project: &Path)
             message: warning.message.clone(),
         });
     }
-    let spec = Canon::map([
+    let image = base
+        .as_ref()
+        .map(|base| ("image", Canon::text(base.lock_id.to_string())));
+    let members = [
         ("backend", Canon::text(backend.id())),
         ("form", assessed.form.clone()),
         ("platform", assessed.request.platform.canon()),
         ("revision", Canon::integer(i64::from(manifest.canonical_revision))),
-    ]);
+    ];
+    let spec = Canon::map(members.into_iter().chain(image));
     let spec_id = SpecId::of(&spec);
     context.emit(Event::Keyed {
         spec_id: spec_id.clone(),
     });
     Ok(Keyed {
+        base,
         backend,
         project: project.to_owned(),
         assessed,
@@ -151,9 +237,7 @@ async fn solve(context: &Context, keyed: &Keyed, refresh: bool) -> Result<Locked
     if let Some(failure) = flight.shared_failure() {
         return Err(shared(failure));
     }
-    let host = context
-        .host(keyed.project.clone())
-        .holding(vec![descriptor(&flight)?]);
+    let host = host(context, &keyed.project, keyed.base.as_deref()).holding(held(&flight, keyed)?);
     let solved = keyed
         .backend
         .solve(&host, &keyed.assessed, previous.as_ref())
@@ -185,7 +269,11 @@ async fn solve(context: &Context, keyed: &Keyed, refresh: bool) -> Result<Locked
 
 /// The key of the tree that a lock is built into.
 pub(crate) fn env_id(context: &Context, keyed: &Keyed, lock_id: &LockId) -> (EnvId, Canon) {
-    let materialiser = Canon::map([
+    let image = keyed
+        .base
+        .as_ref()
+        .map(|base| ("image", Canon::text(base.lock_id.to_string())));
+    let members = [
         ("backend", Canon::text(keyed.backend.id())),
         ("with", keyed.assessed.materialiser.clone()),
         ("root", Canon::text(context.inner.store.root().to_string_lossy())),
@@ -193,7 +281,8 @@ pub(crate) fn env_id(context: &Context, keyed: &Keyed, lock_id: &LockId) -> (Env
             "revision",
             Canon::integer(i64::from(keyed.backend.manifest().plan_revision)),
         ),
-    ]);
+    ];
+    let materialiser = Canon::map(members.into_iter().chain(image));
     (EnvId::of(lock_id, &materialiser), materialiser)
 }
 
@@ -244,9 +333,7 @@ async fn build(
         id: id.clone(),
         prefix: PathBuf::from(build.prefix()),
     };
-    let host = context
-        .host(keyed.project.clone())
-        .holding(vec![descriptor(&flight)?]);
+    let host = host(context, &keyed.project, keyed.base.as_deref()).holding(held(&flight, keyed)?);
     let result = keyed
         .backend
         .build(&host, &keyed.assessed, &locked.lock, &slot)
@@ -327,11 +414,22 @@ fn note_failure<T>(flight: &Flight, result: Result<T, Problem>) -> Result<T, Pro
     result
 }
 
-/// A descriptor of the flight's lock that installers inherit: should this process be killed, the lock is held until
-/// the last of them is gone, so nobody builds at the same address meanwhile.
-fn descriptor(flight: &Flight) -> Result<OwnedFd, Error> {
-    flight
-        .inheritable_fd()
+/// The acting half for a backend, inside of an image if there is one.
+fn host(context: &Context, project: &Path, base: Option<&Base>) -> TaskHost {
+    let host = context.host(project.to_owned());
+    match base {
+        Some(base) => host.inside(base.inside()),
+        None => host,
+    }
+}
+
+/// Descriptors that installers inherit: of the flight's lock, so that, should this process be killed, it is held until the
+/// last of them is gone and nobody builds at the same address meanwhile; and of the lease of the image that they run in.
+fn held(flight: &Flight, keyed: &Keyed) -> Result<Vec<OwnedFd>, Error> {
+    let lease = keyed.base.iter().map(|base| base.leased.lease.inheritable_fd());
+    std::iter::once(flight.inheritable_fd())
+        .chain(lease)
+        .collect::<std::io::Result<_>>()
         .map_err(|error| Error::Internal(error.to_string()))
 }
 

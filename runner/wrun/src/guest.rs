@@ -27,6 +27,7 @@ pub(crate) async fn run_task(
         ("TMPDIR".to_owned(), "/tmp".to_owned()),
     ]);
     if let Some(Entered {
+        base: _,
         leased,
         launch: Launch::Wasi {
             env: edits,

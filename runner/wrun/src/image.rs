@@ -2,16 +2,80 @@
 
 use std::path::{Path, PathBuf};
 
-use wrun_core::image::Image;
+use wrun_core::id::LockId;
+use wrun_core::image::{BACKEND, Engine, Image};
 use wrun_core::launch::Launch;
+use wrun_core::problem::Problem;
 use wrun_core::task::Run;
 use wrun_exec::ImageRoot;
+use wrun_provision::Inside;
 
 use crate::Error;
+use crate::environment::Leased;
 use crate::launch::address;
+use crate::lock_file::LockFile;
 
 /// Where programs are where an image does not say so.
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A container image that another environment is built inside of.
+pub(crate) struct Base {
+    pub(crate) image: Image,
+    pub(crate) lock_id: LockId,
+    /// Its lock with its request, for a lock file.
+    pub(crate) lock_file: LockFile,
+    /// The right to use the image, held for as long as this is.
+    pub(crate) leased: Leased,
+}
+
+impl Base {
+    /// The image of an environment, for another one to be built in.
+    ///
+    /// # Errors
+    /// It holds no files that this program could run others among, or what its build recorded cannot be read.
+    pub(crate) fn new(
+        launch: &Launch,
+        lock_id: LockId,
+        lock_file: LockFile,
+        leased: Leased,
+    ) -> Result<Self, Error> {
+        let unfit = |reason: &str| {
+            Error::Environment {
+            backend: BACKEND.to_owned(),
+            problem: Problem::Unsupported {
+                code: "image.packages.unsupported".to_owned(),
+                message: format!("packages cannot be installed for this image: {reason}"),
+                help: Some(
+                    "remove the other table under `[env]`, or take an image with a Python and `engine = \"builtin\"`"
+                        .to_owned(),
+                ),
+            },
+        }
+        };
+        match of(launch, &leased.environment.prefix)? {
+            Some(image) if image.engine == Engine::Builtin => Ok(Self {
+                image,
+                lock_id,
+                lock_file,
+                leased,
+            }),
+            Some(_) => Err(unfit(
+                "it is kept by another engine, which installers are not run by",
+            )),
+            None => Err(unfit("it holds a WebAssembly module and no files")),
+        }
+    }
+
+    /// Where installers run.
+    pub(crate) fn inside(&self) -> Inside {
+        Inside {
+            root: root(&self.image, search_path(&self.image)),
+            identity: self.lock_id.to_string(),
+            name: self.image.reference.clone(),
+            variables: variables(&self.image).collect(),
+        }
+    }
+}
 
 /// The image of an environment, if it is one.
 ///

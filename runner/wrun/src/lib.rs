@@ -9,7 +9,7 @@
 //! let helper = Helper::enter();
 //! let runner = Runner::builder().helper(helper).build()?;
 //! let mut task = Task::command("greet", ".", vec!["python".into(), "-c".into(), "import emoji".into()]);
-//! task.env = Some(EnvRequest { backend: "uv".into(), spec: serde_json::json!({ "packages": ["emoji"] }) });
+//! task.env = Some(EnvRequest::new("uv", serde_json::json!({ "packages": ["emoji"] })));
 //! let finished = runner.submit(task).wait().await?;
 //! assert!(finished.outcome.is_success());
 //! # Ok(())

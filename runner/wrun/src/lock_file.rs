@@ -14,6 +14,9 @@ pub struct LockFile {
     pub spec_id: SpecId,
     /// The canonical request, to say what is different in another one.
     pub spec: Value,
+    /// The same of the container image that it is for, if it is for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Box<Self>>,
     /// The lock.
     #[serde(flatten)]
     pub lock: Lock,
@@ -65,6 +68,7 @@ mod tests {
         let file = LockFile {
             spec_id: SpecId::of(&Canon::text("x")),
             spec: json!({"backend": "uv", "form": {"python": "3.11", "requirements": ["a"]}, "platform": {}}),
+            image: None,
             lock: Lock {
                 backend: "uv".to_owned(),
                 revision: 1,

@@ -49,8 +49,8 @@ struct Surroundings {
     search_path: Vec<PathBuf>,
     reads: Vec<(PathBuf, Access)>,
     image: Option<Image>,
-    /// The lease, which the task holds itself: it ends with the last process of the task, also if this one is killed.
-    lease: Option<OwnedFd>,
+    /// The leases, which the task holds itself: they end with the last process of the task, also if this one is killed.
+    leases: Vec<OwnedFd>,
 }
 
 /// One attempt at a task, with nothing of the caller's environment.
@@ -64,7 +64,7 @@ pub(crate) async fn run(
         mut search_path,
         mut reads,
         image,
-        lease,
+        leases,
     } = surroundings(attempt, scratch)?;
     if attempt.stdio.terminal.is_some() {
         let kind = attempt.context.inner.variables.get("TERM");
@@ -82,11 +82,15 @@ pub(crate) async fn run(
     let (command, cwd) = match (&image, run) {
         (Some(image), _) => (
             image::command(image, run)?,
-            image.folder(run).map_or_else(|| attempt.folder.to_owned(), PathBuf::from),
+            image
+                .folder(run)
+                .map_or_else(|| attempt.folder.to_owned(), PathBuf::from),
         ),
         (None, Run::Command(command)) => (command.clone(), attempt.folder.to_owned()),
         (None, Run::Image { .. } | Run::Module { .. }) => {
-            return Err(Error::Internal("a task without a command has no image".to_owned()));
+            return Err(Error::Internal(
+                "a task without a command has no image".to_owned(),
+            ));
         }
     };
     reads.extend(native_paths(attempt.task)?);
@@ -102,7 +106,9 @@ pub(crate) async fn run(
         gate: refusals.hear(Gate::new(attempt.task.allow.net.clone())),
         limits: attempt.task.limits.clone(),
         terminal: None,
-        image: image.as_ref().map(|image| image::root(image, search_path.clone())),
+        image: image
+            .as_ref()
+            .map(|image| image::root(image, search_path.clone())),
         observer: attempt.why_denied.then(|| refusals.observer(attempt.folder)),
     };
     let task = NativeTask {
@@ -111,7 +117,7 @@ pub(crate) async fn run(
         env,
         search_path,
         confinement,
-        inherit: lease.into_iter().collect(),
+        inherit: leases,
         grace: GRACE,
     };
     let (forward, forwarded) = mpsc::channel(16);
@@ -152,9 +158,10 @@ fn surroundings(attempt: &Attempt<'_>, scratch: &Scratch) -> Result<Surroundings
         search_path: Vec::new(),
         reads: vec![(attempt.folder.to_owned(), Access::Read)],
         image: None,
-        lease: None,
+        leases: Vec::new(),
     };
     let Some(Entered {
+        base,
         leased,
         launch,
         tools,
@@ -165,7 +172,10 @@ fn surroundings(attempt: &Attempt<'_>, scratch: &Scratch) -> Result<Surroundings
     };
     let prefix = &leased.environment.prefix;
     around.reads.push((prefix.clone(), Access::Read));
-    around.image = image::of(launch, prefix)?;
+    around.image = match base {
+        Some(base) => Some(base.image.clone()),
+        None => image::of(launch, prefix)?,
+    };
     match &around.image {
         Some(image) => around.env.extend(image::variables(image)),
         None => around.reads.extend(interpreters(tools)),
@@ -196,8 +206,11 @@ fn surroundings(attempt: &Attempt<'_>, scratch: &Scratch) -> Result<Surroundings
         Some(image) => image::search_path(image),
         None => SYSTEM_PATH.iter().map(PathBuf::from).collect(),
     });
-    let lease = leased.lease.inheritable_fd();
-    around.lease = Some(lease.map_err(|error| Error::Internal(error.to_string()))?);
+    let used = base.iter().map(|base| &base.leased).chain([leased]);
+    around.leases = used
+        .map(|leased| leased.lease.inheritable_fd())
+        .collect::<std::io::Result<_>>()
+        .map_err(|error| Error::Internal(error.to_string()))?;
     Ok(around)
 }
 

@@ -169,7 +169,7 @@ pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<P
         found_lock: None,
     };
     if let Some(request) = &task.env {
-        let keyed = environment::key(context, request, &folder)
+        let keyed = environment::key(context, request, &folder, &submission.policy, &task.name)
             .await
             .map_err(|error| placed(context, submission, error))?;
         report.backend = Some(request.backend.clone());
@@ -217,15 +217,20 @@ async fn fill_from_lock(
     };
     let launch = keyed
         .backend
-        .enter(&locked.lock, submission.task.kind())
+        .enter(&locked.lock, keyed.kind(&submission.task))
         .map_err(wrong)?;
-    if let Some(environment) = &environment
-        && let Some(image) = image::of(&launch, &environment.prefix)?
-    {
+    let image = match (&keyed.base, &environment) {
+        (Some(base), _) => Some(base.image.clone()),
+        (None, Some(environment)) => image::of(&launch, &environment.prefix)?,
+        (None, None) => None,
+    };
+    if let Some(image) = image {
         let run = &submission.task.run;
         report.run = image::command(&image, run)?;
         report.image = Some(PlannedImage {
-            folder: image.folder(run).map_or_else(|| report.folder.clone(), PathBuf::from),
+            folder: image
+                .folder(run)
+                .map_or_else(|| report.folder.clone(), PathBuf::from),
             reference: image.reference,
             engine: image.engine,
             layers: image.layers.len(),
@@ -248,6 +253,7 @@ async fn fill_from_lock(
     report.found_lock = Some(LockFile {
         spec_id: keyed.spec_id.clone(),
         spec: keyed.spec.to_json(),
+        image: keyed.base.as_ref().map(|base| Box::new(base.lock_file.clone())),
         lock: locked.lock,
     });
     Ok(())

@@ -20,6 +20,7 @@ use crate::environment::{self, Leased, LockPolicy};
 use crate::error::refused;
 use crate::grants::{missing_paths, refused_guest, task_folder};
 use crate::handle::Finished;
+use crate::image::Base;
 use crate::launch::address;
 use crate::signals::Signals;
 use crate::{Error, GuestRun, Submission, guest, native};
@@ -32,6 +33,8 @@ const OF_A_GUEST: &str = "the task is a WebAssembly guest, which makes no system
 
 /// An environment that the run holds, and how to enter it.
 pub(crate) struct Entered {
+    /// The container image that it is inside of, if it is in one.
+    pub(crate) base: Option<Arc<Base>>,
     pub(crate) leased: Leased,
     pub(crate) launch: Launch,
     /// The tools that it was built with.
@@ -112,7 +115,13 @@ async fn attempts(
             return Err(Error::Cancelled);
         }
     };
-    let is_guest = matches!(&entered, Some(Entered { launch: Launch::Wasi { .. }, .. }));
+    let is_guest = matches!(
+        &entered,
+        Some(Entered {
+            launch: Launch::Wasi { .. },
+            ..
+        })
+    );
     if let Some(outcome) = refusal(submission, is_guest) {
         return Ok(refused(outcome));
     }
@@ -214,19 +223,20 @@ async fn enter(context: &Context, submission: &Submission, folder: &Path) -> Res
             _ => Ok(None),
         };
     };
-    let keyed = environment::key(context, request, folder)
+    let keyed = environment::key(context, request, folder, &submission.policy, &task.name)
         .await
         .map_err(|error| placed(context, submission, error))?;
     let locked = environment::lock(context, &keyed, &submission.policy).await?;
     let launch = keyed
         .backend
-        .enter(&locked.lock, task.kind())
+        .enter(&locked.lock, keyed.kind(task))
         .map_err(|problem| Error::Environment {
             backend: request.backend.clone(),
             problem,
         })?;
     let leased = environment::lease(context, &keyed, &locked, &task.name).await?;
     Ok(Some(Entered {
+        base: keyed.base,
         leased,
         launch,
         tools: keyed.assessed.request.tools,

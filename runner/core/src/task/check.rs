@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use serde::Deserialize as _;
 use serde::de::IntoDeserializer as _;
-use serde_json::{Map, Value};
 
-use super::file::{AllowFile, LimitsFile, NetFile, RetryFile, RunFile, SpecFile, TaskFile, VariableFile};
-use super::issue::{Issue, unknown_backend};
-use super::model::{Allow, EnvRequest, Retry, Run, Task, Variable};
+use super::file::{AllowFile, LimitsFile, NetFile, RetryFile, RunFile, TaskFile, VariableFile};
+use super::issue::Issue;
+use super::model::{Allow, Retry, Run, Task, Variable};
 use super::pointer::Pointer;
 use super::quantity;
 use crate::backend::Manifest;
 use crate::grants::Limits;
+use crate::image::BACKEND;
 use crate::net::Net;
 use crate::outcome::OutcomeClass;
 
@@ -29,7 +29,7 @@ pub(super) fn check(
 ) -> Option<Task> {
     let mut checks = Checks { issues };
     let name = checks.name(file.name.as_deref().unwrap_or(default_name));
-    let has_image = file.env.contains_key(crate::image::BACKEND);
+    let has_image = file.env.contains_key(BACKEND);
     let run = checks.run(file.run.as_ref(), has_image);
     let dir = checks.dir(file.run.as_ref().and_then(|run| run.dir.as_deref()));
     let env = checks.env(&file.env, backends);
@@ -53,12 +53,12 @@ pub(super) fn check(
     })
 }
 
-struct Checks<'i> {
-    issues: &'i mut Vec<Issue>,
+pub(super) struct Checks<'i> {
+    pub(super) issues: &'i mut Vec<Issue>,
 }
 
 impl Checks<'_> {
-    fn report<T>(&mut self, issue: Issue) -> Option<T> {
+    pub(super) fn report<T>(&mut self, issue: Issue) -> Option<T> {
         self.issues.push(issue);
         None
     }
@@ -206,60 +206,6 @@ impl Checks<'_> {
             .map(|(index, text)| self.path(text, at.item(index)))
             .collect();
         paths.into_iter().collect()
-    }
-
-    fn env(&mut self, env: &BTreeMap<String, SpecFile>, backends: &[Manifest]) -> Option<EnvRequest> {
-        let at = Pointer::of(["env"]);
-        let requests: Vec<_> = env
-            .iter()
-            .map(|(name, spec)| self.environment(name, spec, at.join(name), backends))
-            .collect();
-        let mut names = env
-            .keys()
-            .filter(|name| backends.iter().any(|backend| backend.id == **name));
-        if let (Some(first), Some(_)) = (names.next(), names.clone().next()) {
-            for name in names {
-                let message = format!("`env.{name}` does not go together with `env.{first}`");
-                let issue = Issue::error("task.env.several", at.join(name), message, "another environment");
-                self.issues.push(
-                    issue
-                        .at_key()
-                        .with_help("a task has one environment: remove one of the two"),
-                );
-            }
-        }
-        requests.into_iter().flatten().next()
-    }
-
-    fn environment(
-        &mut self,
-        name: &str,
-        spec: &SpecFile,
-        at: Pointer,
-        backends: &[Manifest],
-    ) -> Option<EnvRequest> {
-        let Some(backend) = backends.iter().find(|backend| backend.id == name) else {
-            return self.report(unknown_backend(
-                name,
-                at,
-                backends.iter().map(|backend| backend.id.as_str()),
-            ));
-        };
-        let spec = match (spec, &backend.short_form) {
-            (SpecFile::Table(members), _) => members.clone(),
-            (SpecFile::Short(items), Some(member)) => {
-                Map::from_iter([(member.clone(), Value::Array(items.clone()))])
-            }
-            (SpecFile::Short(_), None) => {
-                let message = format!("`{at}` must be a table, and is a list: `{name}` has no short form");
-                let issue = Issue::error("task.type", at, message, "a list");
-                return self.report(issue.with_help(format!("write an `[env.{name}]` table")));
-            }
-        };
-        Some(EnvRequest {
-            backend: name.to_owned(),
-            spec: Value::Object(spec),
-        })
     }
 
     fn vars(&mut self, vars: &BTreeMap<String, VariableFile>) -> Option<BTreeMap<String, Variable>> {

@@ -34,8 +34,12 @@ pub(super) struct TaskFile {
     /// runs by itself.
     pub(super) run: Option<RunFile>,
     /// The environment that the task needs: one table, named after its backend, such as `[env.uv]`. Without one the
-    /// task runs with what the machine has.
-    #[schemars(extend("maxProperties" = 1))]
+    /// task runs with what the machine has. A container image (`[env.container]`) may have another beside it that can be
+    /// built inside of it, for the image's own Python: `[env.uv]` or `[env.pip]`.
+    #[schemars(extend("anyOf" = json!([
+        { "maxProperties": 1 },
+        { "maxProperties": 2, "required": [crate::image::BACKEND] },
+    ])))]
     pub(super) env: BTreeMap<String, SpecFile>,
     /// The variables that the task sees, by name: letters, digits and `_`, not beginning with a digit. Of the
     /// caller's variables it sees none beside those that are taken here.

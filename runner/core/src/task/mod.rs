@@ -4,6 +4,7 @@
 //! file, and [`reference()`] the reference page made of the schema.
 
 mod check;
+mod environment;
 mod error;
 mod explain;
 mod file;

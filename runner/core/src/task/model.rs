@@ -103,6 +103,29 @@ pub struct EnvRequest {
     pub backend: String,
     /// Its spec, as JSON.
     pub spec: Value,
+    /// The container image that it is built inside of and that the task runs in, as the spec of its backend. What the
+    /// request is built with is then what the image has.
+    pub image: Option<Value>,
+}
+
+impl EnvRequest {
+    /// A request of one backend.
+    pub fn new(backend: impl Into<String>, spec: Value) -> Self {
+        Self {
+            backend: backend.into(),
+            spec,
+            image: None,
+        }
+    }
+
+    /// The same inside of a container image.
+    #[must_use]
+    pub fn in_image(self, image: Value) -> Self {
+        Self {
+            image: Some(image),
+            ..self
+        }
+    }
 }
 
 /// The value of a variable.

@@ -139,6 +139,7 @@ mod tests {
                 "$defs": { "Package": { "type": "string", "minLength": 1 } },
             }),
             short_form: Some("packages".to_owned()),
+            in_images: false,
         }
     }
 

@@ -102,6 +102,7 @@ pub(crate) fn backends() -> Vec<Manifest> {
         plan_revision: 1,
         schema,
         short_form: short_form.map(str::to_owned),
+        in_images: false,
     };
     vec![
         manifest("uv", "Python packages, installed by uv.", uv, Some("packages")),

@@ -1,7 +1,7 @@
 //! Finds the interpreter that a request asks for.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pep440_rs::Version;
 use wrun_core::tool::ToolFound;
@@ -28,6 +28,9 @@ impl TaskHost {
         request: Option<&str>,
     ) -> Result<ToolFound, ProvisionError> {
         let request = PythonRequest::parse(request)?;
+        if let Some(inside) = &self.inside {
+            return self.find_python_inside(id, &request, inside).await;
+        }
         let mut looked_at = Vec::new();
         let mut seen = Seen::default();
         let named = self.settings.python.as_ref().filter(|_| request.path.is_none());
@@ -55,6 +58,7 @@ impl TaskHost {
                 Verdict::Interpreter(probed) => {
                     let Probed {
                         interpreter,
+                        executable: _,
                         wheel_folders: _,
                     } = *probed;
                     if accepted(&request, &interpreter.implementation, &interpreter.version) {
@@ -172,17 +176,23 @@ fn unusable(path: &Path, reason: String) -> ProvisionError {
     }
 }
 
-fn not_found(request: &PythonRequest, looked_at: &[(std::path::PathBuf, String)]) -> ProvisionError {
-    let mut listed = match looked_at {
-        [] => "; there is no Python on this machine's search path".to_owned(),
-        _ => "; looked at".to_owned(),
-    };
+/// What was looked at, each on a line of its own.
+pub(super) fn listed(looked_at: &[(PathBuf, String)]) -> String {
+    let mut listed = "; looked at".to_owned();
     for (path, what) in looked_at.iter().take(LISTED) {
         let _ = write!(listed, "\n  {}: {what}", path.display());
     }
     if let Some(more @ 1..) = looked_at.len().checked_sub(LISTED) {
         let _ = write!(listed, "\n  and {more} more");
     }
+    listed
+}
+
+fn not_found(request: &PythonRequest, looked_at: &[(PathBuf, String)]) -> ProvisionError {
+    let mut listed = match looked_at {
+        [] => "; there is no Python on this machine's search path".to_owned(),
+        _ => listed(looked_at),
+    };
     let name = match &request.path {
         Some(path) => {
             listed = if looked_at.is_empty() {

@@ -2,6 +2,7 @@
 
 mod candidate;
 mod find;
+mod inside;
 mod installs;
 mod probe;
 mod request;

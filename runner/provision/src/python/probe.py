@@ -32,6 +32,7 @@ print(json.dumps({
     "soabi": sysconfig.get_config_var("SOABI") or "",
     "libc": libc(),
     "platform": sysconfig.get_platform(),
+    "executable": os.path.abspath(sys.executable),
     "base_prefix": sys.base_prefix,
     "has_venv": find_spec("venv") is not None,
     "has_ensurepip": ensurepip is not None,

@@ -9,13 +9,14 @@ use wrun_core::tool::Interpreter;
 use crate::error::ProvisionError;
 use crate::files::FileIdentity;
 use crate::host::TaskHost;
+use crate::inside::Inside;
 use crate::spawn::{tail, written};
 
 /// The program that an interpreter is asked with. Raise [`REVISION`] whenever it says something else.
 const SCRIPT: &str = include_str!("probe.py");
 
 /// The revision of what is remembered of an interpreter.
-const REVISION: &str = "1";
+const REVISION: &str = "2";
 
 /// The exit code of Python for options that it does not know; Python 2 does not know `-I`.
 const USAGE_ERROR: i32 = 2;
@@ -25,6 +26,8 @@ const USAGE_ERROR: i32 = 2;
 pub(crate) struct Probed {
     /// What it said of itself.
     pub(crate) interpreter: Interpreter,
+    /// Where it says that it is itself.
+    pub(crate) executable: PathBuf,
     /// Folders where it keeps the wheels of pip, whether they exist or not.
     pub(crate) wheel_folders: Vec<PathBuf>,
 }
@@ -54,6 +57,7 @@ struct Said {
     libc: String,
     platform: String,
     markers: BTreeMap<String, String>,
+    executable: PathBuf,
     base_prefix: String,
     has_venv: bool,
     has_ensurepip: bool,
@@ -74,23 +78,61 @@ impl TaskHost {
         if let Some(known) = self.fact::<Remembered>("python", &key)? {
             return Ok(verdict(known, &identity));
         }
+        match self.asked(path).await? {
+            Ok(remembered) => {
+                self.remember("python", &key, &remembered)?;
+                Ok(verdict(remembered, &identity))
+            }
+            Err(reason) => Ok(Verdict::Unusable(reason)),
+        }
+    }
+
+    /// Asks an interpreter of an image what it is: a program on the image's search path, or a path in it. An image that
+    /// was asked before is not asked again, for it does not change.
+    ///
+    /// # Errors
+    /// As for [`TaskHost::probe_python`].
+    pub(super) async fn probe_python_inside(
+        &self,
+        program: &Path,
+        inside: &Inside,
+    ) -> Result<Verdict, ProvisionError> {
+        let identity = FileIdentity {
+            canonical: program.to_owned(),
+            size: 0,
+            modified_ns: 0,
+            inode: 0,
+        };
+        let key = identity.key(&format!("{REVISION}\0{}", inside.identity));
+        if let Some(known) = self.fact::<Remembered>("python", &key)? {
+            return Ok(verdict(known, &identity));
+        }
+        match self.asked(program).await? {
+            Ok(remembered) => {
+                self.remember("python", &key, &remembered)?;
+                Ok(verdict(remembered, &identity))
+            }
+            Err(reason) => Ok(Verdict::Unusable(reason)),
+        }
+    }
+
+    /// What an interpreter says of itself; else why that is not to be remembered.
+    async fn asked(&self, path: &Path) -> Result<Result<Remembered, String>, ProvisionError> {
         let captured = match self.probe(path.to_path_buf(), ["-I", "-S", "-c", SCRIPT]).await {
             Ok(captured) => captured,
             Err(ProvisionError::Cancelled) => return Err(ProvisionError::Cancelled),
-            Err(error) => return Ok(Verdict::Unusable(error.to_string())),
+            Err(error) => return Ok(Err(error.to_string())),
         };
         let said = serde_json::from_slice::<Said>(&captured.stdout);
-        let remembered = match (captured.exit, said) {
-            (Some(0), Ok(said)) => Remembered::Interpreter(Box::new(said)),
+        Ok(match (captured.exit, said) {
+            (Some(0), Ok(said)) => Ok(Remembered::Interpreter(Box::new(said))),
             (Some(USAGE_ERROR), _) if written(&captured).contains("Unknown option: -I") => {
-                Remembered::Unusable {
+                Ok(Remembered::Unusable {
                     unusable: "too old: Python 3.4 or later is needed".to_owned(),
-                }
+                })
             }
-            (exit, _) => return Ok(Verdict::Unusable(refusal(exit, &written(&captured)))),
-        };
-        self.remember("python", &key, &remembered)?;
-        Ok(verdict(remembered, &identity))
+            (exit, _) => Err(refusal(exit, &written(&captured))),
+        })
     }
 }
 
@@ -116,6 +158,7 @@ fn verdict(remembered: Remembered, identity: &FileIdentity) -> Verdict {
                 libc,
                 platform,
                 markers,
+                executable,
                 base_prefix,
                 has_venv,
                 has_ensurepip,
@@ -142,6 +185,7 @@ fn verdict(remembered: Remembered, identity: &FileIdentity) -> Verdict {
                     modified_ns,
                     inode,
                 },
+                executable,
                 wheel_folders,
             }))
         }

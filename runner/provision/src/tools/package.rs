@@ -53,9 +53,14 @@ impl TaskHost {
             minimum,
         };
 
-        let own = match self.probe_python(&interpreter.path).await? {
-            Verdict::Interpreter(probed) => probed.wheel_folders,
-            Verdict::Unusable(_) => Vec::new(),
+        let own = if self.inside.is_some() {
+            // Those are files of the image, which only programs in it see.
+            Vec::new()
+        } else {
+            match self.probe_python(&interpreter.path).await? {
+                Verdict::Interpreter(probed) => probed.wheel_folders,
+                Verdict::Unusable(_) => Vec::new(),
+            }
         };
         let folders = own.into_iter().chain(self.settings.wheel_folders.iter().cloned());
         if let Some(found) = self.first_that_fits(&wanted, folders).await? {
@@ -130,6 +135,7 @@ impl TaskHost {
             project: &wanted.project,
             minimum: wanted.minimum,
             interpreter: Some(&wanted.python),
+            everywhere: false,
         };
         let wheel = self.choose_wheel(&choice).await?;
         let archive = self.fetch_wheel(&wheel).await?;
@@ -157,7 +163,10 @@ impl TaskHost {
         let version = name.version.to_string();
         let folder = match self.store.tool(&wanted.project, &version)? {
             Some(folder) if folder.join(metadata(name)).exists() => folder,
-            _ => self.install_wheel(name, archive, Vec::new()).await?,
+            _ => {
+                self.install_wheel(&wanted.project, name, archive, Vec::new())
+                    .await?
+            }
         };
         let metadata = files::read_small_text(&folder.join(metadata(name)));
         let requires = metadata.as_deref().and_then(requires_python);

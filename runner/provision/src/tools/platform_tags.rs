@@ -31,6 +31,15 @@ impl PlatformTags {
         }
     }
 
+    /// What is linked to musl, as programs are that need no library of the machine that they run on (PEP 656).
+    pub(crate) fn musl(platform: &Platform) -> Self {
+        const VERSION: Libc = Libc::Musl(1, 2);
+        Self {
+            arch: platform.arch.clone(),
+            libc: (platform.os == "linux").then_some(VERSION),
+        }
+    }
+
     /// How well a tag fits: `None` not at all, 0 as everywhere, 1 for this platform.
     pub(crate) fn fit(&self, tag: &str) -> Option<u8> {
         if tag == "any" {

@@ -14,6 +14,9 @@ use crate::host::TaskHost;
 use crate::index::normalised;
 use crate::spawn::{tail, written};
 
+/// What the name of a tool ends with in the store if it runs on any Linux.
+const EVERYWHERE: &str = "-musl";
+
 /// A request for a program.
 pub(super) struct Wanted<'a> {
     pub(super) id: &'a str,
@@ -76,7 +79,12 @@ impl TaskHost {
             return Ok(wanted.found(path.clone(), &version.to_string(), None));
         }
         let mut passed_over = Vec::new();
-        for path in on_search_path(&self.settings.search_path, wanted.names) {
+        // A program of this machine need not run among the files of an image.
+        let search_path: &[PathBuf] = match &self.inside {
+            Some(_) => &[],
+            None => &self.settings.search_path,
+        };
+        for path in on_search_path(search_path, wanted.names) {
             match self.version_of(&path, wanted.version_args).await? {
                 Ok(version) if wanted.is_recent_enough(&version) => {
                     return Ok(wanted.found(path, &version.to_string(), None));
@@ -102,7 +110,13 @@ impl TaskHost {
 
     /// The program out of the newest wheel of a project, kept in the store from the first time on.
     async fn fetched_program(&self, wanted: &Wanted<'_>, project: &str) -> Result<ToolFound, ProvisionError> {
-        let key = normalised(project);
+        let project = normalised(project);
+        let everywhere = self.inside.is_some();
+        let key = if everywhere {
+            format!("{project}{EVERYWHERE}")
+        } else {
+            project.clone()
+        };
         if let Some(known) = self.kept_program(wanted, &key)? {
             return Ok(known);
         }
@@ -111,9 +125,10 @@ impl TaskHost {
             return Ok(known);
         }
         let choice = Choice {
-            project: &key,
+            project: &project,
             minimum: wanted.minimum,
             interpreter: None,
+            everywhere,
         };
         let wheel = self.choose_wheel(&choice).await?;
         let archive = self.fetch_wheel(&wheel).await?;
@@ -122,7 +137,9 @@ impl TaskHost {
             .iter()
             .map(|name| format!("{}.data/scripts/{name}", wheel.name.stem()))
             .collect();
-        let folder = self.install_wheel(&wheel.name, archive, scripts.clone()).await?;
+        let folder = self
+            .install_wheel(&key, &wheel.name, archive, scripts.clone())
+            .await?;
         let program = scripts
             .into_iter()
             .find(|rel| files::is_executable(&folder.join(rel)))

@@ -9,6 +9,7 @@ use wrun_core::id::Digest;
 use wrun_store::Flight;
 
 use super::index_page::{self, Offer};
+use super::platform_tags::PlatformTags;
 use super::wheel_name::WheelName;
 use crate::credentials::look_up;
 use crate::error::ProvisionError;
@@ -31,6 +32,8 @@ pub(super) struct Choice<'a> {
     pub(super) minimum: Option<&'a str>,
     /// The version of the interpreter that is to run it; a program needs none.
     pub(super) interpreter: Option<&'a Version>,
+    /// Whether it has to run on any Linux, whatever C library that has.
+    pub(super) everywhere: bool,
 }
 
 /// A wheel that was chosen.
@@ -92,7 +95,11 @@ impl TaskHost {
                     reason,
                 }
             })?;
-        let tags = self.platform_tags().await?;
+        let tags = if choice.everywhere {
+            PlatformTags::musl(&self.platform)
+        } else {
+            self.platform_tags().await?
+        };
         let best = offers
             .into_iter()
             .filter_map(|offer| {
@@ -150,16 +157,17 @@ impl TaskHost {
         Ok(path)
     }
 
-    /// Unpacks a wheel to its place among the tools of the store, in place of one that is damaged. `programs` are its
-    /// files that can be executed.
+    /// Unpacks a wheel to its place among the tools of the store, which is named `tool`, in place of one that is damaged.
+    /// `programs` are its files that can be executed.
     pub(super) async fn install_wheel(
         &self,
+        tool: &str,
         name: &WheelName,
         archive: PathBuf,
         programs: Vec<String>,
     ) -> Result<PathBuf, ProvisionError> {
         let store = self.store.clone();
-        let (tool, version) = (normalised(&name.distribution), name.version.to_string());
+        let (tool, version) = (tool.to_owned(), name.version.to_string());
         let metadata = metadata(name);
         let folder = self
             .blocking("unpacking a tool", move || {

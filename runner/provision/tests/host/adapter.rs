@@ -33,6 +33,7 @@ impl PlanBackend for Copying {
             plan_revision: 7,
             schema: json!({}),
             short_form: None,
+            in_images: false,
         }
     }
 

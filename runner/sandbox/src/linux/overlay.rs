@@ -68,9 +68,8 @@ impl<'l> Opened<'l> {
                 is_mount: false,
             });
         };
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE
-            | OpenTreeFlags::OPEN_TREE_CLOEXEC
-            | OpenTreeFlags::AT_EMPTY_PATH;
+        let flags =
+            OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
         let mount = open_tree(&found, "", flags).or_fail_at(Step::Layer, path)?;
         restrict(&mount, MountAttrFlags::MOUNT_ATTR_RDONLY, Some(namespace), false)
             .or_fail_at(Step::IdentityMount, path)?;

@@ -31,7 +31,12 @@ pub(super) fn name(tree: &Tree, policy: &Policy) -> Result<(), Failure> {
         .map_or_else(|| "/".into(), |(_, home)| home.to_string_lossy());
     let user_line = format!("{NAME}:x:{user}:{group}:{NAME}:{home}:/bin/sh\n");
     add(tree, Path::new("/etc/passwd"), user, &user_line)?;
-    add(tree, Path::new("/etc/group"), group, &format!("{NAME}:x:{group}:\n"))
+    add(
+        tree,
+        Path::new("/etc/group"),
+        group,
+        &format!("{NAME}:x:{group}:\n"),
+    )
 }
 
 /// Adds a line to a file of users or groups (`passwd(5)`, `group(5)`) if none in it has the number.
