@@ -17,6 +17,7 @@ fn interpreter(path: &Path, implementation: &str, version: &str) {
         "libc": "glibc-2.36",
         "platform": "linux-x86_64",
         "markers": { "python_full_version": version },
+        "executable": "/usr/bin/python3",
         "base_prefix": "/usr",
         "has_venv": true,
         "has_ensurepip": false,
