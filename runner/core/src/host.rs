@@ -51,6 +51,18 @@ pub struct WebResponse {
     pub body: Vec<u8>,
 }
 
+/// A repository of a registry of container images (OCI Distribution Specification 1.1), which requests are made to with
+/// the registry's own way of logging in. What it takes to log in stays in the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// The registry as people and authentication files name it: `docker.io`, `registry.example:5000`.
+    pub registry: String,
+    /// The repository in it: `library/python`.
+    pub name: String,
+    /// The credential to log in with, by name; without it the caller's authentication files are looked at.
+    pub credential: Option<CredentialId>,
+}
+
 /// A fresh folder that is removed when this is dropped.
 pub trait ScratchFolder: Send + Sync {
     /// Its path, absolute.
@@ -123,6 +135,33 @@ pub trait Host: Send + Sync {
     /// Offline, cancelled, unreachable, refused, too large or of another digest.
     async fn fetch(&self, _label: &str, _file: &Fetch) -> Result<PathBuf, Problem> {
         Err(not_offered("fetch files for a backend"))
+    }
+
+    /// Makes a request to a registry of images, logged in to if the registry asks for it. The credential of the request
+    /// is not used.
+    ///
+    /// # Errors
+    /// As for [`Host::web`], or logging in failed; a status is no error.
+    async fn ask_registry(
+        &self,
+        _repository: &Repository,
+        _request: &WebRequest,
+    ) -> Result<WebResponse, Problem> {
+        Err(not_offered("make requests to registries of images"))
+    }
+
+    /// Brings a file of a registry of images as [`Host::fetch`] does, logged in to as by [`Host::ask_registry`]. Several
+    /// that want the same file fetch it once.
+    ///
+    /// # Errors
+    /// As for both.
+    async fn fetch_from_registry(
+        &self,
+        _label: &str,
+        _repository: &Repository,
+        _file: &Fetch,
+    ) -> Result<PathBuf, Problem> {
+        Err(not_offered("fetch files of registries of images"))
     }
 
     /// Brings a file whose digest is not known yet, and gives its path and digest.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::backend::{Input, InputRequest, Request, Slot};
 use wrun_core::credential::CredentialId;
 use wrun_core::event::{Event, Phase};
-use wrun_core::host::{Host, ScratchFolder, WebRequest, WebResponse};
+use wrun_core::host::{Host, Repository, ScratchFolder, WebRequest, WebResponse};
 use wrun_core::id::Digest;
 use wrun_core::plan::{Fetch, InstallPlan};
 use wrun_core::platform::Platform;
@@ -26,6 +26,7 @@ use crate::credentials::Credentials;
 use crate::error::ProvisionError;
 use crate::http::Http;
 use crate::inputs;
+use crate::registry::Tokens;
 use crate::settings::Settings;
 
 /// Where events go.
@@ -41,6 +42,7 @@ pub struct TaskHost {
     pub(crate) events: Events,
     pub(crate) http: Http,
     pub(crate) platform: Platform,
+    pub(crate) tokens: Tokens,
     held: Vec<OwnedFd>,
     steps: Steps,
     said_tier: AtomicBool,
@@ -77,6 +79,7 @@ impl TaskHost {
             events,
             http,
             platform: Platform::current(),
+            tokens: Tokens::default(),
             held: Vec::new(),
             steps: Steps::default(),
             said_tier: AtomicBool::new(false),
@@ -211,6 +214,23 @@ impl Host for TaskHost {
 
     async fn fetch(&self, label: &str, file: &Fetch) -> Result<PathBuf, Problem> {
         Ok(self.fetch_file(label, file).await?)
+    }
+
+    async fn ask_registry(
+        &self,
+        repository: &Repository,
+        request: &WebRequest,
+    ) -> Result<WebResponse, Problem> {
+        Ok(self.registry_request(repository, request).await?)
+    }
+
+    async fn fetch_from_registry(
+        &self,
+        label: &str,
+        repository: &Repository,
+        file: &Fetch,
+    ) -> Result<PathBuf, Problem> {
+        Ok(self.registry_file(label, repository, file).await?)
     }
 
     async fn fetch_unknown(

@@ -11,6 +11,7 @@
 //! | `python`, `tools` | interpreters, programs, packages that run under an interpreter |
 //! | `http` | one client: retries by class, downloads that go on where they were cut |
 //! | `ask`, `runs`, `spawn`, `places`, `confine` | questions, and runs of programs in a sandbox |
+//! | `registry` | requests to registries of images: tokens, authentication files, credential helpers |
 //! | `trusted` | requests and downloads of trusted backends |
 //! | `validate`, `execute`, `steps`, `progress` | install plans |
 //! | `host`, `adapter` | the two contracts |
@@ -32,6 +33,7 @@ mod places;
 mod progress;
 mod python;
 mod redact;
+mod registry;
 mod runs;
 mod settings;
 mod spawn;
@@ -47,4 +49,5 @@ pub use host::{Events, TaskHost};
 pub use index::Index;
 pub use inputs::LEFT_OUT;
 pub use redact::Redactor;
+pub use registry::{BadLogin, Login};
 pub use settings::{SettingMistake, Settings, Timing};
