@@ -66,12 +66,12 @@ pub(crate) async fn run(
             search_path.extend(recorded.search_path.into_iter().map(PathBuf::from));
             search_path.extend(places.iter().map(|place| address(place, prefix)));
         }
-        // The task holds the lease itself: it ends with the last process of the task, also if this one is killed.
-        let lease = leased
+        // The task holds the leases itself: they end with the last process of the task, also if this one is killed.
+        let leases = leased
             .lease
-            .inheritable_fd()
+            .inheritable_fds()
             .map_err(|error| Error::Internal(error.to_string()))?;
-        inherit.push(lease);
+        inherit.extend(leases);
     }
     if attempt.stdio.terminal.is_some() {
         let kind = attempt.context.inner.variables.get("TERM");
