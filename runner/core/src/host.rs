@@ -69,6 +69,20 @@ pub trait ScratchFolder: Send + Sync {
     fn path(&self) -> &Path;
 }
 
+/// A tree that environments share: the same kind and digest stand for the same content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartRequest {
+    /// What kind of thing it is, 1 to 20 lower-case letters: `layer`.
+    pub kind: String,
+    /// What decides the content.
+    pub digest: Digest,
+    /// A name for people.
+    pub label: String,
+}
+
+/// Fills the empty folder of a part.
+pub type Fill = Box<dyn FnOnce(&Path) -> Result<(), Problem> + Send>;
+
 /// A host that does not do what a trusted backend asks for.
 fn not_offered(what: &str) -> Problem {
     Problem::Unsupported {
@@ -191,6 +205,17 @@ pub trait Host: Send + Sync {
     /// It cannot be made.
     fn scratch(&self, _purpose: &str) -> Result<Box<dyn ScratchFolder>, Problem> {
         Err(not_offered("make scratch folders for a backend"))
+    }
+
+    /// A tree that environments share, made by `fill` if the store has none: its path, absolute. `fill` gets an empty
+    /// folder, which is the part's final address, on a thread where it may block; one fills at a time, in all
+    /// processes, and what was not filled to the end is thrown away. Modes are kept, other metadata is `fill`'s own
+    /// business. The environment that is being built names the part from then on, and keeps it in the store.
+    ///
+    /// # Errors
+    /// What `fill` failed with, also for those who waited for it; cancelled; or the tree cannot be kept.
+    async fn part(&self, _part: &PartRequest, _fill: Fill) -> Result<PathBuf, Problem> {
+        Err(not_offered("keep parts of environments for a backend"))
     }
 
     /// A variable of the caller that says where things are or what the machine is; only those of the backends' own

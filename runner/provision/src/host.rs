@@ -1,10 +1,11 @@
 //! The host of one task: acts for backends under what the caller settled.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -13,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::backend::{Input, InputRequest, Request, Slot};
 use wrun_core::credential::CredentialId;
 use wrun_core::event::{Event, Phase};
-use wrun_core::host::{Host, Repository, ScratchFolder, WebRequest, WebResponse};
+use wrun_core::host::{Fill, Host, PartRequest, Repository, ScratchFolder, WebRequest, WebResponse};
 use wrun_core::id::Digest;
 use wrun_core::plan::{Fetch, InstallPlan};
 use wrun_core::platform::Platform;
 use wrun_core::problem::{Advice, Problem, StepFailure};
 use wrun_core::question::{Answer, Question};
 use wrun_core::tool::{ToolFound, ToolRequest};
-use wrun_store::{Scratch, Store};
+use wrun_store::{PartId, PartLease, Scratch, Store};
 
 use crate::credentials::Credentials;
 use crate::error::ProvisionError;
@@ -44,6 +45,8 @@ pub struct TaskHost {
     pub(crate) platform: Platform,
     pub(crate) tokens: Tokens,
     held: Vec<OwnedFd>,
+    /// The leases of the parts that were asked for.
+    parts: Mutex<BTreeMap<PartId, PartLease>>,
     steps: Steps,
     said_tier: AtomicBool,
 }
@@ -81,6 +84,7 @@ impl TaskHost {
             platform: Platform::current(),
             tokens: Tokens::default(),
             held: Vec::new(),
+            parts: Mutex::default(),
             steps: Steps::default(),
             said_tier: AtomicBool::new(false),
         }
@@ -104,6 +108,17 @@ impl TaskHost {
                 what: "descriptors for a process",
                 reason: error.to_string(),
             })
+    }
+
+    /// The parts that were asked for, which the environment that was built has to name. Their leases are held as long
+    /// as this host is there.
+    #[must_use]
+    pub fn parts(&self) -> Vec<PartId> {
+        self.part_leases().keys().cloned().collect()
+    }
+
+    pub(crate) fn part_leases(&self) -> MutexGuard<'_, BTreeMap<PartId, PartLease>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it was said how installers are held; from now on it was.
@@ -249,6 +264,10 @@ impl Host for TaskHost {
     fn scratch(&self, purpose: &str) -> Result<Box<dyn ScratchFolder>, Problem> {
         let scratch = self.store.scratch(purpose).map_err(ProvisionError::from)?;
         Ok(Box::new(StoreScratch(scratch)))
+    }
+
+    async fn part(&self, part: &PartRequest, fill: Fill) -> Result<PathBuf, Problem> {
+        self.shared_part(part, fill).await
     }
 
     fn variable(&self, name: &str) -> Option<String> {

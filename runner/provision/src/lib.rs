@@ -28,6 +28,7 @@ mod http;
 mod index;
 mod inputs;
 mod netrc;
+mod parts;
 mod patience;
 mod places;
 mod progress;
