@@ -61,9 +61,7 @@ impl Image {
     pub fn folder(&self, run: &Run) -> Option<&str> {
         let own = match run {
             Run::Command(_) => None,
-            Run::Image { .. } | Run::Module { .. } => {
-                Some(self.config.working_dir.as_deref().unwrap_or("/"))
-            }
+            Run::Image { .. } | Run::Module { .. } => Some(self.config.working_dir.as_deref().unwrap_or("/")),
         };
         self.start_in.as_deref().or(own)
     }
@@ -126,7 +124,12 @@ mod tests {
         assert_eq!(words(Run::Image { args: None }), "python -m http.server");
         let args = Some(vec!["-V".to_owned()]);
         assert_eq!(words(Run::Image { args }), "python -V");
-        assert_eq!(words(Run::Image { args: Some(Vec::new()) }), "python");
+        assert_eq!(
+            words(Run::Image {
+                args: Some(Vec::new())
+            }),
+            "python"
+        );
         assert_eq!(words(Run::Command(vec!["true".to_owned()])), "true");
     }
 
@@ -137,7 +140,10 @@ mod tests {
         let mut image = image();
         assert_eq!((image.folder(&command), image.folder(&own)), (None, Some("/srv")));
         image.start_in = Some("/x".to_owned());
-        assert_eq!((image.folder(&command), image.folder(&own)), (Some("/x"), Some("/x")));
+        assert_eq!(
+            (image.folder(&command), image.folder(&own)),
+            (Some("/x"), Some("/x"))
+        );
         (image.start_in, image.config.working_dir) = (None, None);
         assert_eq!(image.folder(&own), Some("/"));
     }

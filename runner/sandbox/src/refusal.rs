@@ -139,6 +139,10 @@ fn way_out(tier: Tier, failure: &Failure, of_image: bool) -> String {
         _ if of_image => return weaker.to_owned(),
         _ => return format!("{weaker} to run with Landlock and seccomp alone"),
     };
-    let joined = if failure.step == Step::IdentityMount { ", or" } else { "; or" };
+    let joined = if failure.step == Step::IdentityMount {
+        ", or"
+    } else {
+        "; or"
+    };
     format!("{first}{joined} {weaker}")
 }

@@ -53,12 +53,12 @@ pub async fn start(
             return without(confinement, command, before);
         } else {
             match attempt(*tier, confinement, &command, cancel, before.clone()).await? {
-            Attempt::Running(confined) => return Ok(Start::Running(confined)),
-            Attempt::Cancelled => return Ok(Start::Cancelled),
-            Attempt::Refused(refusal) => refusal,
-            Attempt::Failed(failure) if failure.step.is_of_the_grants() => {
-                return Err(SandboxError::SetUp { failure });
-            }
+                Attempt::Running(confined) => return Ok(Start::Running(confined)),
+                Attempt::Cancelled => return Ok(Start::Cancelled),
+                Attempt::Refused(refusal) => refusal,
+                Attempt::Failed(failure) if failure.step.is_of_the_grants() => {
+                    return Err(SandboxError::SetUp { failure });
+                }
                 Attempt::Failed(failure) => Refusal::unavailable(*tier, &failure, confinement),
             }
         };

@@ -82,11 +82,15 @@ pub(crate) async fn run(
     let (command, cwd) = match (&image, run) {
         (Some(image), _) => (
             image::command(image, run)?,
-            image.folder(run).map_or_else(|| attempt.folder.to_owned(), PathBuf::from),
+            image
+                .folder(run)
+                .map_or_else(|| attempt.folder.to_owned(), PathBuf::from),
         ),
         (None, Run::Command(command)) => (command.clone(), attempt.folder.to_owned()),
         (None, Run::Image { .. } | Run::Module { .. }) => {
-            return Err(Error::Internal("a task without a command has no image".to_owned()));
+            return Err(Error::Internal(
+                "a task without a command has no image".to_owned(),
+            ));
         }
     };
     reads.extend(native_paths(attempt.task)?);
@@ -102,7 +106,9 @@ pub(crate) async fn run(
         gate: refusals.hear(Gate::new(attempt.task.allow.net.clone())),
         limits: attempt.task.limits.clone(),
         terminal: None,
-        image: image.as_ref().map(|image| image::root(image, search_path.clone())),
+        image: image
+            .as_ref()
+            .map(|image| image::root(image, search_path.clone())),
         observer: attempt.why_denied.then(|| refusals.observer(attempt.folder)),
     };
     let task = NativeTask {

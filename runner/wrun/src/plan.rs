@@ -225,7 +225,9 @@ async fn fill_from_lock(
         let run = &submission.task.run;
         report.run = image::command(&image, run)?;
         report.image = Some(PlannedImage {
-            folder: image.folder(run).map_or_else(|| report.folder.clone(), PathBuf::from),
+            folder: image
+                .folder(run)
+                .map_or_else(|| report.folder.clone(), PathBuf::from),
             reference: image.reference,
             engine: image.engine,
             layers: image.layers.len(),

@@ -112,7 +112,13 @@ async fn attempts(
             return Err(Error::Cancelled);
         }
     };
-    let is_guest = matches!(&entered, Some(Entered { launch: Launch::Wasi { .. }, .. }));
+    let is_guest = matches!(
+        &entered,
+        Some(Entered {
+            launch: Launch::Wasi { .. },
+            ..
+        })
+    );
     if let Some(outcome) = refusal(submission, is_guest) {
         return Ok(refused(outcome));
     }

@@ -232,11 +232,7 @@ fn fill(tree: &Tree, policy: &Policy, binds: &[OwnedFd]) -> Result<(), Failure> 
 
 /// An empty folder in memory with a bound on its bytes and, with what each takes of the kernel's memory, on its files. It
 /// belongs to this process, or to another user and group.
-pub(super) fn folder_in_memory(
-    bytes: u64,
-    mode: &str,
-    owner: Option<(u32, u32)>,
-) -> Result<OwnedFd, Errno> {
+pub(super) fn folder_in_memory(bytes: u64, mode: &str, owner: Option<(u32, u32)>) -> Result<OwnedFd, Errno> {
     let files = (bytes / PAGE).max(LEAST_FILES).to_string();
     let bytes = bytes.to_string();
     let owner = owner.map(|(user, group)| (user.to_string(), group.to_string()));
