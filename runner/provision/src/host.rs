@@ -1,10 +1,11 @@
 //! The host of one task: acts for backends under what the caller settled.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -13,20 +14,21 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::backend::{Input, InputRequest, Request, Slot};
 use wrun_core::credential::CredentialId;
 use wrun_core::event::{Event, Phase};
-use wrun_core::host::{Host, ScratchFolder, WebRequest, WebResponse};
+use wrun_core::host::{Fill, Host, PartRequest, Repository, ScratchFolder, WebRequest, WebResponse};
 use wrun_core::id::Digest;
 use wrun_core::plan::{Fetch, InstallPlan};
 use wrun_core::platform::Platform;
 use wrun_core::problem::{Advice, Problem, StepFailure};
 use wrun_core::question::{Answer, Question};
 use wrun_core::tool::{ToolFound, ToolRequest};
-use wrun_store::{Scratch, Store};
+use wrun_store::{PartId, PartLease, Scratch, Store};
 
 use crate::credentials::Credentials;
 use crate::error::ProvisionError;
 use crate::http::Http;
 use crate::inputs;
 use crate::inside::Inside;
+use crate::registry::Tokens;
 use crate::settings::Settings;
 
 /// Where events go.
@@ -44,7 +46,10 @@ pub struct TaskHost {
     pub(crate) platform: Platform,
     /// The image whose Python environments are built for, if not the machine's.
     pub(crate) inside: Option<Inside>,
+    pub(crate) tokens: Tokens,
     held: Vec<OwnedFd>,
+    /// The leases of the parts that were asked for.
+    parts: Mutex<BTreeMap<PartId, PartLease>>,
     steps: Steps,
     said_tier: AtomicBool,
 }
@@ -81,7 +86,9 @@ impl TaskHost {
             http,
             platform: Platform::current(),
             inside: None,
+            tokens: Tokens::default(),
             held: Vec::new(),
+            parts: Mutex::default(),
             steps: Steps::default(),
             said_tier: AtomicBool::new(false),
         }
@@ -113,6 +120,17 @@ impl TaskHost {
                 what: "descriptors for a process",
                 reason: error.to_string(),
             })
+    }
+
+    /// The parts that were asked for, which the environment that was built has to name. Their leases are held as long
+    /// as this host is there.
+    #[must_use]
+    pub fn parts(&self) -> Vec<PartId> {
+        self.part_leases().keys().cloned().collect()
+    }
+
+    pub(crate) fn part_leases(&self) -> MutexGuard<'_, BTreeMap<PartId, PartLease>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it was said how installers are held; from now on it was.
@@ -229,6 +247,23 @@ impl Host for TaskHost {
         Ok(self.fetch_file(label, file).await?)
     }
 
+    async fn ask_registry(
+        &self,
+        repository: &Repository,
+        request: &WebRequest,
+    ) -> Result<WebResponse, Problem> {
+        Ok(self.registry_request(repository, request).await?)
+    }
+
+    async fn fetch_from_registry(
+        &self,
+        label: &str,
+        repository: &Repository,
+        file: &Fetch,
+    ) -> Result<PathBuf, Problem> {
+        Ok(self.registry_file(label, repository, file).await?)
+    }
+
     async fn fetch_unknown(
         &self,
         label: &str,
@@ -245,6 +280,10 @@ impl Host for TaskHost {
     fn scratch(&self, purpose: &str) -> Result<Box<dyn ScratchFolder>, Problem> {
         let scratch = self.store.scratch(purpose).map_err(ProvisionError::from)?;
         Ok(Box::new(StoreScratch(scratch)))
+    }
+
+    async fn part(&self, part: &PartRequest, fill: Fill) -> Result<PathBuf, Problem> {
+        self.shared_part(part, fill).await
     }
 
     fn variable(&self, name: &str) -> Option<String> {

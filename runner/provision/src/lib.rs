@@ -12,6 +12,7 @@
 //! | `http` | one client: retries by class, downloads that go on where they were cut |
 //! | `ask`, `runs`, `spawn`, `places`, `confine` | questions, and runs of programs in a sandbox |
 //! | `inside` | the same among the files of a container image |
+//! | `registry` | requests to registries of images: tokens, authentication files, credential helpers |
 //! | `trusted` | requests and downloads of trusted backends |
 //! | `validate`, `execute`, `steps`, `progress` | install plans |
 //! | `host`, `adapter` | the two contracts |
@@ -29,11 +30,13 @@ mod index;
 mod inputs;
 mod inside;
 mod netrc;
+mod parts;
 mod patience;
 mod places;
 mod progress;
 mod python;
 mod redact;
+mod registry;
 mod runs;
 mod settings;
 mod spawn;
@@ -50,4 +53,5 @@ pub use index::Index;
 pub use inputs::LEFT_OUT;
 pub use inside::Inside;
 pub use redact::Redactor;
+pub use registry::{BadLogin, Login};
 pub use settings::{SettingMistake, Settings, Timing};

@@ -349,8 +349,12 @@ async fn build(
         milliseconds: milliseconds(started),
         packages: locked.lock.packages.clone(),
         required,
+        parts: host.parts(),
     };
     let environment = context.blocking(move |_| build.commit(info)).await??;
+    // The host holds the leases of the parts until this one does.
+    lease.hold_parts(&environment)?;
+    drop(host);
     drop(flight);
     // Left-overs of others that were killed are cleared after a build, never after a hit.
     context
@@ -426,11 +430,14 @@ fn host(context: &Context, project: &Path, base: Option<&Base>) -> TaskHost {
 /// Descriptors that installers inherit: of the flight's lock, so that, should this process be killed, it is held until the
 /// last of them is gone and nobody builds at the same address meanwhile; and of the lease of the image that they run in.
 fn held(flight: &Flight, keyed: &Keyed) -> Result<Vec<OwnedFd>, Error> {
-    let lease = keyed.base.iter().map(|base| base.leased.lease.inheritable_fd());
-    std::iter::once(flight.inheritable_fd())
-        .chain(lease)
-        .collect::<std::io::Result<_>>()
-        .map_err(|error| Error::Internal(error.to_string()))
+    let descriptors = || {
+        let mut descriptors = vec![flight.inheritable_fd()?];
+        if let Some(base) = &keyed.base {
+            descriptors.extend(base.leased.lease.inheritable_fds()?);
+        }
+        Ok::<_, std::io::Error>(descriptors)
+    };
+    descriptors().map_err(|error| Error::Internal(error.to_string()))
 }
 
 fn failed(backend: &dyn Backend, problem: Problem) -> Error {

@@ -207,10 +207,9 @@ fn surroundings(attempt: &Attempt<'_>, scratch: &Scratch) -> Result<Surroundings
         None => SYSTEM_PATH.iter().map(PathBuf::from).collect(),
     });
     let used = base.iter().map(|base| &base.leased).chain([leased]);
-    around.leases = used
-        .map(|leased| leased.lease.inheritable_fd())
-        .collect::<std::io::Result<_>>()
-        .map_err(|error| Error::Internal(error.to_string()))?;
+    let leases: std::io::Result<Vec<_>> = used.map(|leased| leased.lease.inheritable_fds()).collect();
+    let leases = leases.map_err(|error| Error::Internal(error.to_string()))?;
+    around.leases = leases.into_iter().flatten().collect();
     Ok(around)
 }
 

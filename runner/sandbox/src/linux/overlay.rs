@@ -1,7 +1,6 @@
 //! The layers of an image as one file system, with a folder in memory above them that takes what is written.
 
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
-use std::path::Path;
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, chownat, mkdirat, open, openat};
 use rustix::io::Errno;
@@ -134,7 +133,7 @@ fn overlay(layers: &[Opened<'_>], upper: &OwnedFd) -> Result<OwnedFd, Errno> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     // What layers take away is said in attributes that need no rights.
     fsconfig_set_flag(&context, "userxattr")?;
-    let mut paths = layers.iter().rev().map(|layer| address(&layer.found, ""));
+    let mut paths = layers.iter().rev().map(|layer| address(&layer.found));
     let first = paths.next().unwrap_or_default();
     match fsconfig_set_string(&context, "lowerdir+", &first) {
         Ok(()) => {
@@ -149,19 +148,15 @@ fn overlay(layers: &[Opened<'_>], upper: &OwnedFd) -> Result<OwnedFd, Errno> {
         }
         Err(error) => return Err(error),
     }
-    fsconfig_set_string(&context, "upperdir", address(upper, FILES))?;
-    fsconfig_set_string(&context, "workdir", address(upper, WORK))?;
+    let upper = address(upper);
+    fsconfig_set_string(&context, "upperdir", format!("{upper}/{FILES}"))?;
+    fsconfig_set_string(&context, "workdir", format!("{upper}/{WORK}"))?;
     fsconfig_create(&context)?;
     let safe = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, safe)
 }
 
-/// A short name of something that is open, or of something in it: options of mounts have 255 characters at most.
-fn address(descriptor: &OwnedFd, name: &str) -> String {
-    let number = descriptor.as_raw_fd();
-    Path::new("/proc/self/fd")
-        .join(number.to_string())
-        .join(name)
-        .to_string_lossy()
-        .into_owned()
+/// A short name of a folder that is open: options of mounts have 255 characters at most.
+fn address(folder: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", folder.as_raw_fd())
 }

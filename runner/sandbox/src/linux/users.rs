@@ -19,7 +19,9 @@ use super::tree::Tree;
 const LONGEST: usize = 1024 * 1024;
 
 /// The name that a user or group without one gets.
-const NAME: &str = "wrun";
+const fn name_of(number: u32) -> &'static str {
+    if number == 0 { "root" } else { "wrun" }
+}
 
 /// Sees to it that the user and group of the process have names.
 pub(super) fn name(tree: &Tree, policy: &Policy) -> Result<(), Failure> {
@@ -29,13 +31,15 @@ pub(super) fn name(tree: &Tree, policy: &Policy) -> Result<(), Failure> {
         .iter()
         .find(|(name, _)| name == "HOME")
         .map_or_else(|| "/".into(), |(_, home)| home.to_string_lossy());
-    let user_line = format!("{NAME}:x:{user}:{group}:{NAME}:{home}:/bin/sh\n");
+    let name = name_of(user);
+    let user_line = format!("{name}:x:{user}:{group}:{name}:{home}:/bin/sh\n");
     add(tree, Path::new("/etc/passwd"), user, &user_line)?;
+    let name = name_of(group);
     add(
         tree,
         Path::new("/etc/group"),
         group,
-        &format!("{NAME}:x:{group}:\n"),
+        &format!("{name}:x:{group}:\n"),
     )
 }
 

@@ -42,7 +42,9 @@ fn start_heir(descriptor: OwnedFd) {
 pub(crate) fn lease_for_a_child(root: &Path) {
     let store = Store::open(root).unwrap();
     let lease = store.lease(&env_id("x")).unwrap();
-    start_heir(lease.inheritable_fd().unwrap());
+    for descriptor in lease.inheritable_fds().unwrap() {
+        start_heir(descriptor);
+    }
     stay();
 }
 

@@ -35,6 +35,7 @@ pub(crate) fn info(name: &str) -> CommitInfo {
         milliseconds: 12,
         packages: Vec::new(),
         required: Vec::new(),
+        parts: Vec::new(),
     }
 }
 
