@@ -1,0 +1,7 @@
+//! Container images: pulled from a registry of the test, or read from files, through the real program.
+
+mod faults;
+mod local;
+mod logins;
+mod modules;
+mod pulls;
