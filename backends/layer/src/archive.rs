@@ -114,7 +114,11 @@ impl<'a> Archive<'a> {
     fn header(&mut self) -> Result<Option<Header>, UnpackError> {
         let mut header = Header::new_old();
         if !self.stream.exactly(header.as_mut_bytes(), "")? {
-            return if self.begun { Ok(None) } else { Err(wrong("it is empty")) };
+            return if self.begun {
+                Ok(None)
+            } else {
+                Err(wrong("it is empty"))
+            };
         }
         self.begun = true;
         if is_zero(&header) {
@@ -231,7 +235,9 @@ impl<'a> Archive<'a> {
     /// The map of a file with holes in the old form of GNU tar: four parts in the header, more in blocks after it.
     fn old_map(&mut self, header: &Header, content: &mut Content) -> Result<(), UnpackError> {
         let no_map = |_| wrong("a map of holes makes no sense");
-        let gnu = header.as_gnu().ok_or_else(|| wrong("a map of holes has no place"))?;
+        let gnu = header
+            .as_gnu()
+            .ok_or_else(|| wrong("a map of holes has no place"))?;
         let mut map = Map::default();
         let mut take = |parts: &[tar::GnuSparseHeader]| {
             for part in parts.iter().filter(|part| !part.is_empty()) {

@@ -32,7 +32,8 @@ impl Compression {
     #[must_use]
     pub fn of_media_type(media_type: &str) -> Option<Self> {
         let kind = media_type.split(';').next().unwrap_or(media_type).trim();
-        let ends = |ending: &str| kind.ends_with(&format!("+{ending}")) || kind.ends_with(&format!(".{ending}"));
+        let ends =
+            |ending: &str| kind.ends_with(&format!("+{ending}")) || kind.ends_with(&format!(".{ending}"));
         if ends("gzip") {
             Some(Self::Gzip)
         } else if ends("zstd") {
@@ -97,9 +98,18 @@ mod tests {
     fn media_types_say_how_a_layer_is_compressed() {
         for (media_type, expected) in [
             ("application/vnd.oci.image.layer.v1.tar", Some(Compression::None)),
-            ("application/vnd.oci.image.layer.v1.tar+gzip", Some(Compression::Gzip)),
-            ("application/vnd.oci.image.layer.v1.tar+zstd; x=y", Some(Compression::Zstd)),
-            ("application/vnd.docker.image.rootfs.diff.tar.gzip", Some(Compression::Gzip)),
+            (
+                "application/vnd.oci.image.layer.v1.tar+gzip",
+                Some(Compression::Gzip),
+            ),
+            (
+                "application/vnd.oci.image.layer.v1.tar+zstd; x=y",
+                Some(Compression::Zstd),
+            ),
+            (
+                "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                Some(Compression::Gzip),
+            ),
             ("application/wasm", None),
         ] {
             assert_eq!(Compression::of_media_type(media_type), expected, "{media_type}");

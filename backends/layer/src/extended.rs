@@ -40,7 +40,8 @@ impl Extended {
     /// Reads the records of an extended header.
     pub(crate) fn read(&mut self, mut content: &[u8]) -> Result<(), UnpackError> {
         while !content.is_empty() {
-            let (key, value, rest) = record(content).ok_or_else(|| wrong("has a record of a wrong length"))?;
+            let (key, value, rest) =
+                record(content).ok_or_else(|| wrong("has a record of a wrong length"))?;
             self.take(key, value)?;
             content = rest;
         }
@@ -98,7 +99,11 @@ fn record(content: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let length = usize::try_from(decimal(content.get(..blank)?)?).ok()?;
     let text = content.get(blank + 1..length)?.strip_suffix(b"\n")?;
     let equals = text.iter().position(|byte| *byte == b'=')?;
-    Some((text.get(..equals)?, text.get(equals + 1..)?, content.get(length..)?))
+    Some((
+        text.get(..equals)?,
+        text.get(equals + 1..)?,
+        content.get(length..)?,
+    ))
 }
 
 /// A time in seconds with a fraction. One that makes no sense is none.
@@ -126,11 +131,18 @@ mod tests {
     fn records_may_hold_any_bytes() {
         let mut extended = Extended::default();
         extended
-            .read(b"30 path=a name\nwith two lines\n25 SCHILY.xattr.user.x=\n\n\n31 SCHILY.xattr.user.overlay.x=\n")
+            .read(b"30 path=a name\nwith two lines\n26 SCHILY.xattr.user.x=\n\n\n32 SCHILY.xattr.user.overlay.x=\n")
             .unwrap();
         assert_eq!(extended.path.as_deref(), Some(&b"a name\nwith two lines"[..]));
         assert_eq!(extended.attributes, [(b"user.x".to_vec(), b"\n\n".to_vec())]);
-        for bad in [&b"x"[..], b"5 a=b", b"99999999999999999999 a=b\n", b"3 a", b"0 a=b\n", b"4 a=\n"] {
+        for bad in [
+            &b"x"[..],
+            b"5 a=b",
+            b"99999999999999999999 a=b\n",
+            b"3 a",
+            b"0 a=b\n",
+            b"4 a=\n",
+        ] {
             assert!(Extended::default().read(bad).is_err(), "{bad:?}");
         }
     }

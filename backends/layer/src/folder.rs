@@ -154,7 +154,10 @@ fn is_dots(name: &[u8]) -> bool {
 }
 
 /// Puts an operation and a path to an error of the system.
-pub(crate) fn failed(operation: &'static str, path: &RelativePath) -> impl FnOnce(Errno) -> UnpackError + use<> {
+pub(crate) fn failed(
+    operation: &'static str,
+    path: &RelativePath,
+) -> impl FnOnce(Errno) -> UnpackError + use<> {
     let path = path.shown();
     move |errno| UnpackError::Io {
         operation,

@@ -94,7 +94,11 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
         .flat_map(|letter| {
             let escaped = letter.is_control();
             let plain = (!escaped).then_some(letter);
-            escaped.then(|| letter.escape_default()).into_iter().flatten().chain(plain)
+            escaped
+                .then(|| letter.escape_default())
+                .into_iter()
+                .flatten()
+                .chain(plain)
         })
         .collect();
     format!("{text}{more}")
@@ -120,11 +124,18 @@ mod tests {
             (&"x/".repeat(201), "layer.path.invalid"),
             (&"xxxxxxxxxxxxxxxxxxxx/".repeat(199), "layer.path.invalid"),
         ] {
-            assert_eq!(RelativePath::parse(path.as_bytes()).unwrap_err().code(), code, "{path}");
+            assert_eq!(
+                RelativePath::parse(path.as_bytes()).unwrap_err().code(),
+                code,
+                "{path}"
+            );
         }
         assert_eq!(RelativePath::parse(b"./").unwrap(), RelativePath::top());
         assert_eq!(RelativePath::parse(b"./a//b/.").unwrap().shown(), "a/b");
-        assert_eq!(RelativePath::parse(b"\xff\x1b").unwrap().shown(), "\u{fffd}\\u{1b}");
+        assert_eq!(
+            RelativePath::parse(b"\xff\x1b").unwrap().shown(),
+            "\u{fffd}\\u{1b}"
+        );
     }
 
     proptest! {

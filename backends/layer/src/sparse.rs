@@ -60,8 +60,16 @@ mod tests {
         assert!(map.checked(20, 10).is_some());
         assert!(map.checked(19, 10).is_none(), "beyond the end");
         assert!(map.checked(20, 11).is_none(), "bytes that nobody has");
-        assert!(Map::of_text(b"0,5,4,1").unwrap().checked(20, 6).is_none(), "one in another");
+        assert!(
+            Map::of_text(b"0,5,4,1").unwrap().checked(20, 6).is_none(),
+            "one in another"
+        );
         assert!(Map::of_text(b"0,5,4").is_none());
-        assert!(Map::of_text(b"18446744073709551615,2").unwrap().checked(u64::MAX, 2).is_none());
+        assert!(
+            Map::of_text(b"18446744073709551615,2")
+                .unwrap()
+                .checked(u64::MAX, 2)
+                .is_none()
+        );
     }
 }

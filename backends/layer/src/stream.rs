@@ -79,8 +79,7 @@ impl<'a> Stream<'a> {
             }
         };
         self.rest = 0..count;
-        self.hasher
-            .update(self.buffer.get(..count).unwrap_or_default());
+        self.hasher.update(self.buffer.get(..count).unwrap_or_default());
         self.total = self.total.saturating_add(count as u64);
         if self.total > self.limits.bytes {
             return Err(UnpackError::Limit {
@@ -108,7 +107,9 @@ impl<'a> Stream<'a> {
                 if filled == 0 {
                     return Ok(false);
                 }
-                return Err(UnpackError::Truncated { path: path.to_owned() });
+                return Err(UnpackError::Truncated {
+                    path: path.to_owned(),
+                });
             }
             filled += next.len();
             if let Some(part) = rest.get_mut(..next.len()) {
@@ -123,7 +124,9 @@ impl<'a> Stream<'a> {
         while length > 0 {
             let next = self.next(length)?;
             if next.is_empty() {
-                return Err(UnpackError::Truncated { path: path.to_owned() });
+                return Err(UnpackError::Truncated {
+                    path: path.to_owned(),
+                });
             }
             length -= next.len() as u64;
         }

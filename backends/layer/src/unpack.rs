@@ -150,8 +150,10 @@ impl Layer {
                 for (attribute, value) in &entry.attributes {
                     set_attribute(file.as_fd(), attribute, value, &path)?;
                 }
-                rustix::fs::fchmod(&file, mode(entry.mode, FILE_MODE)).map_err(failed("set the mode of", &path))?;
-                rustix::fs::futimens(&file, &times(entry.modified)).map_err(failed("set the time of", &path))?;
+                rustix::fs::fchmod(&file, mode(entry.mode, FILE_MODE))
+                    .map_err(failed("set the mode of", &path))?;
+                rustix::fs::futimens(&file, &times(entry.modified))
+                    .map_err(failed("set the time of", &path))?;
                 self.unpacked.files += 1;
                 Ok(())
             }
@@ -242,7 +244,9 @@ impl Layer {
         });
         match linked_now {
             // What was replaced had the target in it.
-            Err(UnpackError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => Err(missing()),
+            Err(UnpackError::Io { cause, .. }) if cause.kind() == std::io::ErrorKind::NotFound => {
+                Err(missing())
+            }
             other => other,
         }?;
         self.unpacked.files += 1;
@@ -274,14 +278,14 @@ impl Layer {
 
     /// Forgets a folder that is gone, and everything in it. A path is followed in order by those below it.
     fn forget_below(&mut self, path: &RelativePath) {
-        while let Some((folder, _)) = self.folders.range(path..).next()
+        while let Some((folder, _)) = self.folders.range::<RelativePath, _>(path..).next()
             && folder.is_in(path)
         {
             let folder = folder.clone();
             self.folders.remove(&folder);
         }
         for paths in [&mut self.removed, &mut self.emptied] {
-            while let Some(below) = paths.range(path..).next()
+            while let Some(below) = paths.range::<RelativePath, _>(path..).next()
                 && below.is_in(path)
             {
                 let below = below.clone();
@@ -311,7 +315,11 @@ impl Layer {
         self.unpacked.bytes = self.unpacked.bytes.saturating_add(size);
         if self.unpacked.bytes > self.limits.bytes {
             return Err(UnpackError::Limit {
-                what: format!("more than {} bytes of files with `{}`", self.limits.bytes, path.shown()),
+                what: format!(
+                    "more than {} bytes of files with `{}`",
+                    self.limits.bytes,
+                    path.shown()
+                ),
             });
         }
         Ok(())
@@ -331,10 +339,13 @@ impl Layer {
         self.folder.forget();
         // What is in a folder changes its time, and its mode may close it: from below.
         for (path, properties) in self.folders.iter().rev() {
-            let folder = self.folder.existing(path)?.ok_or_else(|| UnpackError::ThroughFile {
-                path: path.shown(),
-                file: path.shown(),
-            })?;
+            let folder = self
+                .folder
+                .existing(path)?
+                .ok_or_else(|| UnpackError::ThroughFile {
+                    path: path.shown(),
+                    file: path.shown(),
+                })?;
             apply(&folder, properties, path)?;
         }
         Ok(self.unpacked)
@@ -406,7 +417,8 @@ fn apply(folder: &OwnedFd, properties: &Properties, path: &RelativePath) -> Resu
     } else if properties.has_whiteouts {
         set_attribute(folder.as_fd(), OPAQUE, HAS_WHITEOUTS, path)?;
     }
-    rustix::fs::fchmod(folder, mode(properties.mode, FOLDER_MODE)).map_err(failed("set the mode of", path))?;
+    rustix::fs::fchmod(folder, mode(properties.mode, FOLDER_MODE))
+        .map_err(failed("set the mode of", path))?;
     if let Some(modified) = properties.modified {
         rustix::fs::futimens(folder, &times(modified)).map_err(failed("set the time of", path))?;
     }

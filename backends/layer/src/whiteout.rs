@@ -111,7 +111,11 @@ mod tests {
             assert_eq!(meaning(&path(text)).unwrap(), expected, "{text}");
         }
         for text in [".wh.", "a/.wh..", "a/.wh...", ".wh.a/b", ".wh.a/.wh.b"] {
-            assert_eq!(meaning(&path(text)).unwrap_err().code(), "layer.path.invalid", "{text}");
+            assert_eq!(
+                meaning(&path(text)).unwrap_err().code(),
+                "layer.path.invalid",
+                "{text}"
+            );
         }
     }
 }

@@ -310,7 +310,7 @@ pub(crate) struct Plan {
 pub(crate) enum Cache {
     /// Print the store's folder
     Dir,
-    /// List the environments
+    /// List the environments, and the parts that they share
     Ls,
     /// Show everything about an environment or a part
     Info {

@@ -186,7 +186,9 @@ impl Store {
         let Some(record) = committed(&self.root, id)? else {
             return Err(StoreError::NoEnvironment { id: id.clone() });
         };
-        self.check(&layout::manifest(id), record.manifest_digest, "prefix", || self.tree(id))
+        self.check(&layout::manifest(id), record.manifest_digest, "prefix", || {
+            self.tree(id)
+        })
     }
 
     /// The same for a part.

@@ -206,7 +206,11 @@ pub(crate) fn state(folder: &Path) -> Vec<String> {
             metadata.size(),
         ));
         if metadata.is_dir() {
-            pending.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            pending.extend(
+                std::fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
         }
     }
     lines.sort();

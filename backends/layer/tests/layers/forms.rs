@@ -41,7 +41,10 @@ fn long_names_of_posix_and_of_gnu_are_whole() {
         let place = Place::new();
         place.unpack(&tar.end()).unwrap();
         assert_eq!(place.read(&long), "x");
-        assert_eq!(std::fs::read_link(place.inside.join("link")).unwrap().to_str(), Some(target.as_str()));
+        assert_eq!(
+            std::fs::read_link(place.inside.join("link")).unwrap().to_str(),
+            Some(target.as_str())
+        );
     }
     let place = Place::new();
     place.unpack(&posix.end()).unwrap();
@@ -58,7 +61,13 @@ fn a_prefix_is_a_part_of_the_path_and_old_folders_end_with_a_slash() {
     let sum: u32 = tar.0[..BLOCK]
         .iter()
         .enumerate()
-        .map(|(index, byte)| if (148..156).contains(&index) { 32 } else { u32::from(*byte) })
+        .map(|(index, byte)| {
+            if (148..156).contains(&index) {
+                32
+            } else {
+                u32::from(*byte)
+            }
+        })
         .sum();
     tar.0[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     tar.item(&Item {

@@ -40,10 +40,20 @@ fn nothing_is_written_through_a_symbolic_link() {
     let place = Place::new();
     let outside = place.outside.to_str().unwrap().to_owned();
     for target in [outside.as_str(), "../outside", "/", ".", "../inside"] {
-        for below in ["link/new", "link/precious", "link/deep/er", "link/.wh.precious", "link/.wh..wh..opq"] {
+        for below in [
+            "link/new",
+            "link/precious",
+            "link/deep/er",
+            "link/.wh.precious",
+            "link/.wh..wh..opq",
+        ] {
             let mut tar = Tar::default();
             tar.symlink("link", target).file(below, "harm");
-            assert_eq!(Place::new().refusal(&tar.end()), "layer.path.through-link", "{target} {below}");
+            assert_eq!(
+                Place::new().refusal(&tar.end()),
+                "layer.path.through-link",
+                "{target} {below}"
+            );
         }
         let mut tar = Tar::default();
         tar.symlink("link", target).folder("link/folder", 0o777);
@@ -53,7 +63,8 @@ fn nothing_is_written_through_a_symbolic_link() {
         assert_eq!(Place::new().refusal(&tar.end()), "layer.hard-link");
     }
     let mut tar = Tar::default();
-    tar.symlink("a", "../outside/precious").file("a", "replaced and not followed");
+    tar.symlink("a", "../outside/precious")
+        .file("a", "replaced and not followed");
     let place = Place::new();
     let before = state(&place.outside);
     place.unpack(&tar.end()).unwrap();
@@ -90,7 +101,9 @@ fn hard_links_stay_in_the_layer() {
     assert_eq!(Place::new().refusal(&tar.end()), "layer.hard-link");
     // A hard link to a symbolic link is one to the link itself.
     let mut tar = Tar::default();
-    tar.symlink("link", "../outside/precious").hard_link("again", "link").file("again", "harm");
+    tar.symlink("link", "../outside/precious")
+        .hard_link("again", "link")
+        .file("again", "harm");
     let place = Place::new();
     let before = state(&place.outside);
     place.unpack(&tar.end()).unwrap();
@@ -128,7 +141,13 @@ fn what_is_no_path_is_refused() {
     top.file("./", "x").symlink(".", "/etc");
     assert_eq!(Place::new().refusal(&top.end()), "layer.path.invalid");
     let deep = "d/".repeat(300);
-    for path in [vec![b'x'; 300], deep.into_bytes(), vec![b'/'; 5000], b"a\0b".to_vec(), Vec::new()] {
+    for path in [
+        vec![b'x'; 300],
+        deep.into_bytes(),
+        vec![b'/'; 5000],
+        b"a\0b".to_vec(),
+        Vec::new(),
+    ] {
         let mut tar = Tar::default();
         tar.pax(&[("path", &path)]).file("x", "x");
         let code = Place::new().refusal(&tar.end());
@@ -255,7 +274,11 @@ fn there_is_an_end_to_everything() {
         }),
         _ => vec![0; 1 << 16],
     };
-    assert_eq!(endless(large, few), "layer.limit", "a file that is larger than the disk");
+    assert_eq!(
+        endless(large, few),
+        "layer.limit",
+        "a file that is larger than the disk"
+    );
     let after = |number: u64| match number {
         0 => Tar::default().file("x", "x").end(),
         _ => vec![0; 1 << 16],
@@ -267,16 +290,29 @@ fn there_is_an_end_to_everything() {
         size: Some(1 << 30),
         ..Item::default()
     });
-    assert_eq!(Place::new().refusal(&name.0), "layer.limit", "a name of a gigabyte");
+    assert_eq!(
+        Place::new().refusal(&name.0),
+        "layer.limit",
+        "a name of a gigabyte"
+    );
 }
 
 #[test]
 fn holes_are_not_free() {
     let mut tar = Tar::default();
-    tar.pax(&[("GNU.sparse.size", b"9000000000000000000"), ("GNU.sparse.map", b"0,1")])
-        .file("x", "x");
+    tar.pax(&[
+        ("GNU.sparse.size", b"9000000000000000000"),
+        ("GNU.sparse.map", b"0,1"),
+    ])
+    .file("x", "x");
     assert_eq!(Place::new().refusal(&tar.end()), "layer.limit");
-    for map in ["5,1", "0,2", "0,1,0,1", "0,18446744073709551615", "18446744073709551615,1"] {
+    for map in [
+        "5,1",
+        "0,2",
+        "0,1,0,1",
+        "0,18446744073709551615",
+        "18446744073709551615,1",
+    ] {
         let mut tar = Tar::default();
         tar.pax(&[("GNU.sparse.size", b"5"), ("GNU.sparse.map", map.as_bytes())])
             .file("x", "x");
@@ -295,17 +331,32 @@ fn bombs_do_not_go_off() {
     });
     let archive = tar.end();
     let strict = Limits {
+        ratio: 20,
         free_bytes: 1 << 20,
         ..Limits::default()
     };
     for bomb in [gzip(&archive), zstd::encode_all(archive.as_slice(), 1).unwrap()] {
         let place = Place::new();
-        let error = unpack(bomb.as_slice(), None, &place.inside, &Digest::of(&archive), strict).unwrap_err();
+        let error = unpack(
+            bomb.as_slice(),
+            None,
+            &place.inside,
+            &Digest::of(&archive),
+            strict,
+        )
+        .unwrap_err();
         assert_eq!(error.code(), "layer.limit", "{error}");
         let written = std::fs::metadata(place.inside.join("zeros")).unwrap().len();
         assert!(written < 16 << 20, "{written} bytes were written first");
         // A small one is nobody's harm.
         let place = Place::new();
-        unpack(bomb.as_slice(), None, &place.inside, &Digest::of(&archive), Limits::default()).unwrap();
+        unpack(
+            bomb.as_slice(),
+            None,
+            &place.inside,
+            &Digest::of(&archive),
+            Limits::default(),
+        )
+        .unwrap();
     }
 }

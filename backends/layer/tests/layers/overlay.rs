@@ -42,7 +42,14 @@ fn layer(root: &Path, name: &str, tar: &Tar) {
     let folder = root.join(name);
     std::fs::create_dir(&folder).unwrap();
     let archive = tar.end();
-    unpack(archive.as_slice(), None, &folder, &Digest::of(&archive), Limits::default()).unwrap();
+    unpack(
+        archive.as_slice(),
+        None,
+        &folder,
+        &Digest::of(&archive),
+        Limits::default(),
+    )
+    .unwrap();
 }
 
 /// Unpacks three layers and mounts them; the second part of the test, as another user.
@@ -91,7 +98,11 @@ fn role() {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{text}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let expected = "\
 ./deep ./deep/deeper ./deep/deeper/other ./dir ./dir/c ./etc ./etc/keep ./replaced ./replaced/new 
 new
@@ -116,7 +127,9 @@ fn missing(command: &[&str]) -> Option<String> {
     let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
     let kernel = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if kernel < FIRST_KERNEL {
-        return Some(format!("the kernel {release} knows no whiteouts in the form of attributes"));
+        return Some(format!(
+            "the kernel {release} knows no whiteouts in the form of attributes"
+        ));
     }
     let probe = Command::new(command[0])
         .args(&command[1..])
@@ -168,7 +181,14 @@ fn removals_hold_in_a_mount_of_a_user_without_rights() {
         return;
     }
     let nobody = NOBODY.to_string();
-    let become_nobody = ["setpriv", "--reuid", &nobody, "--regid", &nobody, "--clear-groups"];
+    let become_nobody = [
+        "setpriv",
+        "--reuid",
+        &nobody,
+        "--regid",
+        &nobody,
+        "--clear-groups",
+    ];
     play("nobody", &become_nobody, Some(NOBODY));
 }
 
@@ -179,7 +199,14 @@ fn a_file_system_without_attributes_is_told() {
     if let Some(folder) = std::env::var_os("WRUN_LAYER_TEST_RAMFS") {
         let archive = Tar::default().file(".wh.gone", "").end();
         let into = Path::new(&folder);
-        let error = unpack(archive.as_slice(), None, into, &Digest::of(&archive), Limits::default()).unwrap_err();
+        let error = unpack(
+            archive.as_slice(),
+            None,
+            into,
+            &Digest::of(&archive),
+            Limits::default(),
+        )
+        .unwrap_err();
         assert_eq!(error.code(), "layer.attributes.unsupported", "{error}");
         println!("there are no attributes");
         return;
@@ -196,10 +223,17 @@ fn a_file_system_without_attributes_is_told() {
     let output = Command::new("unshare")
         .args(["--mount", "sh", "-c", WITHOUT])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "overlay::a_file_system_without_attributes_is_told", "--nocapture"])
+        .args([
+            "--exact",
+            "overlay::a_file_system_without_attributes_is_told",
+            "--nocapture",
+        ])
         .env("WRUN_LAYER_TEST_RAMFS", folder.path())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("there are no attributes"), "{text}");
+    assert!(
+        output.status.success() && text.contains("there are no attributes"),
+        "{text}"
+    );
 }

@@ -13,17 +13,31 @@ use crate::archive::{Item, Place, Tar, gzip, state};
 /// Names that meet one another often, and those that harm is made of.
 fn name() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
-        "a", "b", "a", "b", "c", "link", "link", ".", "..", "", ".wh.a", ".wh.b", ".wh..wh..opq", ".wh...", "outside",
-        "precious", "\u{e9}",
+        "a",
+        "b",
+        "a",
+        "b",
+        "c",
+        "link",
+        "link",
+        ".",
+        "..",
+        "",
+        ".wh.a",
+        ".wh.b",
+        ".wh..wh..opq",
+        ".wh...",
+        "outside",
+        "precious",
+        "\u{e9}",
     ])
 }
 
 fn path() -> impl Strategy<Value = String> {
-    (any::<bool>(), prop::collection::vec(name(), 1..4), 0..8)
-        .prop_map(|(absolute, names, slash)| {
-            let start = if absolute && slash == 0 { "/" } else { "" };
-            format!("{start}{}", names.join("/"))
-        })
+    (any::<bool>(), prop::collection::vec(name(), 1..4), 0..8).prop_map(|(absolute, names, slash)| {
+        let start = if absolute && slash == 0 { "/" } else { "" };
+        format!("{start}{}", names.join("/"))
+    })
 }
 
 fn target() -> impl Strategy<Value = String> {
@@ -62,7 +76,11 @@ fn written(items: &[(u8, String, String, u32, bool, Vec<u8>)], place: &Place) ->
             link: target.as_bytes(),
             mode: *mode,
             modified: 1_000_000_000,
-            content: if matches!(kind, b'0' | b'S' | b'g' | 0) { content } else { b"" },
+            content: if matches!(kind, b'0' | b'S' | b'g' | 0) {
+                content
+            } else {
+                b""
+            },
             size: None,
         });
     }
@@ -76,7 +94,11 @@ fn below(folder: &Path) -> Vec<PathBuf> {
     while let Some(path) = found.get(next).cloned() {
         next += 1;
         if std::fs::symlink_metadata(&path).unwrap().is_dir() {
-            found.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            found.extend(
+                std::fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
         }
     }
     found

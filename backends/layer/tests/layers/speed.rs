@@ -17,7 +17,11 @@ fn distribution() -> Vec<u8> {
                 state ^= state << 13;
                 state ^= state >> 7;
                 state ^= state << 17;
-                if index % 3 == 0 { state.to_le_bytes()[0] } else { b' ' }
+                if index % 3 == 0 {
+                    state.to_le_bytes()[0]
+                } else {
+                    b' '
+                }
             })
             .collect();
         tar.item(&Item {
@@ -38,7 +42,14 @@ fn a_layer_of_ten_megabytes_takes_no_time_to_speak_of() {
         .map(|_| {
             let place = Place::new();
             let begun = Instant::now();
-            unpack(compressed.as_slice(), None, &place.inside, &digest, Limits::default()).unwrap();
+            unpack(
+                compressed.as_slice(),
+                None,
+                &place.inside,
+                &digest,
+                Limits::default(),
+            )
+            .unwrap();
             begun.elapsed()
         })
         .min()

@@ -47,12 +47,21 @@ fn files_folders_and_links_are_as_in_the_archive() {
     };
     assert_eq!(unpacked, expected);
     let tool = std::fs::metadata(place.inside.join("bin/tool")).unwrap();
-    assert_eq!((tool.mtime(), tool.nlink(), mode(&place, "bin/tool")), (1_234_567_890, 2, 0o755));
+    assert_eq!(
+        (tool.mtime(), tool.nlink(), mode(&place, "bin/tool")),
+        (1_234_567_890, 2, 0o755)
+    );
     assert_eq!(place.read("bin/again"), "#!/bin/sh\n");
-    assert_eq!(std::fs::read_link(place.inside.join("bin/sh")).unwrap().to_str(), Some("/bin/tool"));
+    assert_eq!(
+        std::fs::read_link(place.inside.join("bin/sh")).unwrap().to_str(),
+        Some("/bin/tool")
+    );
     let link = std::fs::symlink_metadata(place.inside.join("bin/sh")).unwrap();
     assert_eq!(link.mtime(), 1_000_000_000);
-    assert_eq!(std::fs::metadata(place.inside.join("bin")).unwrap().mtime(), 1_000_000_000);
+    assert_eq!(
+        std::fs::metadata(place.inside.join("bin")).unwrap().mtime(),
+        1_000_000_000
+    );
     assert_eq!(mode(&place, "etc"), 0o755, "only implied");
     assert_eq!(tool.uid(), rustix::process::geteuid().as_raw());
 }
@@ -78,8 +87,16 @@ fn closed_folders_get_their_children_and_modes_are_made_harmless() {
         });
     let place = Place::new();
     place.unpack(&tar.end()).unwrap();
-    let modes = ["closed", "closed/shut", "closed/shut/file", "tmp", "shared", "su", "shadow"]
-        .map(|rel| mode(&place, rel));
+    let modes = [
+        "closed",
+        "closed/shut",
+        "closed/shut/file",
+        "tmp",
+        "shared",
+        "su",
+        "shadow",
+    ]
+    .map(|rel| mode(&place, rel));
     assert_eq!(modes, [0o555, 0o500, 0o644, 0o1777, 0o775, 0o755, 0o400]);
 }
 
@@ -105,10 +122,15 @@ fn later_entries_replace_earlier_ones() {
         .folder("b", 0o711);
     let place = Place::new();
     place.unpack(&tar.end()).unwrap();
-    assert_eq!(["a", "b/inside", "c", "d", "e", "f"].map(|rel| place.read(rel)), [
-        "new", "x", "a file now", "no link", "linked", "another"
-    ]);
-    assert!(std::fs::symlink_metadata(place.inside.join("g")).unwrap().is_dir());
+    assert_eq!(
+        ["a", "b/inside", "c", "d", "e", "f"].map(|rel| place.read(rel)),
+        ["new", "x", "a file now", "no link", "linked", "another"]
+    );
+    assert!(
+        std::fs::symlink_metadata(place.inside.join("g"))
+            .unwrap()
+            .is_dir()
+    );
     assert_eq!(mode(&place, "b"), 0o711);
 }
 
@@ -119,10 +141,27 @@ fn every_compression_is_told_by_its_first_bytes() {
     let plain = tar.end();
     let zstd = zstd::encode_all(plain.as_slice(), 3).unwrap();
     let members = [gzip(&plain[..600]), gzip(&plain[600..])].concat();
-    for (name, archive) in [("plain", plain.clone()), ("gzip", gzip(&plain)), ("zstd", zstd), ("members", members)] {
-        for announced in [None, Some(Compression::None), Some(Compression::Gzip), Some(Compression::Zstd)] {
+    for (name, archive) in [
+        ("plain", plain.clone()),
+        ("gzip", gzip(&plain)),
+        ("zstd", zstd),
+        ("members", members),
+    ] {
+        for announced in [
+            None,
+            Some(Compression::None),
+            Some(Compression::Gzip),
+            Some(Compression::Zstd),
+        ] {
             let place = Place::new();
-            unpack(archive.as_slice(), announced, &place.inside, &Digest::of(&plain), Limits::default()).unwrap();
+            unpack(
+                archive.as_slice(),
+                announced,
+                &place.inside,
+                &Digest::of(&plain),
+                Limits::default(),
+            )
+            .unwrap();
             assert_eq!(place.read("file"), "content", "{name}");
         }
     }
@@ -173,14 +212,22 @@ fn removals_become_attributes() {
     };
     let opaque = |rel: &str| value(rel, "user.overlay.opaque");
     for gone in ["dir/gone", "implied/deep/gone"] {
-        assert_eq!(value(gone, "user.overlay.whiteout").as_deref(), Some("y"), "{gone}");
+        assert_eq!(
+            value(gone, "user.overlay.whiteout").as_deref(),
+            Some("y"),
+            "{gone}"
+        );
         assert_eq!(place.read(gone), "");
     }
     assert_eq!(opaque("dir").as_deref(), Some("x"));
     assert_eq!(opaque("implied/deep").as_deref(), Some("x"));
     assert_eq!(opaque("implied"), None);
     assert_eq!(opaque("full").as_deref(), Some("y"));
-    assert_eq!(opaque("again").as_deref(), Some("y"), "removed below and there again");
+    assert_eq!(
+        opaque("again").as_deref(),
+        Some("y"),
+        "removed below and there again"
+    );
     assert!(!place.inside.join("full/pointless").exists());
     assert_eq!(value("kept", "user.overlay.whiteout"), None);
     assert_eq!(opaque("."), None);
@@ -210,7 +257,10 @@ fn only_attributes_of_users_are_kept_and_none_of_overlays() {
         ("SCHILY.xattr.security.capability", b"\x01"),
         ("SCHILY.xattr.system.posix_acl_access", b"\x02"),
     ];
-    tar.pax(&records).file("file", "x").pax(&records).folder("dir", 0o555);
+    tar.pax(&records)
+        .file("file", "x")
+        .pax(&records)
+        .folder("dir", 0o555);
     let place = Place::new();
     place.unpack(&tar.end()).unwrap();
     for rel in ["file", "dir"] {

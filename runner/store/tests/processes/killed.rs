@@ -173,14 +173,20 @@ fn a_task_keeps_the_parts_of_its_environment_when_its_parent_is_killed() {
     let id = make_part(&store, "x").id;
     build_with(&store, "a", &[&id]);
     let orphans = Actor::start("parts", store.root()).kill();
-    assert!(store.parts().unwrap()[0].in_use, "its parent is dead, the child lives");
+    assert!(
+        store.parts().unwrap()[0].in_use,
+        "its parent is dead, the child lives"
+    );
     // Also when the environment itself is gone.
     std::fs::remove_dir_all(store.root().join(format!("v1/env/{}", env_id("a")))).unwrap();
     assert!(matches!(store.remove_part(&id), Err(StoreError::Busy { .. })));
     orphans.end();
     let begun = Instant::now();
     while matches!(store.remove_part(&id), Err(StoreError::Busy { .. })) {
-        assert!(begun.elapsed() < Duration::from_mins(1), "the lease outlived everybody");
+        assert!(
+            begun.elapsed() < Duration::from_mins(1),
+            "the lease outlived everybody"
+        );
         std::thread::yield_now();
     }
     assert_eq!(store.parts().unwrap(), []);

@@ -13,13 +13,19 @@ fn a_part_keeps_its_modes_and_is_found_by_its_lease() {
     assert_eq!(lease.part().unwrap(), None);
     let part = make_part(&store, "x");
     assert_eq!(part.path, store.root().join(format!("v1/part/{id}/tree")));
-    assert_eq!((part.record.files, part.record.bytes, part.record.top_names), (2, 14, 2));
+    assert_eq!(
+        (part.record.files, part.record.bytes, part.record.top_names),
+        (2, 14, 2)
+    );
     assert_eq!(lease.part().unwrap(), Some(part.clone()));
     let mode = |rel: &str| {
         let metadata = std::fs::metadata(part.path.join(rel)).unwrap();
         metadata.permissions().mode() & 0o7777
     };
-    assert_eq!((mode("bin/tool"), mode("bin"), mode("data")), (0o755, 0o755, 0o644));
+    assert_eq!(
+        (mode("bin/tool"), mode("bin"), mode("data")),
+        (0o755, 0o755, 0o644)
+    );
     assert_eq!(store.check_part(&id).unwrap(), []);
     std::fs::write(part.path.join("data"), "dat4").unwrap();
     assert_eq!(
@@ -44,8 +50,14 @@ fn a_part_that_is_used_or_named_is_not_removed() {
         matches!(store.remove_part(&id), Err(StoreError::PartNamed { environment: named, .. }) if named == environment.id)
     );
     let parts = store.parts().unwrap();
-    assert_eq!((parts[0].environments.as_slice(), parts[0].in_use), (&[environment.id][..], false));
-    assert!(matches!(store.remove_part(&part_id("y")), Err(StoreError::NoPart { .. })));
+    assert_eq!(
+        (parts[0].environments.as_slice(), parts[0].in_use),
+        (&[environment.id][..], false)
+    );
+    assert!(matches!(
+        store.remove_part(&part_id("y")),
+        Err(StoreError::NoPart { .. })
+    ));
 }
 
 #[test]
@@ -57,17 +69,28 @@ fn the_last_environment_takes_its_parts_with_it() {
     let lease = store.part_lease(&used).unwrap();
     let removed = |id: &EnvId| {
         let removal = store.remove(id).unwrap();
-        removal.parts.into_iter().map(|part| (part.id, part.label)).collect::<Vec<_>>()
+        removal
+            .parts
+            .into_iter()
+            .map(|part| (part.id, part.label))
+            .collect::<Vec<_>>()
     };
     assert_eq!(removed(&first), [(own, "own".to_owned())]);
     assert_eq!(removed(&second), [(shared, "shared".to_owned())]);
     drop(lease);
     let left = store.parts().unwrap();
-    assert_eq!((left.len(), left[0].environments.len()), (1, 0), "a part in use is left, and can be removed later");
+    assert_eq!(
+        (left.len(), left[0].environments.len()),
+        (1, 0),
+        "a part in use is left, and can be removed later"
+    );
     assert_eq!(store.remove_part(&used).unwrap().files, 2);
     assert_eq!(store.parts().unwrap(), []);
     assert_eq!(std::fs::read_dir(store.root().join("trash")).unwrap().count(), 0);
-    assert_eq!(std::fs::read_dir(store.root().join("v1/lease")).unwrap().count(), 0);
+    assert_eq!(
+        std::fs::read_dir(store.root().join("v1/lease")).unwrap().count(),
+        0
+    );
 }
 
 #[test]
@@ -75,7 +98,14 @@ fn the_lease_of_an_environment_holds_its_parts_for_those_who_inherit_it() {
     let (_folder, store) = fresh();
     let ids = ["x", "y"].map(|name| make_part(&store, name).id);
     let id = build_with(&store, "a", &[&ids[0], &ids[1]]).id;
-    let in_use = || store.parts().unwrap().iter().map(|part| part.in_use).collect::<Vec<_>>();
+    let in_use = || {
+        store
+            .parts()
+            .unwrap()
+            .iter()
+            .map(|part| part.in_use)
+            .collect::<Vec<_>>()
+    };
     let lease = store.lease(&id).unwrap();
     assert_eq!(in_use(), [false, false]);
     let environment = lease.environment().unwrap().unwrap();
@@ -97,14 +127,25 @@ fn the_lease_of_an_environment_holds_its_parts_for_those_who_inherit_it() {
 fn an_environment_without_its_part_is_built_again() {
     let (_folder, store) = fresh();
     let id = part_id("x");
-    let usable = |store: &Store| store.lease(&env_id("a")).unwrap().environment().unwrap().is_some();
+    let usable = |store: &Store| {
+        store
+            .lease(&env_id("a"))
+            .unwrap()
+            .environment()
+            .unwrap()
+            .is_some()
+    };
     let mut part = make_part(&store, "x");
     build_with(&store, "a", &[&id]);
     type Damage = fn(&std::path::Path);
     let damages: [(&str, Damage); 4] = [
         ("gone", |part| std::fs::remove_dir_all(part).unwrap()),
-        ("no record", |part| std::fs::remove_file(part.join("meta.json")).unwrap()),
-        ("no tree", |part| std::fs::remove_dir_all(part.join("tree")).unwrap()),
+        ("no record", |part| {
+            std::fs::remove_file(part.join("meta.json")).unwrap()
+        }),
+        ("no tree", |part| {
+            std::fs::remove_dir_all(part.join("tree")).unwrap()
+        }),
         ("emptied", |part| {
             std::fs::remove_dir_all(part.join("tree/bin")).unwrap();
             std::fs::remove_file(part.join("tree/data")).unwrap();
@@ -135,7 +176,10 @@ fn records_without_parts_still_read_and_newer_ones_protect_theirs() {
     };
     write(&|record| drop(record.insert("format".to_owned(), 99.into())));
     assert_eq!(store.environments().unwrap(), []);
-    assert!(matches!(store.remove_part(&id), Err(StoreError::PartNamed { .. })));
+    assert!(matches!(
+        store.remove_part(&id),
+        Err(StoreError::PartNamed { .. })
+    ));
     write(&|record| {
         record.insert("format".to_owned(), 1.into());
         record.remove("parts");
@@ -149,10 +193,16 @@ fn a_part_is_made_under_its_own_flight_and_once() {
     let (_folder, store) = fresh();
     let id = part_id("x");
     let wrong = flight(&store, &FlightKey::Part(part_id("y"))).unwrap();
-    assert!(matches!(store.begin_part(&wrong, &id), Err(StoreError::WrongFlight { .. })));
+    assert!(matches!(
+        store.begin_part(&wrong, &id),
+        Err(StoreError::WrongFlight { .. })
+    ));
     make_part(&store, "x");
     let right = flight(&store, &FlightKey::Part(id.clone())).unwrap();
-    assert!(matches!(store.begin_part(&right, &id), Err(StoreError::AlreadyBuilt { .. })));
+    assert!(matches!(
+        store.begin_part(&right, &id),
+        Err(StoreError::AlreadyBuilt { .. })
+    ));
 }
 
 #[test]
@@ -183,7 +233,11 @@ fn an_empty_part_is_complete() {
     let (_folder, store) = fresh();
     let id = part_id("empty");
     let held = flight(&store, &FlightKey::Part(id.clone())).unwrap();
-    store.begin_part(&held, &id).unwrap().commit("nothing", 0).unwrap();
+    store
+        .begin_part(&held, &id)
+        .unwrap()
+        .commit("nothing", 0)
+        .unwrap();
     let part = store.part_lease(&id).unwrap().part().unwrap().unwrap();
     assert_eq!((part.record.files, part.record.top_names), (0, 0));
 }
