@@ -134,6 +134,7 @@ fn record(files: &Files, locked: &Locked, layers: Vec<String>, prefix: &Path) ->
         user,
         engine: _,
     } = files;
+    let layers = layers::seen(layers)?;
     let text = |path: &str| layers::text(&layers, path);
     let user = user::look_up(user, &text("etc/passwd"), &text("etc/group"))
         .map_err(|reason| explain::document(&format!("`{}`", locked.name), &reason))?;
