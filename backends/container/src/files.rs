@@ -38,3 +38,8 @@ pub(crate) fn small_text_beneath(folder: &Path, path: &str) -> Option<String> {
     file.take(SMALL).read_to_end(&mut text).ok()?;
     Some(String::from_utf8_lossy(&text).into_owned())
 }
+
+/// A small text that a program wrote.
+pub(crate) fn text(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path)
+}

@@ -66,6 +66,7 @@ pub(crate) async fn resolve(
         index,
         platform,
         config: config_digest,
+        archive: None,
         content,
     })
 }

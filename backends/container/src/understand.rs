@@ -121,7 +121,8 @@ impl Understood {
             kind: InputKind::Digest,
         };
         match &self.source {
-            Source::Image(Reference::Registry(_)) | Source::Build { .. } => Vec::new(),
+            Source::Image(Reference::Registry(_)) => Vec::new(),
+            Source::Build { file, .. } => vec![crate::build_spec::file_request(file)],
             Source::Image(
                 Reference::Layout(local) | Reference::LayoutArchive(local) | Reference::DockerArchive(local),
             ) => vec![digest(&local.path)],
