@@ -21,12 +21,7 @@ const SMALL: u64 = 4 * 1024 * 1024;
 /// A small text beneath a folder; links are followed as if the folder were the root. `None` if there is none; a layer
 /// that takes the file away says so with a whiteout, which is an empty file.
 pub(crate) fn small_text_beneath(folder: &Path, path: &str) -> Option<String> {
-    let root = rustix::fs::open(
-        folder,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
-    .ok()?;
+    let root = rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let file = openat2(
         &root,
         path,
@@ -42,4 +37,9 @@ pub(crate) fn small_text_beneath(folder: &Path, path: &str) -> Option<String> {
     let mut text = Vec::new();
     file.take(SMALL).read_to_end(&mut text).ok()?;
     Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// A small text that a program wrote.
+pub(crate) fn text(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path)
 }

@@ -35,16 +35,9 @@ pub(crate) const MODULE: &str = "main.wasm";
 const CONCURRENT: usize = 4;
 
 /// Builds a lock into a slot.
-pub(crate) async fn build(
-    host: &dyn Host,
-    origin: &Origin,
-    locked: &Locked,
-    slot: &Slot,
-) -> Result<(), Problem> {
+pub(crate) async fn build(host: &dyn Host, origin: &Origin, locked: &Locked, slot: &Slot) -> Result<(), Problem> {
     match &locked.content {
-        Content::Module { digest, size } => {
-            module(host, origin, *digest, *size, &slot.prefix.join(MODULE)).await
-        }
+        Content::Module { digest, size } => module(host, origin, *digest, *size, &slot.prefix.join(MODULE)).await,
         Content::Files(files) => {
             let count = files.layers.len();
             let provided: Vec<_> = files
@@ -77,9 +70,7 @@ pub(crate) fn preview(understood: &Understood, locked: &Locked) -> InstallPlan {
     };
     let (mut steps, label): (Vec<Step>, _) = match &locked.content {
         Content::Module { digest, size } => (
-            fetch(*digest, *size, "fetch the module".to_owned())
-                .into_iter()
-                .collect(),
+            fetch(*digest, *size, "fetch the module".to_owned()).into_iter().collect(),
             "keep the module".to_owned(),
         ),
         Content::Files(files) => {
@@ -110,13 +101,7 @@ pub(crate) fn preview(understood: &Understood, locked: &Locked) -> InstallPlan {
     }
 }
 
-async fn module(
-    host: &dyn Host,
-    origin: &Origin,
-    digest: Digest,
-    size: u64,
-    to: &Path,
-) -> Result<(), Problem> {
+async fn module(host: &dyn Host, origin: &Origin, digest: Digest, size: u64, to: &Path) -> Result<(), Problem> {
     let blob = Layer {
         digest,
         size,
@@ -125,8 +110,7 @@ async fn module(
     };
     let span = origin.layer(host, &blob, 0, 1).await?;
     let to = to.to_owned();
-    let failed =
-        |error: std::io::Error| Problem::failed("container.module.failed", format!("the module: {error}"));
+    let failed = |error: std::io::Error| Problem::failed("container.module.failed", format!("the module: {error}"));
     blocking(move || {
         let bytes = span.read().map_err(failed)?;
         let found = Digest::of(&bytes);
@@ -150,6 +134,7 @@ fn record(files: &Files, locked: &Locked, layers: Vec<String>, prefix: &Path) ->
         user,
         engine: _,
     } = files;
+    let layers = layers::seen(layers)?;
     let text = |path: &str| layers::text(&layers, path);
     let user = user::look_up(user, &text("etc/passwd"), &text("etc/group"))
         .map_err(|reason| explain::document(&format!("`{}`", locked.name), &reason))?;
@@ -167,12 +152,7 @@ fn record(files: &Files, locked: &Locked, layers: Vec<String>, prefix: &Path) ->
         },
         start_in: start_in.clone(),
     };
-    let failed = |reason: String| {
-        Problem::failed(
-            "container.record.failed",
-            format!("the record of the image: {reason}"),
-        )
-    };
+    let failed = |reason: String| Problem::failed("container.record.failed", format!("the record of the image: {reason}"));
     let content = serde_json::to_vec(&image).map_err(|error| failed(error.to_string()))?;
     files::write(&prefix.join(RECORD), &content).map_err(|error| failed(error.to_string()))
 }

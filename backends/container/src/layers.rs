@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use tokio::sync::oneshot;
 use wrun_core::host::{Host, PartRequest};
 use wrun_core::problem::Problem;
+use wrun_layer::{Compression, Limits};
 
 use crate::blobs::Span;
+use crate::documents::Packing;
 use crate::files;
 use crate::lock::Layer;
 use crate::source::Origin;
@@ -45,12 +47,9 @@ pub(crate) async fn provide(
     };
     let (part, ()) = futures::join!(host.part(&request, fill), fetching);
     let path: PathBuf = part?;
-    path.into_os_string().into_string().map_err(|path| {
-        Problem::failed(
-            "container.store.path",
-            format!("the store's path is not text: {path:?}"),
-        )
-    })
+    path.into_os_string()
+        .into_string()
+        .map_err(|path| Problem::failed("container.store.path", format!("the store's path is not text: {path:?}")))
 }
 
 /// The text of a small file of the image, seen through its layers from the top; empty if there is none.
@@ -63,12 +62,29 @@ pub(crate) fn text(layers: &[String], path: &str) -> String {
 }
 
 /// Unpacks a layer into its folder.
-fn unpack(layer: &Layer, span: &Span, _folder: &Path) -> Result<(), Problem> {
-    Err(Problem::failed(
-        "container.layer.unpack",
-        format!(
-            "{:?} of {} bytes cannot be unpacked yet",
-            layer.packing, span.length
-        ),
-    ))
+fn unpack(layer: &Layer, span: &Span, folder: &Path) -> Result<(), Problem> {
+    let source = span
+        .open()
+        .map_err(|error| Problem::failed("container.layer.unreadable", format!("a layer cannot be read: {error}")))?;
+    let announced = match layer.packing {
+        Packing::Tar => Compression::None,
+        Packing::Gzip => Compression::Gzip,
+        Packing::Zstd => Compression::Zstd,
+    };
+    wrun_layer::unpack(source, Some(announced), folder, &layer.diff_id, Limits::default())?;
+    Ok(())
+}
+
+/// The layers that are seen, of all layers: a layer may hide everything below it.
+pub(crate) fn seen(mut layers: Vec<String>) -> Result<Vec<String>, Problem> {
+    for at in (1..layers.len()).rev() {
+        let Some(layer) = layers.get(at) else { continue };
+        let hides = wrun_layer::hides_all_below(Path::new(layer)).map_err(|error| {
+            Problem::failed("container.layer.unreadable", format!("`{layer}` cannot be looked at: {error}"))
+        })?;
+        if hides {
+            return Ok(layers.split_off(at));
+        }
+    }
+    Ok(layers)
 }

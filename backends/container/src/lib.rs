@@ -10,12 +10,15 @@
 //! | `spec`, `reference`, `platform`, `understand`, `canonical` | what was asked for |
 //! | `documents`, `registry`, `local`, `blobs`, `source` | indexes, manifests and blobs, and where they are |
 //! | `resolve`, `lock` | from a name to digests |
+//! | `containerfile`, `context`, `build_spec` | images that an installed builder makes |
 //! | `install`, `layers`, `user` | layers as folders, and the record |
 //! | `explain` | what went wrong, for people |
 
 mod blobs;
 mod build_spec;
 mod canonical;
+mod containerfile;
+mod context;
 mod documents;
 mod explain;
 mod files;
@@ -36,7 +39,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use wrun_core::backend::{Assessed, Backend, Inputs, Manifest, Request, Slot};
+use wrun_core::backend::{Assessed, Backend, Input, Inputs, Manifest, Request, Slot};
 use wrun_core::canon::Canon;
 use wrun_core::host::Host;
 use wrun_core::image::BACKEND;
@@ -45,11 +48,15 @@ use wrun_core::lock::Lock;
 use wrun_core::plan::{InstallPlan, Place};
 use wrun_core::problem::Problem;
 
-use lock::Content;
-use reference::Reference;
+use containerfile::Build;
+use lock::{ArchiveKind, Content, Locked};
+use reference::{LocalReference, Reference};
 use source::Origin;
 pub use spec::{Builder, ContainerSpec, EngineChoice};
 use understand::{Source, Understood};
+
+/// The name of images that were built here.
+const BUILT: &str = "localhost/built";
 
 /// The backend of `env.container`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,6 +71,66 @@ fn name(reference: &Reference) -> String {
     match reference {
         Reference::Registry(reference) => reference.name(),
         local => local.to_string(),
+    }
+}
+
+/// The build of a spec that wants one.
+fn containerfile<'a>(host: &dyn Host, understood: &'a Understood) -> Build<'a> {
+    let (file, context) = match &understood.source {
+        Source::Build { file, context } => (file.as_str(), context.as_str()),
+        Source::Image(_) => ("", ""),
+    };
+    Build {
+        understood,
+        file: folder(host).join(file),
+        context: folder(host).join(context),
+    }
+}
+
+/// Builds an image, and finds its lock.
+async fn built(host: &dyn Host, understood: &Understood) -> Result<(Locked, Origin), Problem> {
+    let archive = containerfile(host, understood).run(host).await?;
+    let path = host.kept(&archive.digest)?.ok_or_else(|| {
+        Problem::failed("container.build.lost", "the image that was built is not in the store any more")
+    })?;
+    let reference = archive_reference(&archive, &path);
+    let origin = Origin::open(understood, &reference, folder(host)).await?;
+    let mut locked = resolve::resolve(host, understood, &origin, &reference, BUILT).await?;
+    locked.archive = Some(archive);
+    Ok((locked, origin))
+}
+
+/// The image of a lock that was built here: as it is kept, or built once more to the same digest.
+async fn again(host: &dyn Host, understood: &Understood, locked: &Locked) -> Result<Origin, Problem> {
+    if let Some(archive) = &locked.archive
+        && let Some(path) = host.kept(&archive.digest)?
+    {
+        return Origin::open(understood, &archive_reference(archive, &path), folder(host)).await;
+    }
+    let (rebuilt, origin) = built(host, understood).await?;
+    if rebuilt.digest == locked.digest {
+        return Ok(origin);
+    }
+    Err(Problem::Failed {
+        code: "container.build.changed".to_owned(),
+        message: format!(
+            "`{}` is built to the image `{}` now, and the lock is of `{}`",
+            understood.shown(),
+            rebuilt.digest,
+            locked.digest
+        ),
+        help: Some("lock the new one with `--refresh`".to_owned()),
+    })
+}
+
+fn archive_reference(archive: &lock::Archive, path: &Path) -> Reference {
+    let local = LocalReference {
+        path: path.to_string_lossy().into_owned(),
+        name: None,
+    };
+    match archive.kind {
+        ArchiveKind::Oci => Reference::LayoutArchive(local),
+        ArchiveKind::Docker => Reference::DockerArchive(local),
     }
 }
 
@@ -92,6 +159,11 @@ impl Backend for Container {
             let read = host.read(&request).await?;
             inputs.insert(request, read);
         }
+        if let Source::Build { context, .. } = &understood.source {
+            let request = build_spec::context_request(context);
+            let digest = containerfile(host, &understood).context_digest().await?;
+            inputs.insert(request, Input::Digest(digest));
+        }
         let form = canonical::canonicalize(&understood, &inputs)?;
         Ok(Assessed {
             request: Request {
@@ -114,14 +186,14 @@ impl Backend for Container {
         _previous: Option<&Lock>,
     ) -> Result<Lock, Problem> {
         let understood = Understood::read(&assessed.request.spec, &assessed.request.platform)?;
-        let Source::Image(reference) = &understood.source else {
-            return Err(Problem::failed(
-                "container.build.unknown",
-                "there is nothing to build with",
-            ));
+        let locked = match &understood.source {
+            Source::Image(reference) => {
+                let origin = Origin::open(&understood, reference, folder(host)).await?;
+                resolve::resolve(host, &understood, &origin, reference, &name(reference)).await?
+            }
+            Source::Build { .. } => built(host, &understood).await?.0,
         };
-        let origin = Origin::open(&understood, reference, folder(host)).await?;
-        lock::write(&resolve::resolve(host, &understood, &origin, reference, &name(reference)).await?)
+        lock::write(&locked)
     }
 
     fn preview(&self, assessed: &Assessed, lock: &Lock) -> Result<Option<InstallPlan>, Problem> {
@@ -137,14 +209,12 @@ impl Backend for Container {
         slot: &Slot,
     ) -> Result<(), Problem> {
         let understood = Understood::read(&assessed.request.spec, &assessed.request.platform)?;
-        let Source::Image(reference) = &understood.source else {
-            return Err(Problem::failed(
-                "container.build.unknown",
-                "there is nothing to build with",
-            ));
+        let locked = lock::read(lock)?;
+        let origin = match &understood.source {
+            Source::Image(reference) => Origin::open(&understood, reference, folder(host)).await?,
+            Source::Build { .. } => again(host, &understood, &locked).await?,
         };
-        let origin = Origin::open(&understood, reference, folder(host)).await?;
-        install::build(host, &origin, &lock::read(lock)?, slot).await
+        install::build(host, &origin, &locked, slot).await
     }
 
     fn enter(&self, lock: &Lock, kind: TaskKind) -> Result<Launch, Problem> {

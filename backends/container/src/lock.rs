@@ -26,8 +26,31 @@ pub(crate) struct Locked {
     pub(crate) platform: String,
     /// The digest of the configuration.
     pub(crate) config: Digest,
+    /// The archive of an image that was built here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) archive: Option<Archive>,
     /// What is run, and how.
     pub(crate) content: Content,
+}
+
+/// An image as a builder gave it, kept as a file of the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Archive {
+    /// Its format.
+    pub(crate) kind: ArchiveKind,
+    /// Its digest.
+    pub(crate) digest: Digest,
+}
+
+/// The format of an archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ArchiveKind {
+    /// OCI layout.
+    Oci,
+    /// What `docker save` writes.
+    Docker,
 }
 
 /// What an image holds.
@@ -105,11 +128,7 @@ pub(crate) fn write(locked: &Locked) -> Result<Lock, Problem> {
         digest: Some(digest),
     };
     let packages = match &locked.content {
-        Content::Files(files) => files
-            .layers
-            .iter()
-            .map(|layer| part("layer", layer.digest))
-            .collect(),
+        Content::Files(files) => files.layers.iter().map(|layer| part("layer", layer.digest)).collect(),
         Content::Module { digest, .. } => vec![part("module", *digest)],
     };
     Ok(Lock {

@@ -1,5 +1,6 @@
 //! What a host does for a backend.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -61,6 +62,19 @@ pub struct Repository {
     pub name: String,
     /// The credential to log in with, by name; without it the caller's authentication files are looked at.
     pub credential: Option<CredentialId>,
+}
+
+/// A run of a builder of images, a program of the machine that keeps images of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuilderRun {
+    /// What is being done, for people.
+    pub label: String,
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments, without its own name.
+    pub args: Vec<OsString>,
+    /// Its working folder.
+    pub folder: PathBuf,
 }
 
 /// A fresh folder that is removed when this is dropped.
@@ -189,6 +203,31 @@ pub trait Host: Send + Sync {
         _credential: Option<&CredentialId>,
     ) -> Result<(PathBuf, Digest), Problem> {
         Err(not_offered("fetch files for a backend"))
+    }
+
+    /// Runs a builder of images to its end, with the network. It is not held by the sandbox of installers: it sets up
+    /// sandboxes of its own, and keeps images where the caller's are.
+    ///
+    /// # Errors
+    /// Offline, cancelled, it cannot be started, or it failed; with the end of what it wrote.
+    async fn run_builder(&self, _run: &BuilderRun) -> Result<(), Problem> {
+        Err(not_offered("run builders of images"))
+    }
+
+    /// Keeps a file as one that was fetched, and gives its digest.
+    ///
+    /// # Errors
+    /// It cannot be read or kept.
+    async fn keep(&self, _file: &Path) -> Result<Digest, Problem> {
+        Err(not_offered("keep files of a backend"))
+    }
+
+    /// The path of a file that was fetched or kept before.
+    ///
+    /// # Errors
+    /// The store cannot be looked at.
+    fn kept(&self, _digest: &Digest) -> Result<Option<PathBuf>, Problem> {
+        Ok(None)
     }
 
     /// The folder of a download cache, shared by all builds and safe to delete; made if it is not there.

@@ -34,14 +34,14 @@ pub trait Credentials: Send + Sync {
         Ok(None)
     }
 
-    /// The variables that a credential helper gets beside `PATH`; by default none.
+    /// The variables that a credential helper or a builder of images gets beside `PATH`; by default none.
     fn helper_variables(&self) -> Vec<(String, String)> {
         Vec::new()
     }
 }
 
-/// Beginnings of the names of variables that credential helpers read: where a keyring is and how a cloud is logged in
-/// to. They go to those helpers alone.
+/// Beginnings of the names of variables that credential helpers and builders of images read: where a keyring is, how a
+/// cloud is logged in to, and where logins are kept. They go to those programs alone.
 const HELPER_VARIABLES: &[&str] = &[
     "HOME",
     "USER",
@@ -49,6 +49,9 @@ const HELPER_VARIABLES: &[&str] = &[
     "XDG_",
     "DBUS_SESSION_BUS_ADDRESS",
     "GNUPGHOME",
+    "REGISTRY_AUTH_FILE",
+    "DOCKER_",
+    "CONTAINERS_",
     "PASSWORD_STORE_",
     "DISPLAY",
     "WAYLAND_DISPLAY",

@@ -243,6 +243,22 @@ pub enum ProvisionError {
         /// What it said.
         reason: String,
     },
+    /// A builder of images failed.
+    #[error("`{}` failed to {label}: {reason}{output}", program.display())]
+    #[diagnostic(
+        code("provision.builder.failed"),
+        help("run the builder by hand to see all of what it says, and correct the Containerfile")
+    )]
+    Builder {
+        /// What it was to do.
+        label: String,
+        /// The program.
+        program: PathBuf,
+        /// How it ended.
+        reason: String,
+        /// The end of what it wrote, on lines of its own.
+        output: String,
+    },
     /// A registry is to be reached without TLS, and is not on this machine.
     #[error("`{url}` is a registry without TLS on another machine")]
     #[diagnostic(

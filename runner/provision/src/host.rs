@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::backend::{Input, InputRequest, Request, Slot};
 use wrun_core::credential::CredentialId;
 use wrun_core::event::{Event, Phase};
-use wrun_core::host::{Fill, Host, PartRequest, Repository, ScratchFolder, WebRequest, WebResponse};
+use wrun_core::host::{BuilderRun, Fill, Host, PartRequest, Repository, ScratchFolder, WebRequest, WebResponse};
 use wrun_core::id::Digest;
 use wrun_core::plan::{Fetch, InstallPlan};
 use wrun_core::platform::Platform;
@@ -271,6 +271,18 @@ impl Host for TaskHost {
         credential: Option<&CredentialId>,
     ) -> Result<(PathBuf, Digest), Problem> {
         Ok(self.fetch_unknown_file(label, url, credential).await?)
+    }
+
+    async fn run_builder(&self, run: &BuilderRun) -> Result<(), Problem> {
+        Ok(self.run_image_builder(run).await?)
+    }
+
+    async fn keep(&self, file: &Path) -> Result<Digest, Problem> {
+        Ok(self.keep_file(file).await?)
+    }
+
+    fn kept(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
+        Ok(self.store.artifact(digest).map_err(ProvisionError::from)?)
     }
 
     fn downloads(&self, name: &str) -> Result<PathBuf, Problem> {

@@ -14,11 +14,13 @@
 //! | `inside` | the same among the files of a container image |
 //! | `registry` | requests to registries of images: tokens, authentication files, credential helpers |
 //! | `trusted` | requests and downloads of trusted backends |
+//! | `builder` | builders of images, and files that are kept |
 //! | `validate`, `execute`, `steps`, `progress` | install plans |
 //! | `host`, `adapter` | the two contracts |
 
 mod adapter;
 mod ask;
+mod builder;
 mod confine;
 mod credentials;
 mod error;

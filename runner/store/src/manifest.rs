@@ -18,9 +18,12 @@ use wrun_core::id::{Digest, EnvId};
 use crate::environment::committed;
 use crate::error::StoreError;
 use crate::layout;
+use crate::part;
+use crate::part_id::PartId;
 use crate::root::{Root, reading};
 use crate::seal;
 use crate::store::Store;
+use crate::tree::Tree;
 use crate::walk::{Entry, each, walk};
 
 /// Bytes read at a time.
@@ -164,10 +167,11 @@ pub enum Difference {
     Changed,
 }
 
-/// A path that is not as it was when the environment was complete.
+/// A path that is not as it was when the environment or part was complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The path relative to the environment's folder, written as in the manifest: `prefix/...`, or `manifest`.
+    /// The path relative to the folder of the environment or part, written as in the manifest: `prefix/...` or
+    /// `tree/...`, or `manifest`.
     pub path: String,
     /// How it differs.
     pub difference: Difference,
@@ -179,25 +183,51 @@ impl Store {
     /// # Errors
     /// There is no such environment, or it cannot be read.
     pub fn check_environment(&self, id: &EnvId) -> Result<Vec<Mismatch>, StoreError> {
-        let root = &*self.root;
-        let Some(record) = committed(root, id)? else {
+        let Some(record) = committed(&self.root, id)? else {
             return Err(StoreError::NoEnvironment { id: id.clone() });
         };
-        let text = root.read(&layout::manifest(id))?;
-        let Some(text) = text.filter(|text| Digest::of(text) == record.manifest_digest) else {
+        self.check(&layout::manifest(id), record.manifest_digest, "prefix", || {
+            self.tree(id)
+        })
+    }
+
+    /// The same for a part.
+    ///
+    /// # Errors
+    /// There is no such part, or it cannot be read.
+    pub fn check_part(&self, id: &PartId) -> Result<Vec<Mismatch>, StoreError> {
+        let Some(record) = part::committed(&self.root, id)? else {
+            return Err(StoreError::NoPart { id: id.clone() });
+        };
+        self.check(&layout::part_manifest(id), record.manifest_digest, "tree", || {
+            self.part_tree(id)
+        })
+    }
+
+    /// Compares a tree, the folder `within`, with its manifest.
+    fn check(
+        &self,
+        manifest: &str,
+        digest: Digest,
+        within: &str,
+        tree: impl Fn() -> Result<Tree, StoreError>,
+    ) -> Result<Vec<Mismatch>, StoreError> {
+        let root = &*self.root;
+        let text = root.read(manifest)?;
+        let Some(text) = text.filter(|text| Digest::of(text) == digest) else {
             return Ok(vec![Mismatch {
                 path: "manifest".to_owned(),
                 difference: Difference::Changed,
             }]);
         };
         let expected = Manifest::parse(&String::from_utf8_lossy(&text));
-        let tree = self.tree(id)?;
+        let tree = tree()?;
         let entries = walk(root, tree.dir(), tree.path())?;
         let found = Manifest::of(root, tree.dir(), tree.path(), &entries)?.lines;
         let mut mismatches = Vec::new();
         let mut note = |name: &str, difference| {
             mismatches.push(Mismatch {
-                path: format!("prefix/{name}"),
+                path: format!("{within}/{name}"),
                 difference,
             });
         };

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Method};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
@@ -38,6 +39,8 @@ pub(crate) struct Http {
     cancel: CancellationToken,
     events: Events,
     client: OnceCell<Client>,
+    /// Posts, and goes nowhere else with what it posted.
+    poster: OnceCell<Client>,
 }
 
 /// A GET whose answer is held in memory.
@@ -90,6 +93,7 @@ impl Http {
             cancel,
             events,
             client: OnceCell::new(),
+            poster: OnceCell::new(),
         }
     }
 
@@ -119,7 +123,8 @@ impl Http {
         }
     }
 
-    /// Posts a form and gives the answer, whatever its status. It is tried once: it may have been heard.
+    /// Posts a form and gives the answer, whatever its status. It is tried once: it may have been heard. A redirection is
+    /// an answer like any other: what is posted may be a secret.
     ///
     /// # Errors
     /// Offline, cancelled, unreachable or too large.
@@ -129,7 +134,11 @@ impl Http {
         fields: &[(&str, String)],
         maximum: u64,
     ) -> Result<Response, ProvisionError> {
-        let client = self.client(url).await?;
+        self.refuse_offline(url)?;
+        let client = self
+            .poster
+            .get_or_try_init(|| async { client::build(&self.settings, Policy::none()) })
+            .await?;
         let body = url::form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish();
@@ -221,7 +230,7 @@ impl Http {
             });
         }
         self.client
-            .get_or_try_init(|| async { client::build(&self.settings) })
+            .get_or_try_init(|| async { client::build(&self.settings, Policy::default()) })
             .await
     }
 
