@@ -15,6 +15,7 @@ pub mod command;
 pub mod conda;
 pub mod files;
 pub mod index;
+pub mod layer;
 pub mod machine;
 pub mod network;
 mod pages;

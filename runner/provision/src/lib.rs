@@ -19,6 +19,7 @@ mod adapter;
 mod ask;
 mod confine;
 mod credentials;
+mod engines;
 mod error;
 mod execute;
 mod files;
