@@ -23,6 +23,7 @@ mod ask;
 mod builder;
 mod confine;
 mod credentials;
+mod engines;
 mod error;
 mod execute;
 mod files;
