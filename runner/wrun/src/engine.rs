@@ -31,7 +31,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) cwd: PathBuf,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) paths: Vec<(PathBuf, Access)>,
-    pub(crate) lease: Option<OwnedFd>,
+    pub(crate) leases: Vec<OwnedFd>,
 }
 
 /// One attempt at a task by the engine that keeps its image. Whatever becomes of the engine's own program, the container is
@@ -46,8 +46,8 @@ pub(crate) async fn run(
         wanted.image.engine,
         &attempt.context.inner.settings.engine_variables,
     )?;
-    let lease = wanted.lease.as_ref().map(OwnedFd::try_clone).transpose();
-    let lease = lease.map_err(|error| Error::Internal(error.to_string()))?;
+    let leases: std::io::Result<Vec<_>> = wanted.leases.iter().map(OwnedFd::try_clone).collect();
+    let leases = leases.map_err(|error| Error::Internal(error.to_string()))?;
     let container = container(attempt, wanted, scratch)?;
     if let Some(outcome) = refusal(attempt, &engine, &container) {
         return Ok(Report {
@@ -72,7 +72,7 @@ pub(crate) async fn run(
             },
             ..Confinement::none()
         },
-        inherit: lease.into_iter().collect(),
+        inherit: leases,
         grace: GRACE,
     };
     let held = report(&engine, &container);
