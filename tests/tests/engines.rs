@@ -1,6 +1,6 @@
 //! Tasks of images that a container engine runs: podman and docker, where they are on this machine and work.
 #![expect(
-    clippy::disallowed_methods,
+    clippy::expect_used,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and looks at files from the outside"
 )]
