@@ -16,7 +16,7 @@ use crate::error::UnpackError;
 use crate::folder::{self, Folder, Found, create, failed, look, set_attribute, times};
 use crate::limits::Limits;
 use crate::name::{RelativePath, shown};
-use crate::whiteout::{HAS_WHITEOUTS, HIDES, Meaning, OPAQUE, WHITEOUT, is_mark, meaning};
+use crate::whiteout::{Form, HAS_WHITEOUTS, HIDES, Meaning, OPAQUE, is_mark, meaning, take_away};
 
 /// The mode of folders that an archive only implies.
 const IMPLIED: u32 = 0o755;
@@ -108,7 +108,7 @@ struct Properties {
     attributes: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether it hides those below.
     hides: bool,
-    /// Whether it has files that stand for nothing.
+    /// Whether it has files that stand for nothing and are no device nodes.
     has_whiteouts: bool,
 }
 
@@ -367,10 +367,11 @@ impl Layer {
             }
             Found::Other => {}
             Found::Nothing => {
-                let file = create(folder, name).map_err(failed("make", path))?;
-                set_attribute(file.as_fd(), WHITEOUT, HIDES, path)?;
+                let form = take_away(folder, name, path)?;
                 self.count()?;
-                self.folders.entry(above).or_insert_with(implied).has_whiteouts = true;
+                if form == Form::Attribute {
+                    self.folders.entry(above).or_insert_with(implied).has_whiteouts = true;
+                }
             }
         }
         Ok(())
