@@ -33,16 +33,9 @@ impl Build<'_> {
         let (builder, tool) = self.find(host, &ignored).await?;
         let scratch = host.scratch("build an image")?;
         let (id_file, archive) = (scratch.path().join("id"), scratch.path().join("image.tar"));
-        let run = async |label: &str, args: Vec<OsString>| {
-            host.run_builder(&BuilderRun {
-                label: label.to_owned(),
-                program: tool.path.clone(),
-                args,
-                folder: self.context.clone(),
-            })
-            .await
-        };
-        run(&format!("build {}", self.understood.shown()), self.build_arguments(builder, &ignored, &id_file)).await?;
+        let label = format!("build {}", self.understood.shown());
+        self.call(host, &tool, &label, self.build_arguments(builder, &ignored, &id_file))
+            .await?;
         let id = {
             let id_file = id_file.clone();
             blocking(move || crate::files::text(&id_file)).await?
@@ -54,9 +47,11 @@ impl Build<'_> {
             )
         })?;
         let id = id.trim();
-        let saved = run("take the image out of the builder", save_arguments(builder, id, &archive)).await;
+        let save = save_arguments(builder, id, &archive);
+        let saved = self.call(host, &tool, "take the image out of the builder", save).await;
         // What was built has a name nowhere; it is in the store, and the builder need not keep it.
-        let removed = run("remove the image from the builder", vec!["rmi".into(), id.into()]).await;
+        let remove = vec!["rmi".into(), id.into()];
+        let removed = self.call(host, &tool, "remove the image from the builder", remove).await;
         saved?;
         if let Err(Problem::Cancelled) = removed {
             return Err(Problem::Cancelled);
@@ -69,6 +64,22 @@ impl Build<'_> {
             },
             digest,
         })
+    }
+
+    async fn call(
+        &self,
+        host: &dyn Host,
+        tool: &ToolFound,
+        label: &str,
+        args: Vec<OsString>,
+    ) -> Result<(), Problem> {
+        host.run_builder(&BuilderRun {
+            label: label.to_owned(),
+            program: tool.path.clone(),
+            args,
+            folder: self.context.clone(),
+        })
+        .await
     }
 
     /// The digest of the folder, for the key.

@@ -102,11 +102,6 @@ impl Descriptor {
             .ok_or_else(|| format!("a layer of it has the media type `{}`, which is not known", self.media_type))
     }
 
-    /// Whether it is an index or a list of manifests.
-    pub(crate) fn is_index(&self) -> bool {
-        matches!(self.media_type.as_str(), OCI_INDEX | DOCKER_LIST)
-    }
-
     /// Whether it is a WebAssembly module.
     pub(crate) fn is_module(&self) -> bool {
         WASM_LAYERS.contains(&self.media_type.as_str())

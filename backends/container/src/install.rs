@@ -10,7 +10,6 @@ use wrun_core::image::{Engine, Image, ImageConfig};
 use wrun_core::plan::{Action, InstallPlan, Place, Step};
 use wrun_core::problem::Problem;
 
-use crate::blobs::Span;
 use crate::documents::Packing;
 use crate::explain;
 use crate::files;

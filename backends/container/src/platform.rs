@@ -8,8 +8,9 @@ use wrun_core::platform::Platform;
 /// The platform of an image, in the words of Go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImagePlatform {
+    #[serde(default)]
     pub(crate) os: String,
-    #[serde(rename = "architecture")]
+    #[serde(rename = "architecture", default)]
     pub(crate) arch: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) variant: Option<String>,
@@ -101,8 +102,7 @@ impl ImagePlatform {
             // What is built for less runs too, and what is built for more does not.
             (Some(Ok(own)), Some(Ok(other))) => (other <= own).then_some(other + 1),
             (own, other) if own == other => Some(1),
-            (_, None) => Some(0),
-            (None, Some(_)) => Some(0),
+            (_, None) | (None, Some(_)) => Some(0),
             _ => None,
         }
     }

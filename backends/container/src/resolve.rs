@@ -1,7 +1,6 @@
 //! From a name to a lock: index, manifest, configuration, layers.
 
 use wrun_core::host::Host;
-use wrun_core::id::Digest;
 use wrun_core::problem::Problem;
 
 use crate::documents::{self, CONFIG_MAXIMUM, Configuration, Descriptor, Document, Manifest, Start};

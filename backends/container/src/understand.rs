@@ -72,17 +72,17 @@ impl Understood {
                 ImagePlatform::of(machine)
             }
         };
-        if let Some(folder) = &spec.working_dir {
-            if !folder.starts_with('/') || folder.split('/').any(|part| part == "..") || folder.contains('\0') {
-                findings.push(
-                    Finding::error(
-                        "container.working-dir.syntax",
-                        "/working-dir",
-                        format!("`{folder}` is not an absolute path of the image"),
-                    )
-                    .with_help("write a path such as `/srv`, without `..`"),
-                );
-            }
+        if let Some(folder) = &spec.working_dir
+            && (!folder.starts_with('/') || folder.split('/').any(|part| part == "..") || folder.contains('\0'))
+        {
+            findings.push(
+                Finding::error(
+                    "container.working-dir.syntax",
+                    "/working-dir",
+                    format!("`{folder}` is not an absolute path of the image"),
+                )
+                .with_help("write a path such as `/srv`, without `..`"),
+            );
         }
         if spec.entrypoint.as_ref().is_some_and(|words| {
             words.first().is_some_and(String::is_empty) || words.iter().any(|word| word.contains('\0'))

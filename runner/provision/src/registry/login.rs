@@ -3,7 +3,7 @@
 //! The format is that of `containers-auth.json(5)` and of docker's `config.json`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use data_encoding::BASE64;
 use serde::Deserialize;
@@ -111,11 +111,6 @@ impl LoginFiles {
             }
         }
         Ok(None)
-    }
-
-    /// The files that are looked at.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.0.iter().map(PathBuf::as_path)
     }
 }
 
@@ -274,12 +269,12 @@ mod tests {
         let variables = BTreeMap::from([("HOME", "/h"), ("XDG_RUNTIME_DIR", "/run/user/1")]);
         let get = |name: &str| variables.get(name).map(|value| (*value).to_owned());
         let files = LoginFiles::from_variables(get);
-        let paths: Vec<_> = files.paths().map(|path| path.to_string_lossy().into_owned()).collect();
+        let paths: Vec<_> = files.0.iter().map(|path| path.to_string_lossy().into_owned()).collect();
         assert_eq!(
             paths,
             ["/run/user/1/containers/auth.json", "/h/.config/containers/auth.json", "/h/.docker/config.json"]
         );
         let only = LoginFiles::from_variables(|name| (name == "REGISTRY_AUTH_FILE").then(|| "/a".to_owned()));
-        assert_eq!(only.paths().count(), 1);
+        assert_eq!(only.0.len(), 1);
     }
 }
