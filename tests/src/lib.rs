@@ -16,6 +16,7 @@ pub mod conda;
 pub mod container;
 pub mod files;
 pub mod index;
+pub mod layer;
 pub mod machine;
 pub mod network;
 mod pages;

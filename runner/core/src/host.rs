@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use crate::backend::{Input, InputRequest, Request, Slot};
 use crate::credential::CredentialId;
 use crate::id::Digest;
+use crate::image::{Engine, ImageSource};
 use crate::plan::{Fetch, InstallPlan};
 use crate::platform::Platform;
 use crate::problem::{Advice, Problem, StepFailure};
@@ -261,6 +262,23 @@ pub trait Host: Send + Sync {
     /// tools are told, and never a secret.
     fn variable(&self, _name: &str) -> Option<String> {
         None
+    }
+
+    /// Chooses what runs images on this machine: the wanted engine, or the first of this program, podman and docker that
+    /// works; what is chosen in place of this program is said.
+    ///
+    /// # Errors
+    /// None works, or not the wanted one.
+    async fn engine(&self, _wanted: Option<Engine>) -> Result<Engine, Problem> {
+        Err(not_offered("run images"))
+    }
+
+    /// Has an engine keep an image, and gives what the image is known by there. One that it has is not brought again.
+    ///
+    /// # Errors
+    /// Offline, cancelled, or the engine does not get it.
+    async fn keep_image(&self, _engine: Engine, _source: &ImageSource) -> Result<String, Problem> {
+        Err(not_offered("bring images into an engine"))
     }
 
     /// The task's folder, which relative paths of a spec start from.

@@ -1,5 +1,7 @@
 //! What is known of a container image once it is in the store: where its files are and how it wants to be started.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::Digest;
@@ -18,6 +20,33 @@ pub enum Engine {
     Podman,
     /// `docker`, which keeps the image itself.
     Docker,
+}
+
+impl Engine {
+    /// Its name, which is that of its program too, where it has one.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Builtin => "builtin",
+            Self::Podman => "podman",
+            Self::Docker => "docker",
+        }
+    }
+}
+
+/// Where an engine gets an image from that it is to keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageSource {
+    /// Its registry, by name and digest: `docker.io/library/python@sha256:…`.
+    Registry {
+        /// The name with the digest.
+        reference: String,
+    },
+    /// An archive of the machine, as of `docker save` or in the OCI layout.
+    Archive {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// An image, as the build of its environment recorded it in a file of the environment, in JSON.

@@ -55,6 +55,29 @@ pub enum ProvisionError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Proxy(Box<wrun_proxy::ProxyError>),
+    /// A container engine does not do what it is asked for.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Engine(Box<wrun_engine::EngineError>),
+    /// Nothing on this machine runs images.
+    #[error("nothing on this machine runs container images: {reasons}")]
+    #[diagnostic(
+        code("engine.none"),
+        help("run as root or where user namespaces are allowed, or install podman")
+    )]
+    NoEngine {
+        /// Why each of them does not.
+        reasons: String,
+    },
+    /// An engine does not have an image, and may not get it.
+    #[error("offline, and `{}` does not have the image `{image}`", engine.name())]
+    #[diagnostic(code("engine.image.offline"), help("run once without `--offline`"))]
+    ImageOffline {
+        /// The engine.
+        engine: wrun_core::image::Engine,
+        /// The image.
+        image: String,
+    },
     /// The user ended it.
     #[error("cancelled")]
     #[diagnostic(code("cancelled"))]

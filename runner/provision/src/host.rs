@@ -16,6 +16,7 @@ use wrun_core::credential::CredentialId;
 use wrun_core::event::{Event, Phase};
 use wrun_core::host::{BuilderRun, Fill, Host, PartRequest, Repository, ScratchFolder, WebRequest, WebResponse};
 use wrun_core::id::Digest;
+use wrun_core::image::{Engine, ImageSource};
 use wrun_core::plan::{Fetch, InstallPlan};
 use wrun_core::platform::Platform;
 use wrun_core::problem::{Advice, Problem, StepFailure};
@@ -291,6 +292,14 @@ impl Host for TaskHost {
                 .map(|home| home.to_string_lossy().into_owned()),
             _ => self.settings.asked_for.get(name).cloned(),
         }
+    }
+
+    async fn engine(&self, wanted: Option<Engine>) -> Result<Engine, Problem> {
+        Ok(self.choose_engine(wanted).await?)
+    }
+
+    async fn keep_image(&self, engine: Engine, source: &ImageSource) -> Result<String, Problem> {
+        Ok(self.keep_in_engine(engine, source).await?)
     }
 
     fn project(&self) -> Option<&Path> {

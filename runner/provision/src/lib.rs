@@ -22,6 +22,7 @@ mod ask;
 mod builder;
 mod confine;
 mod credentials;
+mod engines;
 mod error;
 mod execute;
 mod files;

@@ -22,6 +22,7 @@
 mod builder;
 mod context;
 mod denied;
+mod engine;
 mod environment;
 mod error;
 mod grants;

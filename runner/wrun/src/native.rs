@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use wrun_core::event::Event;
 use wrun_core::grants::Access;
-use wrun_core::image::Image;
+use wrun_core::image::{Engine, Image};
 use wrun_core::launch::Launch;
 use wrun_core::sandbox::{Demand, SandboxReport};
 use wrun_core::task::Run;
@@ -20,6 +20,7 @@ use wrun_store::Scratch;
 use crate::Error;
 use crate::context::Context;
 use crate::denied::Refusals;
+use crate::engine::{self, Wanted};
 use crate::grants::native_paths;
 use crate::image;
 use crate::launch::{address, edited};
@@ -40,7 +41,7 @@ const SYSTEM_PATH: &[&str] = &[
 const TERMINAL: &str = "xterm";
 
 /// How long a task has between being asked to end and being ended.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// What an environment makes of a task.
 struct Surroundings {
@@ -94,6 +95,17 @@ pub(crate) async fn run(
         }
     };
     reads.extend(native_paths(attempt.task)?);
+    if let Some(image) = image.as_ref().filter(|image| image.engine != Engine::Builtin) {
+        let wanted = Wanted {
+            image,
+            command,
+            cwd,
+            env,
+            paths: reads,
+            lease,
+        };
+        return engine::run(attempt, wanted, scratch, signals).await;
+    }
     let refusals = Refusals::new(Arc::clone(&attempt.context.emit));
     let confinement = Confinement {
         helper: attempt.context.inner.helper.clone(),
@@ -120,18 +132,29 @@ pub(crate) async fn run(
         inherit: leases,
         grace: GRACE,
     };
+    follow(attempt, task, signals, |happening| {
+        attempt.context.emit(match happening {
+            Happening::Held(report) => Event::Sandbox(report.clone()),
+            Happening::Stopped => Event::Stopped,
+        });
+    })
+    .await
+}
+
+/// Runs a process to its end, and hands signals on to it.
+pub(crate) async fn follow(
+    attempt: &Attempt<'_>,
+    task: NativeTask,
+    signals: &mut Signals,
+    hear: impl Fn(Happening<'_>),
+) -> Result<Report, Error> {
     let (forward, forwarded) = mpsc::channel(16);
     let running = wrun_exec::run_native(
         task,
         attempt.stdio.clone(),
         attempt.context.cancel.clone(),
         Some(forwarded),
-        |happening| {
-            attempt.context.emit(match happening {
-                Happening::Held(report) => Event::Sandbox(report.clone()),
-                Happening::Stopped => Event::Stopped,
-            });
-        },
+        hear,
     );
     tokio::pin!(running);
     loop {
