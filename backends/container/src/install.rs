@@ -6,7 +6,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use wrun_core::backend::Slot;
 use wrun_core::host::Host;
 use wrun_core::id::Digest;
-use wrun_core::image::{Engine, Image, ImageConfig};
+use wrun_core::image::{Engine, Image, ImageConfig, ImageSource, ImageUser};
 use wrun_core::plan::{Action, InstallPlan, Place, Step};
 use wrun_core::problem::Problem;
 
@@ -38,6 +38,10 @@ pub(crate) async fn build(host: &dyn Host, origin: &Origin, locked: &Locked, slo
     match &locked.content {
         Content::Module { digest, size } => module(host, origin, *digest, *size, &slot.prefix.join(MODULE)).await,
         Content::Files(files) => {
+            let engine = host.engine(files.engine).await?;
+            if engine != Engine::Builtin {
+                return in_engine(host, origin, files, locked, engine, slot).await;
+            }
             let count = files.layers.len();
             let provided: Vec<_> = files
                 .layers
@@ -50,6 +54,43 @@ pub(crate) async fn build(host: &dyn Host, origin: &Origin, locked: &Locked, slo
             blocking(move || record(&files, &locked, layers, &prefix)).await?
         }
     }
+}
+
+/// Has an engine keep the image, and records that.
+async fn in_engine(
+    host: &dyn Host,
+    origin: &Origin,
+    files: &Files,
+    locked: &Locked,
+    engine: Engine,
+    slot: &Slot,
+) -> Result<(), Problem> {
+    let source = match origin {
+        Origin::Registry(_) => ImageSource::Registry {
+            reference: format!("{}@{}", locked.name, locked.digest),
+        },
+        Origin::Local(local) => ImageSource::Archive {
+            path: local.archive().ok_or_else(|| Problem::Unsupported {
+                code: "container.engine.folder".to_owned(),
+                message: format!("{} does not take an image out of a folder", engine.name()),
+                help: Some("name an archive of it (`oci-archive:FILE`), or use `engine = \"builtin\"`".to_owned()),
+            })?,
+        },
+    };
+    // The engine has the files, and with them what names of users mean.
+    let user = user::look_up(&files.user, "", "").map_err(|_| Problem::Unsupported {
+        code: "container.engine.user".to_owned(),
+        message: format!(
+            "the image runs as `{}`, a name that is not looked up where {} keeps the image",
+            files.user,
+            engine.name()
+        ),
+        help: Some("write the number with `user`, for instance `user = \"1000:1000\"`".to_owned()),
+    })?;
+    let reference = host.keep_image(engine, &source).await?;
+    let image = image(files, locked, reference, engine, Vec::new(), user);
+    let prefix = slot.prefix.clone();
+    blocking(move || write(&image, &prefix)).await?
 }
 
 /// The steps of a build, for people to read before.
@@ -123,6 +164,22 @@ async fn module(host: &dyn Host, origin: &Origin, digest: Digest, size: u64, to:
 
 /// Writes what the image is.
 fn record(files: &Files, locked: &Locked, layers: Vec<String>, prefix: &Path) -> Result<(), Problem> {
+    let layers = layers::seen(layers)?;
+    let text = |path: &str| layers::text(&layers, path);
+    let user = user::look_up(&files.user, &text("etc/passwd"), &text("etc/group"))
+        .map_err(|reason| explain::document(&format!("`{}`", locked.name), &reason))?;
+    let reference = format!("{}@{}", locked.name, locked.digest);
+    write(&image(files, locked, reference, Engine::Builtin, layers, user), prefix)
+}
+
+fn image(
+    files: &Files,
+    locked: &Locked,
+    reference: String,
+    engine: Engine,
+    layers: Vec<String>,
+    user: ImageUser,
+) -> Image {
     let Files {
         layers: _,
         env,
@@ -130,17 +187,13 @@ fn record(files: &Files, locked: &Locked, layers: Vec<String>, prefix: &Path) ->
         command,
         working_dir,
         start_in,
-        user,
+        user: _,
         engine: _,
     } = files;
-    let layers = layers::seen(layers)?;
-    let text = |path: &str| layers::text(&layers, path);
-    let user = user::look_up(user, &text("etc/passwd"), &text("etc/group"))
-        .map_err(|reason| explain::document(&format!("`{}`", locked.name), &reason))?;
-    let image = Image {
-        reference: format!("{}@{}", locked.name, locked.digest),
+    Image {
+        reference,
         digest: locked.digest,
-        engine: Engine::Builtin,
+        engine,
         layers,
         config: ImageConfig {
             env: env.clone(),
@@ -150,8 +203,11 @@ fn record(files: &Files, locked: &Locked, layers: Vec<String>, prefix: &Path) ->
             user,
         },
         start_in: start_in.clone(),
-    };
+    }
+}
+
+fn write(image: &Image, prefix: &Path) -> Result<(), Problem> {
     let failed = |reason: String| Problem::failed("container.record.failed", format!("the record of the image: {reason}"));
-    let content = serde_json::to_vec(&image).map_err(|error| failed(error.to_string()))?;
+    let content = serde_json::to_vec(image).map_err(|error| failed(error.to_string()))?;
     files::write(&prefix.join(RECORD), &content).map_err(|error| failed(error.to_string()))
 }

@@ -67,6 +67,14 @@ impl Local {
         }))
     }
 
+    /// The archive, if it is in one.
+    pub(crate) fn archive(&self) -> Option<PathBuf> {
+        match &self.blobs {
+            Blobs::Folder(_) => None,
+            Blobs::Archive { path, .. } => Some(path.clone()),
+        }
+    }
+
     fn unusable(&self, reason: &str) -> Problem {
         explain::document(&format!("`{}`", self.shown), reason)
     }

@@ -209,7 +209,7 @@ fn files(
         working_dir: working_dir.filter(|folder| !folder.is_empty()).map(absolute),
         start_in: spec.working_dir.clone(),
         user,
-        engine: spec.engine.word().to_owned(),
+        engine: spec.engine.engine(),
     })))
 }
 
