@@ -13,8 +13,10 @@
 pub mod binary;
 pub mod command;
 pub mod conda;
+pub mod container;
 pub mod files;
 pub mod index;
+pub mod layer;
 pub mod machine;
 pub mod network;
 mod pages;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use wrun::core::image::BACKEND;
 use wrun::core::net::Net;
 use wrun::{Allow, EnvRequest, Runner, Stdin, Submission, Task, Variable};
 
@@ -21,6 +22,7 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
         pip,
         conda,
         channel,
+        image,
         requirements,
         python,
         env,
@@ -38,12 +40,20 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
     let base = std::env::current_dir().map_err(|error| Failure::io("find the current folder", error))?;
     let name = command
         .first()
+        .or(image.as_ref())
         .map_or("run", String::as_str)
         .rsplit('/')
         .next()
         .unwrap_or("run");
     let mut task = Task::command(name, base, command.clone());
+    if command.is_empty() {
+        task.run = wrun::Run::Image { args: None };
+    }
     task.env = match conda.as_slice() {
+        _ if image.is_some() => Some(EnvRequest {
+            backend: BACKEND.to_owned(),
+            spec: json!({ "image": image }),
+        }),
         [] => environment(uv, pip, requirements, python.as_deref()),
         packages => Some(EnvRequest {
             backend: "conda".to_owned(),

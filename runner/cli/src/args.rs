@@ -221,6 +221,10 @@ pub(crate) struct Run {
     /// A channel of conda packages: a name, an address or a folder
     #[arg(long, value_name = "CHANNEL", requires = "conda")]
     pub(crate) channel: Vec<String>,
+    /// A container image whose files the command has in place of the machine's; without a command it is what the image
+    /// runs by itself
+    #[arg(long, value_name = "IMAGE", conflicts_with_all = ["uv", "pip", "conda", "requirements", "python"])]
+    pub(crate) image: Option<String>,
     /// A requirements file; uv installs it, or pip if `--pip` is given
     #[arg(long, short, value_name = "FILE")]
     pub(crate) requirements: Vec<String>,
@@ -258,7 +262,7 @@ pub(crate) struct Run {
     pub(crate) refresh: bool,
     /// The command and its arguments
     #[arg(
-        required = true,
+        required_unless_present = "image",
         trailing_var_arg = true,
         allow_hyphen_values = true,
         value_name = "COMMAND"

@@ -5,8 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use owo_colors::OwoColorize as _;
+use wrun::core::image::Engine;
+use wrun::core::launch::{Launch, TaskKind};
 use wrun::core::net::Net;
-use wrun::{Access, Level, PlanReport, PlannedVariable, Runner};
+use wrun::{Access, Level, PlanReport, PlannedImage, PlannedVariable, Runner};
 
 use crate::args::Plan;
 use crate::failure::Failure;
@@ -55,7 +57,7 @@ fn text(report: &PlanReport) -> String {
         );
     };
     row("task", &report.task);
-    row("run", &report.run.join(" "));
+    row("run", &run_text(report));
     row("folder", &report.folder.display().to_string());
     if let Some(backend) = &report.backend {
         row("backend", backend);
@@ -105,6 +107,9 @@ fn text(report: &PlanReport) -> String {
     if let Some(launch) = &report.launch {
         row("launch", &launch_text(launch));
     }
+    if let Some(image) = &report.image {
+        row("image", &image_text(image));
+    }
     if !report.vars.is_empty() {
         let vars: Vec<String> = report
             .vars
@@ -121,6 +126,40 @@ fn text(report: &PlanReport) -> String {
         row("refused", reason);
     }
     out
+}
+
+fn run_text(report: &PlanReport) -> String {
+    let words = report.run.join(" ");
+    match (&report.launch, &report.image) {
+        (Some(Launch::Image { .. }), None) if report.kind == TaskKind::Image && words.is_empty() => {
+            "what the image runs".to_owned()
+        }
+        (Some(Launch::Image { .. }), None) if report.kind == TaskKind::Image => {
+            format!("the entrypoint of the image, with {words}")
+        }
+        _ => words,
+    }
+}
+
+fn image_text(image: &PlannedImage) -> String {
+    let PlannedImage {
+        reference,
+        engine,
+        layers,
+        folder,
+        user,
+    } = image;
+    let engine = match engine {
+        Engine::Builtin => format!("{layers} layers"),
+        Engine::Podman => "run by podman".to_owned(),
+        Engine::Docker => "run by docker".to_owned(),
+    };
+    format!(
+        "{reference}\n  {engine}, as user {}:{}, in {}",
+        user.user,
+        user.group,
+        folder.display()
+    )
 }
 
 fn grants_text(report: &PlanReport) -> String {
@@ -175,9 +214,7 @@ fn grants_text(report: &PlanReport) -> String {
     format!("{held}\n{}", lines.join("\n"))
 }
 
-fn launch_text(launch: &wrun::core::launch::Launch) -> String {
-    use wrun::core::launch::Launch;
-
+fn launch_text(launch: &Launch) -> String {
     match launch {
         Launch::Native { search_path, .. } => {
             let places: Vec<String> = search_path

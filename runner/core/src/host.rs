@@ -1,5 +1,6 @@
 //! What a host does for a backend.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -7,6 +8,7 @@ use async_trait::async_trait;
 use crate::backend::{Input, InputRequest, Request, Slot};
 use crate::credential::CredentialId;
 use crate::id::Digest;
+use crate::image::{Engine, ImageSource};
 use crate::plan::{Fetch, InstallPlan};
 use crate::platform::Platform;
 use crate::problem::{Advice, Problem, StepFailure};
@@ -49,6 +51,31 @@ pub struct WebResponse {
     pub headers: Vec<(String, String)>,
     /// The body as it came, encodings and all.
     pub body: Vec<u8>,
+}
+
+/// A repository of a registry of container images (OCI Distribution Specification 1.1), which requests are made to with
+/// the registry's own way of logging in. What it takes to log in stays in the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// The registry as people and authentication files name it: `docker.io`, `registry.example:5000`.
+    pub registry: String,
+    /// The repository in it: `library/python`.
+    pub name: String,
+    /// The credential to log in with, by name; without it the caller's authentication files are looked at.
+    pub credential: Option<CredentialId>,
+}
+
+/// A run of a builder of images, a program of the machine that keeps images of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuilderRun {
+    /// What is being done, for people.
+    pub label: String,
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments, without its own name.
+    pub args: Vec<OsString>,
+    /// Its working folder.
+    pub folder: PathBuf,
 }
 
 /// A fresh folder that is removed when this is dropped.
@@ -139,6 +166,33 @@ pub trait Host: Send + Sync {
         Err(not_offered("fetch files for a backend"))
     }
 
+    /// Makes a request to a registry of images, logged in to if the registry asks for it. The credential of the request
+    /// is not used.
+    ///
+    /// # Errors
+    /// As for [`Host::web`], or logging in failed; a status is no error.
+    async fn ask_registry(
+        &self,
+        _repository: &Repository,
+        _request: &WebRequest,
+    ) -> Result<WebResponse, Problem> {
+        Err(not_offered("make requests to registries of images"))
+    }
+
+    /// Brings a file of a registry of images as [`Host::fetch`] does, logged in to as by [`Host::ask_registry`]. Several
+    /// that want the same file fetch it once.
+    ///
+    /// # Errors
+    /// As for both.
+    async fn fetch_from_registry(
+        &self,
+        _label: &str,
+        _repository: &Repository,
+        _file: &Fetch,
+    ) -> Result<PathBuf, Problem> {
+        Err(not_offered("fetch files of registries of images"))
+    }
+
     /// Brings a file whose digest is not known yet, and gives its path and digest.
     ///
     /// # Errors
@@ -150,6 +204,31 @@ pub trait Host: Send + Sync {
         _credential: Option<&CredentialId>,
     ) -> Result<(PathBuf, Digest), Problem> {
         Err(not_offered("fetch files for a backend"))
+    }
+
+    /// Runs a builder of images to its end, with the network. It is not held by the sandbox of installers: it sets up
+    /// sandboxes of its own, and keeps images where the caller's are.
+    ///
+    /// # Errors
+    /// Offline, cancelled, it cannot be started, or it failed; with the end of what it wrote.
+    async fn run_builder(&self, _run: &BuilderRun) -> Result<(), Problem> {
+        Err(not_offered("run builders of images"))
+    }
+
+    /// Keeps a file as one that was fetched, and gives its digest.
+    ///
+    /// # Errors
+    /// It cannot be read or kept.
+    async fn keep(&self, _file: &Path) -> Result<Digest, Problem> {
+        Err(not_offered("keep files of a backend"))
+    }
+
+    /// The path of a file that was fetched or kept before.
+    ///
+    /// # Errors
+    /// The store cannot be looked at.
+    fn kept(&self, _digest: &Digest) -> Result<Option<PathBuf>, Problem> {
+        Ok(None)
     }
 
     /// The folder of a download cache, shared by all builds and safe to delete; made if it is not there.
@@ -183,6 +262,23 @@ pub trait Host: Send + Sync {
     /// tools are told, and never a secret.
     fn variable(&self, _name: &str) -> Option<String> {
         None
+    }
+
+    /// Chooses what runs images on this machine: the wanted engine, or the first of this program, podman and docker that
+    /// works; what is chosen in place of this program is said.
+    ///
+    /// # Errors
+    /// None works, or not the wanted one.
+    async fn engine(&self, _wanted: Option<Engine>) -> Result<Engine, Problem> {
+        Err(not_offered("run images"))
+    }
+
+    /// Has an engine keep an image, and gives what the image is known by there. One that it has is not brought again.
+    ///
+    /// # Errors
+    /// Offline, cancelled, or the engine does not get it.
+    async fn keep_image(&self, _engine: Engine, _source: &ImageSource) -> Result<String, Problem> {
+        Err(not_offered("bring images into an engine"))
     }
 
     /// The task's folder, which relative paths of a spec start from.

@@ -13,4 +13,4 @@ pub use wasi::{
 };
 pub use wrun_process::TerminalSize;
 pub use wrun_proxy::{Gate, Reason, Refusal};
-pub use wrun_sandbox::{Confinement, Helper, Observer};
+pub use wrun_sandbox::{Confinement, Helper, ImageRoot, Observer};

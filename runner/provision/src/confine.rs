@@ -104,6 +104,7 @@ impl TaskHost {
             gate,
             limits: Limits::default(),
             terminal: None,
+            image: None,
             observer: None,
         }
     }

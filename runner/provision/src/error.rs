@@ -55,6 +55,29 @@ pub enum ProvisionError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Proxy(Box<wrun_proxy::ProxyError>),
+    /// A container engine does not do what it is asked for.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Engine(Box<wrun_engine::EngineError>),
+    /// Nothing on this machine runs images.
+    #[error("nothing on this machine runs container images: {reasons}")]
+    #[diagnostic(
+        code("engine.none"),
+        help("run as root or where user namespaces are allowed, or install podman")
+    )]
+    NoEngine {
+        /// Why each of them does not.
+        reasons: String,
+    },
+    /// An engine does not have an image, and may not get it.
+    #[error("offline, and `{}` does not have the image `{image}`", engine.name())]
+    #[diagnostic(code("engine.image.offline"), help("run once without `--offline`"))]
+    ImageOffline {
+        /// The engine.
+        engine: wrun_core::image::Engine,
+        /// The image.
+        image: String,
+    },
     /// The user ended it.
     #[error("cancelled")]
     #[diagnostic(code("cancelled"))]
@@ -221,6 +244,79 @@ pub enum ProvisionError {
         id: String,
         /// Its name in variables.
         variable: String,
+    },
+
+    /// A server of tokens did not hand one out.
+    #[error("`{realm}` gives no token to pull `{repository}` from `{registry}` {login}: {reason}")]
+    #[diagnostic(
+        code("provision.registry.token"),
+        help(
+            "log in with `podman login` or `docker login`, or name a credential with `credentials`; a name that does not exist is refused in the same way"
+        )
+    )]
+    RegistryToken {
+        /// The registry.
+        registry: String,
+        /// The repository in it.
+        repository: String,
+        /// The server of tokens.
+        realm: String,
+        /// What was used to log in.
+        login: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// A builder of images failed.
+    #[error("`{}` failed to {label}: {reason}{output}", program.display())]
+    #[diagnostic(
+        code("provision.builder.failed"),
+        help("run the builder by hand to see all of what it says, and correct the Containerfile")
+    )]
+    Builder {
+        /// What it was to do.
+        label: String,
+        /// The program.
+        program: PathBuf,
+        /// How it ended.
+        reason: String,
+        /// The end of what it wrote, on lines of its own.
+        output: String,
+    },
+    /// A registry is to be reached without TLS, and is not on this machine.
+    #[error("`{url}` is a registry without TLS on another machine")]
+    #[diagnostic(
+        code("provision.registry.plain"),
+        help("use `https://`; plain HTTP is for registries on loopback")
+    )]
+    PlainRegistry {
+        /// The address.
+        url: String,
+    },
+    /// An authentication file of podman or docker cannot be used.
+    #[error("`{}` cannot be used: {reason}", path.display())]
+    #[diagnostic(
+        code("provision.registry.auth-file"),
+        help("correct it, or log in again; `REGISTRY_AUTH_FILE` names another one")
+    )]
+    LoginFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A credential helper did not answer.
+    #[error("`{program}` does not say how to log in to `{server}`: {reason}")]
+    #[diagnostic(
+        code("provision.registry.helper"),
+        help("install the helper, run it by hand to see what it says, or take it out of the authentication file")
+    )]
+    CredentialHelper {
+        /// The program.
+        program: String,
+        /// What it was asked for.
+        server: String,
+        /// Why.
+        reason: String,
     },
 
     /// A setting that is no address of an index.

@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::backend::{Input, InputRequest, Request, Slot};
 use wrun_core::credential::CredentialId;
 use wrun_core::event::{Event, Phase};
-use wrun_core::host::{Fill, Host, PartRequest, ScratchFolder, WebRequest, WebResponse};
+use wrun_core::host::{BuilderRun, Fill, Host, PartRequest, Repository, ScratchFolder, WebRequest, WebResponse};
 use wrun_core::id::Digest;
+use wrun_core::image::{Engine, ImageSource};
 use wrun_core::plan::{Fetch, InstallPlan};
 use wrun_core::platform::Platform;
 use wrun_core::problem::{Advice, Problem, StepFailure};
@@ -27,6 +28,7 @@ use crate::credentials::Credentials;
 use crate::error::ProvisionError;
 use crate::http::Http;
 use crate::inputs;
+use crate::registry::Tokens;
 use crate::settings::Settings;
 
 /// Where events go.
@@ -42,6 +44,7 @@ pub struct TaskHost {
     pub(crate) events: Events,
     pub(crate) http: Http,
     pub(crate) platform: Platform,
+    pub(crate) tokens: Tokens,
     held: Vec<OwnedFd>,
     /// The leases of the parts that were asked for.
     parts: Mutex<BTreeMap<PartId, PartLease>>,
@@ -80,6 +83,7 @@ impl TaskHost {
             events,
             http,
             platform: Platform::current(),
+            tokens: Tokens::default(),
             held: Vec::new(),
             parts: Mutex::default(),
             steps: Steps::default(),
@@ -228,6 +232,23 @@ impl Host for TaskHost {
         Ok(self.fetch_file(label, file).await?)
     }
 
+    async fn ask_registry(
+        &self,
+        repository: &Repository,
+        request: &WebRequest,
+    ) -> Result<WebResponse, Problem> {
+        Ok(self.registry_request(repository, request).await?)
+    }
+
+    async fn fetch_from_registry(
+        &self,
+        label: &str,
+        repository: &Repository,
+        file: &Fetch,
+    ) -> Result<PathBuf, Problem> {
+        Ok(self.registry_file(label, repository, file).await?)
+    }
+
     async fn fetch_unknown(
         &self,
         label: &str,
@@ -235,6 +256,18 @@ impl Host for TaskHost {
         credential: Option<&CredentialId>,
     ) -> Result<(PathBuf, Digest), Problem> {
         Ok(self.fetch_unknown_file(label, url, credential).await?)
+    }
+
+    async fn run_builder(&self, run: &BuilderRun) -> Result<(), Problem> {
+        Ok(self.run_image_builder(run).await?)
+    }
+
+    async fn keep(&self, file: &Path) -> Result<Digest, Problem> {
+        Ok(self.keep_file(file).await?)
+    }
+
+    fn kept(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
+        Ok(self.store.artifact(digest).map_err(ProvisionError::from)?)
     }
 
     fn downloads(&self, name: &str) -> Result<PathBuf, Problem> {
@@ -259,6 +292,14 @@ impl Host for TaskHost {
                 .map(|home| home.to_string_lossy().into_owned()),
             _ => self.settings.asked_for.get(name).cloned(),
         }
+    }
+
+    async fn engine(&self, wanted: Option<Engine>) -> Result<Engine, Problem> {
+        Ok(self.choose_engine(wanted).await?)
+    }
+
+    async fn keep_image(&self, engine: Engine, source: &ImageSource) -> Result<String, Problem> {
+        Ok(self.keep_in_engine(engine, source).await?)
     }
 
     fn project(&self) -> Option<&Path> {

@@ -106,6 +106,8 @@ pub struct Settings {
     pub home: Option<PathBuf>,
     /// Variables that backends may ask for.
     pub asked_for: BTreeMap<String, String>,
+    /// Variables that container engines read.
+    pub engine_variables: BTreeMap<String, String>,
     /// Folders where a distribution keeps interpreters; looked at last.
     pub python_folders: Vec<PathBuf>,
     /// Folders where a distribution keeps the wheels that `ensurepip` uses.
@@ -142,6 +144,7 @@ impl Default for Settings {
             pyenv_version: None,
             home: None,
             asked_for: BTreeMap::new(),
+            engine_variables: BTreeMap::new(),
             python_folders: vec![PathBuf::from("/usr/local/bin"), PathBuf::from("/usr/bin")],
             wheel_folders: vec![PathBuf::from("/usr/share/python-wheels")],
             tool_index: Index::python_package_index(),
@@ -217,6 +220,12 @@ impl Settings {
                     let begins = |beginnings: &[&str]| beginnings.iter().any(|start| name.starts_with(start));
                     begins(ASKED_FOR) && !begins(NEVER_TOLD)
                 })
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            engine_variables: vars
+                .iter()
+                .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
+                .filter(|(name, _)| wrun_engine::reads(name))
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
             home,

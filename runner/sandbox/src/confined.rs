@@ -15,7 +15,7 @@ use wrun_process::Tree;
 use crate::channel::Channel;
 use crate::held::Held;
 use crate::memory::{self, MemoryWatch};
-use crate::message::Message;
+use crate::message::{Message, NotExecuted};
 use crate::watch::{Observer, Watcher};
 
 /// A command that runs.
@@ -75,12 +75,12 @@ pub(crate) async fn receive(channel: &AsyncFd<Channel>) -> io::Result<Option<(Me
 }
 
 /// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conclusion {
     /// Its status.
     pub status: ExitStatus,
-    /// Why the program could not be executed (`errno(3)`), if it could not.
-    pub not_executed: Option<i32>,
+    /// Why the program could not be executed, if it could not.
+    pub not_executed: Option<NotExecuted>,
     /// Whether the kernel ended a process of it for want of memory under its limit.
     pub out_of_memory: bool,
     /// Whether it was refused a process under its limit.
@@ -131,7 +131,7 @@ impl Confined {
             let rest = std::iter::from_fn(|| channel.get_ref().receive().ok().flatten());
             for message in heard.into_iter().chain(rest.map(|(message, _)| message)) {
                 match message {
-                    Message::NotExecuted(errno) => conclusion.not_executed = Some(errno),
+                    Message::NotExecuted(reason) => conclusion.not_executed = Some(reason),
                     Message::Ended { status, full } => {
                         conclusion.status = ExitStatus::from_raw(status);
                         conclusion.out_of_disk = full;

@@ -14,8 +14,9 @@ use wrun_process::{Command, TerminalSize};
 use wrun_proxy::Gate;
 
 use crate::error::SandboxError;
-use crate::generated::generated_entries;
+use crate::generated::{generated_entries, generated_for_image};
 use crate::helper::Helper;
+use crate::image::ImageRoot;
 use crate::platform::links_between_folders;
 use crate::policy::{Entry, Identity, Network, Policy, Resources};
 use crate::resolve::{Resolved, resolve};
@@ -58,6 +59,8 @@ pub struct Confinement {
     /// How large the terminal is that it is given in place of its standard streams, if it is to have one. The other side is
     /// [`crate::Confined::terminal`].
     pub terminal: Option<TerminalSize>,
+    /// The files that it has in place of the machine's system, if not that. Needs the tier [`Tier::Full`].
+    pub image: Option<ImageRoot>,
     /// Has it watched, and hears what it was refused once it ended.
     pub observer: Option<Observer>,
 }
@@ -77,6 +80,7 @@ impl Confinement {
             gate: Gate::new(Net::None),
             limits: Limits::default(),
             terminal: None,
+            image: None,
             observer: None,
         }
     }
@@ -99,18 +103,26 @@ impl Confinement {
         groups: &[OwnedFd],
         keep: &[OwnedFd],
     ) -> Result<Policy, SandboxError> {
-        let identity = identity(tier);
+        let identity = self.identity(tier);
+        let image = self.image.as_ref().map(ImageRoot::policy).transpose()?;
         let mut entries = Entries::default();
-        for entry in system_entries() {
-            entries.add(entry);
-        }
-        for entry in generated_entries(tier, &identity, &self.scratch, self.network()) {
-            entries.add(entry);
+        if image.is_some() {
+            for entry in generated_for_image(self.network()) {
+                entries.add(entry);
+            }
+        } else {
+            for entry in system_entries() {
+                entries.add(entry);
+            }
+            for entry in generated_entries(tier, &identity, &self.scratch, self.network()) {
+                entries.add(entry);
+            }
         }
         let shared = self
             .shared
             .as_deref()
-            .filter(|_| tier == Tier::Full && links_between_folders());
+            // The whole root of an image can be written to, so what is brought in there has to be granted.
+            .filter(|_| tier == Tier::Full && image.is_none() && links_between_folders());
         if let Some(shared) = shared {
             entries.share(shared)?;
         }
@@ -124,7 +136,9 @@ impl Confinement {
             }),
             _ => entries.resolve(&self.scratch, Access::Write)?,
         }
-        entries.link_to(&command.cwd)?;
+        if image.is_none() {
+            entries.link_to(&command.cwd)?;
+        }
         let programs: Vec<SocketAddr> = self.gate.net.loopback().into_iter().map(|(at, _)| at).collect();
         let proxy = proxy_port(&programs);
         let mut env = command.env.clone();
@@ -148,6 +162,7 @@ impl Confinement {
             env,
             cwd: command.cwd.clone(),
             entries: entries.into_list(),
+            image,
             network: self.network(),
             proxy,
             programs,
@@ -166,6 +181,23 @@ impl Confinement {
             watched: self.observer.is_some(),
         })
     }
+
+    /// Who the process is: the caller, or nobody where the caller is root, so that root's rights are out of reach.
+    fn identity(&self, tier: Tier) -> Identity {
+        let (user, group) = (geteuid().as_raw(), getegid().as_raw());
+        let privileged = tier == Tier::Full && user == 0 && is_mapped("uid_map") && is_mapped("gid_map");
+        let other = |id: u32| if id == 0 { NOBODY } else { id };
+        let outside = (other(user), if user == 0 { NOBODY } else { other(group) });
+        let (user, group) = self
+            .image
+            .as_ref()
+            .map_or(outside, |image| (image.user, image.group));
+        Identity {
+            user,
+            group,
+            becomes: privileged.then_some(outside),
+        }
+    }
 }
 
 /// The port of the proxy: the highest that the process cannot take first, because it is one of those that need rights, and
@@ -175,18 +207,6 @@ fn proxy_port(programs: &[SocketAddr]) -> u16 {
         .rev()
         .find(|port| programs.iter().all(|program| program.port() != *port))
         .unwrap_or(PRIVILEGED_PORTS - 1)
-}
-
-/// Who the process is: the caller, or nobody where the caller is root, so that root's rights are out of reach.
-fn identity(tier: Tier) -> Identity {
-    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-    let privileged = tier == Tier::Full && user == 0 && is_mapped("uid_map") && is_mapped("gid_map");
-    let other = |id: u32| if id == 0 { NOBODY } else { id };
-    Identity {
-        user: other(user),
-        group: if user == 0 { NOBODY } else { other(group) },
-        privileged,
-    }
 }
 
 /// Whether nobody's number means anything in this user namespace (`user_namespaces(7)`).

@@ -19,6 +19,12 @@ const NAME_SETTINGS: &[&str] = &[
     "/etc/host.conf",
 ];
 
+/// The host names of a process that has no network but its own.
+const OWN_HOSTS: &str = "127.0.0.1 localhost wrun\n::1 localhost ip6-localhost ip6-loopback\n";
+
+/// The name of its machine.
+const OWN_NAME: &str = "wrun\n";
+
 /// The files of a process; where it has no file system of its own, the machine's that it needs instead.
 pub(crate) fn generated_entries(
     tier: Tier,
@@ -41,13 +47,10 @@ pub(crate) fn generated_entries(
             ),
             file("/etc/group", format!("root:x:0:\nwrun:x:{group}:\n")),
             file("/etc/nsswitch.conf", NAME_SERVICES.to_owned()),
-            file("/etc/hostname", "wrun\n".to_owned()),
+            file("/etc/hostname", OWN_NAME.to_owned()),
         ]);
         if network != Network::Host {
-            entries.push(file(
-                "/etc/hosts",
-                "127.0.0.1 localhost wrun\n::1 localhost ip6-localhost ip6-loopback\n".to_owned(),
-            ));
+            entries.push(file("/etc/hosts", OWN_HOSTS.to_owned()));
         }
     }
     if network == Network::Host {
@@ -58,6 +61,27 @@ pub(crate) fn generated_entries(
         );
     }
     entries
+}
+
+/// The files of a process in an image that say where it runs, in place of what the image has there: its own host name,
+/// and names as it reaches them. All else in `/etc` is the image's.
+pub(crate) fn generated_for_image(network: Network) -> Vec<Entry> {
+    let own = |at: &str, content: &str| Entry::File {
+        at: at.into(),
+        content: content.to_owned(),
+    };
+    let looked_up = ["/etc/hosts", "/etc/resolv.conf"];
+    let of_machine = looked_up.map(|path| {
+        (network == Network::Host)
+            .then(|| content_of(Tier::Full, Path::new(path)))
+            .flatten()
+    });
+    let [hosts, resolver] = of_machine;
+    vec![
+        own("/etc/hostname", OWN_NAME),
+        hosts.unwrap_or_else(|| own("/etc/hosts", OWN_HOSTS)),
+        resolver.unwrap_or_else(|| own("/etc/resolv.conf", "")),
+    ]
 }
 
 /// The file as it is now: what it leads to may lie in a folder that is not to be seen.

@@ -32,8 +32,8 @@ pub(crate) enum Message {
     Ready(Facts),
     /// A step failed. The program was not run.
     Failed(Failure),
-    /// The program could not be executed; the number is the reason (`errno(3)`).
-    NotExecuted(i32),
+    /// The program could not be executed.
+    NotExecuted(NotExecuted),
     /// The process ended, with this status (`wait(2)`).
     Ended {
         /// The status.
@@ -41,6 +41,15 @@ pub(crate) enum Message {
         /// Whether its temporary folders were full when it ended.
         full: bool,
     },
+}
+
+/// Why a program could not be executed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotExecuted {
+    /// The system's reason (`errno(3)`).
+    pub errno: i32,
+    /// Where the program is, as the process sees it; absent if it is nowhere in the image that it was looked for in.
+    pub program: Option<String>,
 }
 
 /// What is in force, as read back from the kernel by the process that becomes the program.
@@ -90,6 +99,12 @@ pub enum Step {
     PrivateMounts,
     /// The empty root.
     Root,
+    /// The folder of an image's layer.
+    Layer,
+    /// The folder in memory that takes what is written to an image's files.
+    Upper,
+    /// The layers of an image as one file system.
+    Overlay,
     /// A granted path.
     Grant,
     /// A granted path whose file system cannot show it as another user's.
@@ -146,6 +161,9 @@ impl Step {
             Self::Fork => "start a process",
             Self::PrivateMounts => "separate the mounts from the machine's",
             Self::Root => "make an empty root",
+            Self::Layer => "bring in the image's layer",
+            Self::Upper => "make room for what is written to the image",
+            Self::Overlay => "join the image's layers",
             Self::Grant => "bring in",
             Self::IdentityMount => "show to another user",
             Self::Fill => "make",
@@ -173,7 +191,7 @@ impl Step {
     pub const fn is_of_the_grants(self) -> bool {
         matches!(
             self,
-            Self::Grant | Self::Fill | Self::WorkingFolder | Self::Policy
+            Self::Grant | Self::Layer | Self::Fill | Self::WorkingFolder | Self::Policy
         )
     }
 }

@@ -102,13 +102,35 @@ pub(crate) enum Network {
 /// Who the process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
-    /// The user that the process sees itself as; never 0 in [`Tier::Full`].
+    /// The user that the process sees itself as; in [`Tier::Full`] 0 only in an image.
     pub user: u32,
     /// Its group.
     pub group: u32,
-    /// Whether the sandbox is set up with the rights of root, and the process then becomes `user` outside too. Else
-    /// `user` stands for the caller, where there is a user namespace, and nothing changes where there is none.
-    pub privileged: bool,
+    /// The user and group that the process becomes outside, where the sandbox is set up with the rights of root; never 0.
+    /// Else `user` stands for the caller, where there is a user namespace, and nothing changes where there is none.
+    pub becomes: Option<(u32, u32)>,
+}
+
+/// The files of a container image, as the root of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Image {
+    /// Its layers, the lowest first.
+    pub layers: Vec<Layer>,
+    /// Folders of the image in which the program is looked for, if its name has no `/`.
+    #[serde(with = "text::os_list")]
+    pub search_path: Vec<OsString>,
+}
+
+/// A layer of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Layer {
+    /// Its folder, absolute, with no symbolic link in it.
+    #[serde(with = "text::os")]
+    pub path: PathBuf,
+    /// Device and inode of the folder when the policy was made.
+    pub identity: (u64, u64),
+    /// The owner (user and group) of everything in it.
+    pub owner: (u32, u32),
 }
 
 /// Resource limits by `setrlimit(2)`. Absent is the caller's.
@@ -129,7 +151,7 @@ pub(crate) struct Resources {
 pub(crate) struct Policy {
     /// How strongly it is held; not [`Tier::None`].
     pub tier: Tier,
-    /// The program, absolute; absent only to try the sandbox out.
+    /// The program, absolute, or in an image as its caller names it; absent only to try the sandbox out.
     #[serde(with = "text::os")]
     pub program: PathBuf,
     /// Its arguments, without its own name.
@@ -143,6 +165,8 @@ pub(crate) struct Policy {
     pub cwd: PathBuf,
     /// Its files.
     pub entries: Vec<Entry>,
+    /// What its root is in place of an empty one.
+    pub image: Option<Image>,
     /// Its network.
     pub network: Network,
     /// The port of its proxy, where it is served one.

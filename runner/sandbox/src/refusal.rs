@@ -18,6 +18,25 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// An image where it cannot be the root of a process.
+    pub(crate) fn of_image(tier: Tier, confinement: &Confinement) -> Option<Self> {
+        if tier == Tier::Full || confinement.image.is_none() {
+            return None;
+        }
+        let held = match tier {
+            Tier::None => "without a sandbox".to_owned(),
+            Tier::Full | Tier::Restricted => format!("in the tier `{tier}`"),
+        };
+        Some(Self {
+            code: "exec.sandbox.image",
+            reason: format!(
+                "a container image cannot be used {held}: its files need a root of their own, which only namespaces \
+                 give; {ENGINES}, or run where the tier `full` can be had"
+            ),
+            why: "a container image needs a root of its own".to_owned(),
+        })
+    }
+
     /// What a tier cannot hold on any machine.
     pub(crate) fn by_design(tier: Tier, confinement: &Confinement) -> Option<Self> {
         if tier == Tier::Full {
@@ -61,13 +80,13 @@ impl Refusal {
     }
 
     /// A tier that this machine does not have.
-    pub(crate) fn unavailable(tier: Tier, failure: &Failure) -> Self {
+    pub(crate) fn unavailable(tier: Tier, failure: &Failure, confinement: &Confinement) -> Self {
         let why = failure.to_string();
         Self {
             code: "exec.sandbox.unavailable",
             reason: format!(
                 "the tier `{tier}` cannot be had on this machine: {why}; {}",
-                way_out(tier, failure)
+                way_out(tier, failure, confinement.image.is_some())
             ),
             why,
         }
@@ -83,13 +102,22 @@ impl Refusal {
     }
 }
 
-fn way_out(tier: Tier, failure: &Failure) -> &'static str {
+/// What runs an image where this program cannot.
+const ENGINES: &str = "set `engine = \"podman\"` or `engine = \"docker\"` in `[env.container]`";
+
+fn way_out(tier: Tier, failure: &Failure, of_image: bool) -> String {
     if tier != Tier::Full {
-        return "pass `--sandbox best-effort` to run with what there is, or `--sandbox off` to run without a sandbox";
+        return "pass `--sandbox best-effort` to run with what there is, or `--sandbox off` to run without a sandbox"
+            .to_owned();
     }
-    match (failure.step, failure.errno) {
+    let weaker = if of_image {
+        ENGINES
+    } else {
+        "pass `--sandbox restricted`"
+    };
+    let first = match (failure.step, failure.errno) {
         (Step::UserNamespace | Step::IdentityMap, libc::ENOSPC) => {
-            "user namespaces are used up or switched off: see `sysctl user.max_user_namespaces`; or pass `--sandbox restricted`"
+            "user namespaces are used up or switched off: see `sysctl user.max_user_namespaces`"
         }
         (
             Step::UserNamespace
@@ -100,11 +128,21 @@ fn way_out(tier: Tier, failure: &Failure) -> &'static str {
             | Step::Root,
             libc::EPERM | libc::EACCES,
         ) => {
-            "namespaces are blocked, as in most containers (run it with `--security-opt seccomp=unconfined`) or by AppArmor (see `sysctl kernel.apparmor_restrict_unprivileged_userns`); or pass `--sandbox restricted`"
+            "namespaces are blocked, as in most containers (run it with `--security-opt seccomp=unconfined`) or by AppArmor (see `sysctl kernel.apparmor_restrict_unprivileged_userns`)"
+        }
+        (Step::Upper | Step::Overlay, _) => {
+            "images need overlay file systems in user namespaces (Linux 5.11; with several layers 6.7)"
         }
         (Step::IdentityMount, _) => {
-            "the file system cannot show its files as another user's, which keeps a task of root from being root: run as another user, or pass `--sandbox restricted`"
+            "the file system cannot show its files as another user's, which keeps a task of root from being root: run as another user"
         }
-        _ => "pass `--sandbox restricted` to run with Landlock and seccomp alone",
-    }
+        _ if of_image => return weaker.to_owned(),
+        _ => return format!("{weaker} to run with Landlock and seccomp alone"),
+    };
+    let joined = if failure.step == Step::IdentityMount {
+        ", or"
+    } else {
+        "; or"
+    };
+    format!("{first}{joined} {weaker}")
 }

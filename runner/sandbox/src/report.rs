@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use wrun_core::sandbox::{Capability, SandboxReport, State, Tier};
 
 use crate::message::Facts;
-use crate::policy::Network;
+use crate::policy::{Network, Policy};
 
 /// Of a process with the rights of its user.
 #[must_use]
@@ -41,10 +41,10 @@ pub fn report_nothing(reason: Option<String>) -> SandboxReport {
 
 /// From what the process read back before its program was executed. `reason` is why it is not a stronger tier.
 #[must_use]
-pub(crate) fn report(facts: &Facts, network: Network, reason: Option<String>) -> SandboxReport {
+pub(crate) fn report(facts: &Facts, policy: &Policy, reason: Option<String>) -> SandboxReport {
     let capabilities = match facts.tier {
-        Tier::Full => full(facts, network),
-        Tier::Restricted | Tier::None => restricted(facts, network),
+        Tier::Full => full(facts, policy.network, policy.image.is_some()),
+        Tier::Restricted | Tier::None => restricted(facts, policy.network),
     };
     SandboxReport {
         tier: facts.tier,
@@ -53,8 +53,10 @@ pub(crate) fn report(facts: &Facts, network: Network, reason: Option<String>) ->
     }
 }
 
-fn full(facts: &Facts, network: Network) -> BTreeMap<Capability, State> {
+fn full(facts: &Facts, network: Network, of_image: bool) -> BTreeMap<Capability, State> {
     let files = match facts.landlock_missing {
+        // All of an image may be written to, and Landlock has no rule that takes a folder in it away again.
+        _ if of_image => State::enforced(&["mount namespace"]),
         None => State::enforced(&["mount namespace", "Landlock"]),
         Some(errno) => State::partial(
             &["mount namespace"],

@@ -47,17 +47,20 @@ pub async fn start(
     let mut before: Option<String> = None;
     let mut refused = None;
     for tier in tiers(confinement.demand) {
-        if *tier == Tier::None {
+        let refusal = if let Some(refusal) = Refusal::of_image(*tier, confinement) {
+            refusal
+        } else if *tier == Tier::None {
             return without(confinement, command, before);
-        }
-        let refusal = match attempt(*tier, confinement, &command, cancel, before.clone()).await? {
-            Attempt::Running(confined) => return Ok(Start::Running(confined)),
-            Attempt::Cancelled => return Ok(Start::Cancelled),
-            Attempt::Refused(refusal) => refusal,
-            Attempt::Failed(failure) if failure.step.is_of_the_grants() => {
-                return Err(SandboxError::SetUp { failure });
+        } else {
+            match attempt(*tier, confinement, &command, cancel, before.clone()).await? {
+                Attempt::Running(confined) => return Ok(Start::Running(confined)),
+                Attempt::Cancelled => return Ok(Start::Cancelled),
+                Attempt::Refused(refusal) => refusal,
+                Attempt::Failed(failure) if failure.step.is_of_the_grants() => {
+                    return Err(SandboxError::SetUp { failure });
+                }
+                Attempt::Failed(failure) => Refusal::unavailable(*tier, &failure, confinement),
             }
-            Attempt::Failed(failure) => Refusal::unavailable(*tier, &failure),
         };
         tracing::debug!(%tier, reason = refusal.reason, "not in this tier");
         before.get_or_insert_with(|| refusal.why.clone());
@@ -171,7 +174,7 @@ async fn attempt(
             served,
             watcher,
         })) => {
-            let mut report = report(&facts, policy.network, reason);
+            let mut report = report(&facts, &policy, reason);
             held.add_to(&mut report);
             Ok(Attempt::Running(Box::new(Confined {
                 tree,

@@ -8,6 +8,7 @@ use wrun_core::exit_code;
 use wrun_core::outcome::Outcome;
 use wrun_core::problem::Problem;
 use wrun_core::task::{TaskError, TaskErrors};
+use wrun_engine::EngineError;
 use wrun_exec::{NativeError, WasiError};
 use wrun_store::StoreError;
 
@@ -185,6 +186,22 @@ pub enum Error {
         help("leave `--locked` out, or say in `[env]` what the task needs")
     )]
     LockUnused,
+
+    /// A container engine does not do what it is asked for.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Engine(#[from] EngineError),
+
+    /// A task leaves to its image what to run, and that has nothing.
+    #[error("the image `{image}` has neither an entrypoint nor a command of its own")]
+    #[diagnostic(
+        code("image.command.missing"),
+        help("add `command = [\"program\", \"argument\"]` to `[run]`")
+    )]
+    NothingToRun {
+        /// The image.
+        image: String,
+    },
 
     /// The caller ended the run before the task started.
     #[error("cancelled")]

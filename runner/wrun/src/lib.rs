@@ -22,11 +22,13 @@
 mod builder;
 mod context;
 mod denied;
+mod engine;
 mod environment;
 mod error;
 mod grants;
 mod guest;
 mod handle;
+mod image;
 mod index;
 mod launch;
 mod load;
@@ -44,7 +46,7 @@ pub use guest::{LoadedModule, Module};
 pub use handle::{Finished, RunHandle};
 pub use load::LoadedTask;
 pub use lock_file::LockFile;
-pub use plan::{Level, PlanReport, PlannedPackage, PlannedVariable};
+pub use plan::{Level, PlanReport, PlannedImage, PlannedPackage, PlannedVariable};
 pub use runner::{GuestRun, Runner, Submission};
 pub use signals::asks_to_end;
 

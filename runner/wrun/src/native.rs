@@ -1,6 +1,7 @@
 //! A run as a process.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,15 +9,20 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use wrun_core::event::Event;
 use wrun_core::grants::Access;
+use wrun_core::image::{Engine, Image};
 use wrun_core::launch::Launch;
 use wrun_core::sandbox::{Demand, SandboxReport};
+use wrun_core::task::Run;
+use wrun_core::tool::ToolFound;
 use wrun_exec::{Confinement, Gate, Happening, NativeTask, Report};
 use wrun_store::Scratch;
 
 use crate::Error;
 use crate::context::Context;
 use crate::denied::Refusals;
+use crate::engine::{self, Wanted};
 use crate::grants::native_paths;
+use crate::image;
 use crate::launch::{address, edited};
 use crate::run::{Attempt, Entered};
 use crate::signals::Signals;
@@ -35,44 +41,32 @@ const SYSTEM_PATH: &[&str] = &[
 const TERMINAL: &str = "xterm";
 
 /// How long a task has between being asked to end and being ended.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
+
+/// What an environment makes of a task.
+struct Surroundings {
+    /// Variables, `PATH` not among them.
+    env: BTreeMap<String, String>,
+    search_path: Vec<PathBuf>,
+    reads: Vec<(PathBuf, Access)>,
+    image: Option<Image>,
+    /// The leases, which the task holds itself: they end with the last process of the task, also if this one is killed.
+    leases: Vec<OwnedFd>,
+}
 
 /// One attempt at a task, with nothing of the caller's environment.
 pub(crate) async fn run(
     attempt: &Attempt<'_>,
-    command: &[String],
     scratch: &Scratch,
     signals: &mut Signals,
 ) -> Result<Report, Error> {
-    let home = scratch.path().to_string_lossy().into_owned();
-    let mut env = BTreeMap::from([
-        ("HOME".to_owned(), home.clone()),
-        ("TMPDIR".to_owned(), home),
-        ("LANG".to_owned(), "C.UTF-8".to_owned()),
-    ]);
-    let mut search_path: Vec<PathBuf> = Vec::new();
-    let mut inherit = Vec::new();
-    let mut paths = readable(attempt);
-    if let Some(Entered { leased, launch, .. }) = attempt.entered {
-        let prefix = &leased.environment.prefix;
-        if let Launch::Native {
-            env: edits,
-            search_path: places,
-        } = launch
-        {
-            let recorded = edited(edits, prefix)?;
-            env.extend(recorded.variables);
-            paths.extend(recorded.reads.into_iter().map(|path| (path.into(), Access::Read)));
-            search_path.extend(recorded.search_path.into_iter().map(PathBuf::from));
-            search_path.extend(places.iter().map(|place| address(place, prefix)));
-        }
-        // The task holds the leases itself: they end with the last process of the task, also if this one is killed.
-        let leases = leased
-            .lease
-            .inheritable_fds()
-            .map_err(|error| Error::Internal(error.to_string()))?;
-        inherit.extend(leases);
-    }
+    let Surroundings {
+        mut env,
+        mut search_path,
+        mut reads,
+        image,
+        leases,
+    } = surroundings(attempt, scratch)?;
     if attempt.stdio.terminal.is_some() {
         let kind = attempt.context.inner.variables.get("TERM");
         env.insert(
@@ -80,19 +74,43 @@ pub(crate) async fn run(
             kind.map_or(TERMINAL, String::as_str).to_owned(),
         );
     }
-    search_path.extend(SYSTEM_PATH.iter().map(PathBuf::from));
     env.insert("PATH".to_owned(), join(&search_path));
     env.extend(attempt.vars.clone());
     if let Some(path) = attempt.vars.get("PATH") {
         search_path = std::env::split_paths(path).collect();
     }
-    let grants = native_paths(attempt.task)?;
-    paths.extend(grants);
+    let run = &attempt.task.run;
+    let (command, cwd) = match (&image, run) {
+        (Some(image), _) => (
+            image::command(image, run)?,
+            image
+                .folder(run)
+                .map_or_else(|| attempt.folder.to_owned(), PathBuf::from),
+        ),
+        (None, Run::Command(command)) => (command.clone(), attempt.folder.to_owned()),
+        (None, Run::Image { .. } | Run::Module { .. }) => {
+            return Err(Error::Internal(
+                "a task without a command has no image".to_owned(),
+            ));
+        }
+    };
+    reads.extend(native_paths(attempt.task)?);
+    if let Some(image) = image.as_ref().filter(|image| image.engine != Engine::Builtin) {
+        let wanted = Wanted {
+            image,
+            command,
+            cwd,
+            env,
+            paths: reads,
+            lease,
+        };
+        return engine::run(attempt, wanted, scratch, signals).await;
+    }
     let refusals = Refusals::new(Arc::clone(&attempt.context.emit));
     let confinement = Confinement {
         helper: attempt.context.inner.helper.clone(),
         demand: attempt.context.demand,
-        paths,
+        paths: reads,
         shared: None,
         loopback: attempt.task.allow.net.lists_every_loopback_port(),
         changes_modes: false,
@@ -100,29 +118,43 @@ pub(crate) async fn run(
         gate: refusals.hear(Gate::new(attempt.task.allow.net.clone())),
         limits: attempt.task.limits.clone(),
         terminal: None,
+        image: image
+            .as_ref()
+            .map(|image| image::root(image, search_path.clone())),
         observer: attempt.why_denied.then(|| refusals.observer(attempt.folder)),
     };
     let task = NativeTask {
-        command: command.to_vec(),
-        cwd: attempt.folder.to_owned(),
+        command,
+        cwd,
         env,
         search_path,
         confinement,
-        inherit,
+        inherit: leases,
         grace: GRACE,
     };
+    follow(attempt, task, signals, |happening| {
+        attempt.context.emit(match happening {
+            Happening::Held(report) => Event::Sandbox(report.clone()),
+            Happening::Stopped => Event::Stopped,
+        });
+    })
+    .await
+}
+
+/// Runs a process to its end, and hands signals on to it.
+pub(crate) async fn follow(
+    attempt: &Attempt<'_>,
+    task: NativeTask,
+    signals: &mut Signals,
+    hear: impl Fn(Happening<'_>),
+) -> Result<Report, Error> {
     let (forward, forwarded) = mpsc::channel(16);
     let running = wrun_exec::run_native(
         task,
         attempt.stdio.clone(),
         attempt.context.cancel.clone(),
         Some(forwarded),
-        |happening| {
-            attempt.context.emit(match happening {
-                Happening::Held(report) => Event::Sandbox(report.clone()),
-                Happening::Stopped => Event::Stopped,
-            });
-        },
+        hear,
     );
     tokio::pin!(running);
     loop {
@@ -135,6 +167,67 @@ pub(crate) async fn run(
             }
         }
     }
+}
+
+/// The variables, programs and files of a task before its own.
+fn surroundings(attempt: &Attempt<'_>, scratch: &Scratch) -> Result<Surroundings, Error> {
+    let home = scratch.path().to_string_lossy().into_owned();
+    let mut around = Surroundings {
+        env: BTreeMap::from([
+            ("HOME".to_owned(), home.clone()),
+            ("TMPDIR".to_owned(), home),
+            ("LANG".to_owned(), "C.UTF-8".to_owned()),
+        ]),
+        search_path: Vec::new(),
+        reads: vec![(attempt.folder.to_owned(), Access::Read)],
+        image: None,
+        leases: Vec::new(),
+    };
+    let Some(Entered {
+        leased,
+        launch,
+        tools,
+    }) = attempt.entered
+    else {
+        around.search_path.extend(SYSTEM_PATH.iter().map(PathBuf::from));
+        return Ok(around);
+    };
+    let prefix = &leased.environment.prefix;
+    around.reads.push((prefix.clone(), Access::Read));
+    around.image = image::of(launch, prefix)?;
+    match &around.image {
+        Some(image) => around.env.extend(image::variables(image)),
+        None => around.reads.extend(interpreters(tools)),
+    }
+    if let Launch::Native {
+        env: edits,
+        search_path: places,
+    }
+    | Launch::Image {
+        image: _,
+        env: edits,
+        search_path: places,
+    } = launch
+    {
+        let recorded = edited(edits, prefix)?;
+        around.env.extend(recorded.variables);
+        around
+            .reads
+            .extend(recorded.reads.into_iter().map(|path| (path.into(), Access::Read)));
+        around
+            .search_path
+            .extend(recorded.search_path.into_iter().map(PathBuf::from));
+        around
+            .search_path
+            .extend(places.iter().map(|place| address(place, prefix)));
+    }
+    around.search_path.extend(match &around.image {
+        Some(image) => image::search_path(image),
+        None => SYSTEM_PATH.iter().map(PathBuf::from).collect(),
+    });
+    let leases = leased.lease.inheritable_fds();
+    around.leases = leases.map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(around)
 }
 
 /// Sets a sandbox up with nothing in it.
@@ -151,26 +244,15 @@ pub(crate) async fn try_sandbox(context: &Context, demand: Demand) -> Result<San
         .map_err(|reason| Error::NoSandbox { reason })
 }
 
-/// What the task may read without asking: its folder, its environment, and the interpreter that this is built on.
-fn readable(attempt: &Attempt<'_>) -> Vec<(PathBuf, Access)> {
-    let mut paths = vec![attempt.folder.to_owned()];
-    if let Some(Entered {
-        leased,
-        launch: _,
-        tools,
-    }) = attempt.entered
-    {
-        paths.push(leased.environment.prefix.clone());
-        for tool in tools {
-            if let Some(python) = &tool.python {
-                paths.push(tool.path.clone());
-                paths.push(PathBuf::from(&python.base_prefix));
-            }
-        }
-    }
+/// The interpreters that an environment is built on, which are outside of it.
+fn interpreters(tools: &[ToolFound]) -> impl Iterator<Item = (PathBuf, Access)> {
+    let pythons = tools
+        .iter()
+        .filter_map(|tool| Some((&tool.path, tool.python.as_ref()?)));
+    let paths = pythons.flat_map(|(path, python)| [path.clone(), PathBuf::from(&python.base_prefix)]);
     // An interpreter of the system is part of what every task reads.
-    paths.retain(|path| path != Path::new("/usr") && path != Path::new("/"));
-    paths.into_iter().map(|path| (path, Access::Read)).collect()
+    let outside = paths.filter(|path| path != Path::new("/usr") && path != Path::new("/"));
+    outside.map(|path| (path, Access::Read))
 }
 
 fn join(folders: &[PathBuf]) -> String {

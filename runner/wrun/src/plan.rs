@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use wrun_core::grants::Grants;
 use wrun_core::id::{EnvId, LockId, SpecId};
+use wrun_core::image::{Engine, ImageUser};
 use wrun_core::launch::{Launch, TaskKind};
 use wrun_core::plan::InstallPlan;
 use wrun_core::sandbox::Demand;
@@ -15,6 +16,7 @@ use wrun_core::task::{Run, Variable};
 use crate::context::Context;
 use crate::environment::{self, LockPolicy};
 use crate::grants::{grants, refused_guest, task_folder};
+use crate::image;
 use crate::lock_file::LockFile;
 use crate::run::{check_paths, placed};
 use crate::{Error, Submission};
@@ -67,6 +69,21 @@ impl From<&Variable> for PlannedVariable {
     }
 }
 
+/// A container image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedImage {
+    /// Its name with its digest.
+    pub reference: String,
+    /// What runs it.
+    pub engine: Engine,
+    /// How many layers it has in the store.
+    pub layers: usize,
+    /// The folder that the task starts in.
+    pub folder: PathBuf,
+    /// Who the task is, as it sees itself.
+    pub user: ImageUser,
+}
+
 /// What a submit would do, without doing it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlanReport {
@@ -74,8 +91,11 @@ pub struct PlanReport {
     pub v: u32,
     /// The task's name.
     pub task: String,
-    /// The command or module with its arguments.
+    /// The command or module with its arguments. Where the image has the command, that is known once it is built; before
+    /// only what the task says of it.
     pub run: Vec<String>,
+    /// What kind of run the task asks for.
+    pub kind: TaskKind,
     /// The task's folder.
     pub folder: PathBuf,
     /// The backend, if the task has an environment.
@@ -98,6 +118,8 @@ pub struct PlanReport {
     pub steps: Option<InstallPlan>,
     /// How the task is started.
     pub launch: Option<Launch>,
+    /// The container image that its files come from, if it has one and that is built.
+    pub image: Option<PlannedImage>,
     /// The task's variables; values that come from the caller are not shown.
     pub vars: BTreeMap<String, PlannedVariable>,
     /// What the task gets.
@@ -116,13 +138,14 @@ pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<P
     check_paths(submission)?;
     let folder = task_folder(task)?;
     let refused = match task.run {
-        Run::Command(_) => None,
+        Run::Command(_) | Run::Image { .. } => None,
         Run::Module { .. } => refused_guest(task).map(|(_, reason)| reason),
     };
     let mut report = PlanReport {
         v: 1,
         task: task.name.clone(),
         run: words(&task.run),
+        kind: task.kind(),
         folder: folder.clone(),
         backend: None,
         spec: None,
@@ -134,6 +157,7 @@ pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<P
         packages: Vec::new(),
         steps: None,
         launch: None,
+        image: None,
         vars: task
             .vars
             .iter()
@@ -173,7 +197,10 @@ async fn fill_from_lock(
     }
     let locked = environment::lock(context, keyed, &submission.policy).await?;
     let (env_id, _) = environment::env_id(context, keyed, &locked.lock_id);
-    let built = context.inner.store.lease(&env_id)?.environment()?.is_some();
+    // Held for as long as the environment is looked at.
+    let lease = context.inner.store.lease(&env_id)?;
+    let environment = lease.environment()?;
+    let built = environment.is_some();
     let wrong = |problem| Error::Environment {
         backend: keyed.backend.id().to_owned(),
         problem,
@@ -188,12 +215,26 @@ async fn fill_from_lock(
             .preview(&keyed.assessed, &locked.lock)
             .map_err(wrong)?
     };
-    report.launch = Some(
-        keyed
-            .backend
-            .enter(&locked.lock, submission.task.kind())
-            .map_err(wrong)?,
-    );
+    let launch = keyed
+        .backend
+        .enter(&locked.lock, submission.task.kind())
+        .map_err(wrong)?;
+    if let Some(environment) = &environment
+        && let Some(image) = image::of(&launch, &environment.prefix)?
+    {
+        let run = &submission.task.run;
+        report.run = image::command(&image, run)?;
+        report.image = Some(PlannedImage {
+            folder: image
+                .folder(run)
+                .map_or_else(|| report.folder.clone(), PathBuf::from),
+            reference: image.reference,
+            engine: image.engine,
+            layers: image.layers.len(),
+            user: image.config.user,
+        });
+    }
+    report.launch = Some(launch);
     report.packages = locked
         .lock
         .packages
@@ -220,5 +261,6 @@ fn words(run: &Run) -> Vec<String> {
         Run::Module { path, args } => std::iter::once(path.display().to_string())
             .chain(args.iter().cloned())
             .collect(),
+        Run::Image { args } => args.clone().unwrap_or_default(),
     }
 }

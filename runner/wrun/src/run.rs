@@ -20,6 +20,7 @@ use crate::environment::{self, Leased, LockPolicy};
 use crate::error::refused;
 use crate::grants::{missing_paths, refused_guest, task_folder};
 use crate::handle::Finished;
+use crate::launch::address;
 use crate::signals::Signals;
 use crate::{Error, GuestRun, Submission, guest, native};
 
@@ -92,12 +93,13 @@ async fn attempts(
     signals: &mut Signals,
 ) -> Result<Finished, Error> {
     let task = &submission.task;
-    if let Some(outcome) = refusal(submission) {
-        return Ok(Finished {
-            outcome,
-            attempts: 0,
-            elapsed: Duration::ZERO,
-        });
+    let refused = |outcome| Finished {
+        outcome,
+        attempts: 0,
+        elapsed: Duration::ZERO,
+    };
+    if let Some(outcome) = refusal(submission, matches!(task.run, Run::Module { .. })) {
+        return Ok(refused(outcome));
     }
     check_paths(submission)?;
     let folder = task_folder(task)?;
@@ -110,6 +112,16 @@ async fn attempts(
             return Err(Error::Cancelled);
         }
     };
+    let is_guest = matches!(
+        &entered,
+        Some(Entered {
+            launch: Launch::Wasi { .. },
+            ..
+        })
+    );
+    if let Some(outcome) = refusal(submission, is_guest) {
+        return Ok(refused(outcome));
+    }
     let attempt_parts = Attempt {
         context,
         task,
@@ -158,17 +170,19 @@ async fn attempts(
     }
 }
 
-/// Refuses what nothing here can enforce, before anything is built.
-fn refusal(submission: &Submission) -> Option<Outcome> {
-    let task = &submission.task;
-    match task.run {
-        Run::Command(_) => None,
-        Run::Module { .. } if submission.stdio.terminal.is_some() => Some(refused(
+/// Refuses what nothing here can enforce, as soon as it is known: before anything is built, unless that tells whether the
+/// task is a guest.
+fn refusal(submission: &Submission, is_guest: bool) -> Option<Outcome> {
+    if !is_guest {
+        return None;
+    }
+    if submission.stdio.terminal.is_some() {
+        return Some(refused(
             "exec.wasi.terminal",
             "a WebAssembly guest has no terminal; run it without one".to_owned(),
-        )),
-        Run::Module { .. } => refused_guest(task).map(|(code, reason)| refused(code, reason)),
+        ));
     }
+    refused_guest(&submission.task).map(|(code, reason)| refused(code, reason))
 }
 
 /// The values of the task's variables.
@@ -280,16 +294,22 @@ impl OutputSink for EventSink {
 #[tracing::instrument(name = "run", skip_all, fields(task = attempt.task.name))]
 async fn once(attempt: &Attempt<'_>, signals: &mut Signals) -> Result<Report, Error> {
     let scratch = attempt.context.inner.store.scratch("run")?;
-    match &attempt.task.run {
-        Run::Command(command) => native::run(attempt, command, &scratch, signals).await,
-        Run::Module { path, args } => {
-            let report = guest::run_task(attempt, path, args, &scratch, signals).await;
-            if attempt.why_denied {
-                attempt
-                    .context
-                    .emit(Event::Denied(Observation::impossible(OF_A_GUEST)));
-            }
-            report
-        }
+    let of_environment = attempt.entered.and_then(|entered| match &entered.launch {
+        Launch::Wasi {
+            module: Some(place), ..
+        } => Some(address(place, &entered.leased.environment.prefix)),
+        _ => None,
+    });
+    let (module, args) = match (&attempt.task.run, of_environment) {
+        (Run::Module { path, args }, _) => (path.clone(), args.as_slice()),
+        (Run::Image { args }, Some(module)) => (module, args.as_deref().unwrap_or_default()),
+        _ => return native::run(attempt, &scratch, signals).await,
+    };
+    let report = guest::run_task(attempt, &module, args, &scratch, signals).await;
+    if attempt.why_denied {
+        attempt
+            .context
+            .emit(Event::Denied(Observation::impossible(OF_A_GUEST)));
     }
+    report
 }

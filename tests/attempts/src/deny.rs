@@ -51,6 +51,8 @@ const CALLS: &[(&str, i64)] = &[
     ("setsid", libc::SYS_setsid),
     ("close_range", libc::SYS_close_range),
     ("chdir", libc::SYS_chdir),
+    ("fchownat", libc::SYS_fchownat),
+    ("unlinkat", libc::SYS_unlinkat),
     ("fchdir", libc::SYS_fchdir),
     ("mkdirat", libc::SYS_mkdirat),
     ("symlinkat", libc::SYS_symlinkat),

@@ -4,7 +4,7 @@
 use wrun_tests::{Ran, processes};
 
 use crate::rows::{Answers, Row};
-use crate::scene::{Scene, Tier, User, output_of, sandbox_of, tier_of, wrun_words};
+use crate::scene::{Scene, Tier, User, layers_words, output_of, sandbox_of, tier_of, wrun_words};
 
 /// Calls that fail, as `wrun-attempts deny` takes them.
 const FAULTS: &[&str] = &[
@@ -33,6 +33,10 @@ const FAULTS: &[&str] = &[
     "fsopen=EPERM",
     "fsopen=ENOSYS",
     "fsconfig=EPERM",
+    // Flags, texts and the making of a file system.
+    "fsconfig:1=0=EINVAL",
+    "fsconfig:1=1=EINVAL",
+    "fsconfig:1=6=ENODEV",
     "fsmount=EPERM",
     "sethostname=EPERM",
     "setdomainname=EPERM",
@@ -88,6 +92,8 @@ const FAULTS: &[&str] = &[
     "close_range=ENOSYS",
     "close_range=EPERM",
     "chdir=EACCES",
+    "fchownat=EPERM",
+    "unlinkat=EACCES",
     "fchdir=EACCES",
     "openat2=ENOSYS",
     "openat2=EPERM",
@@ -181,20 +187,14 @@ fn rows(scene: &Scene) -> Vec<Row> {
 fn mistakes(scene: &Scene, fault: &str, rows: &[Row]) -> Vec<String> {
     let run = |sandbox: &[&str]| {
         let arguments = [&["--format", "json", "submit"], sandbox, &["task.toml"]].concat();
-        let program = scene.path("project/attempts");
-        let command = scene
-            .world
-            .command(program.as_ref())
-            .args(["deny", fault, "--"])
-            .args(wrun_words(&arguments));
-        scene.surrounded(command).run()
+        with_fault(scene, fault, &wrun_words(&arguments))
     };
     let mistake = |ran: &Ran, sandbox: &str| {
         if ran.code == 0 && fault.contains("landlock_") && names_landlock(ran) {
             return Some(format!("{fault} ({sandbox}): says that Landlock holds it\n"));
         }
         eprintln!("{fault} ({sandbox}): {}", outcome(ran));
-        let why = verdict(ran, sandbox == "full", rows)?;
+        let why = verdict(ran, sandbox == "full", false, rows)?;
         let text: String = ran.stdout.chars().chain(ran.stderr.chars()).take(700).collect();
         Some(format!("{fault} ({sandbox}): {why}\n    {text}\n"))
     };
@@ -205,6 +205,15 @@ fn mistakes(scene: &Scene, fault: &str, rows: &[Row]) -> Vec<String> {
         mistakes.extend(mistake(&run(&[]), "default"));
     }
     mistakes
+}
+
+/// Runs a program on a machine where calls fail.
+fn with_fault(scene: &Scene, fault: &str, words: &[String]) -> Ran {
+    let program = scene.path("project/attempts");
+    let command = scene.world.command(program.as_ref());
+    scene
+        .surrounded(command.args(["deny", fault, "--"]).args(words))
+        .run()
 }
 
 /// Whether a run says that something is held by Landlock.
@@ -229,7 +238,7 @@ fn outcome(ran: &Ran) -> String {
     }
 }
 
-fn verdict(ran: &Ran, wants_full: bool, rows: &[Row]) -> Option<String> {
+fn verdict(ran: &Ran, wants_full: bool, in_image: bool, rows: &[Row]) -> Option<String> {
     match ran.code {
         0 => {
             let tier = match tier_of(ran).as_deref() {
@@ -237,6 +246,7 @@ fn verdict(ran: &Ran, wants_full: bool, rows: &[Row]) -> Option<String> {
                 Some("restricted") if !wants_full => Tier::Restricted,
                 other => return Some(format!("ran in tier {other:?}")),
             };
+            let tier = if in_image { Tier::Image } else { tier };
             let breaches = Answers::read(&output_of(ran), ran).breaches(tier, rows);
             (!breaches.is_empty()).then(|| {
                 format!(
@@ -274,6 +284,64 @@ fn every_fault(user: User, part: usize) {
     assert!(mistakes.is_empty(), "\n{}", mistakes.join("\n"));
     drop(scene.neighbour.borrow_mut().end());
     processes::assert_none_mentions(scene.world.path());
+}
+
+/// A task with an image is held by the tier `full` or not run at all.
+fn every_fault_in_an_image(user: User) {
+    let Some(scene) = Scene::new(user) else { return };
+    if !scene.offers(Tier::Full) {
+        return;
+    }
+    let rows = rows(&scene);
+    scene.write_task(&scene.layers(), &rows, false);
+    let mut mistakes = Vec::new();
+    for fault in FAULTS.iter().chain(FAULTS_HERE) {
+        let ran = with_fault(&scene, fault, &layers_words(&["task.toml"]));
+        eprintln!("{fault} (image): {}", outcome(&ran));
+        if let Some(why) = verdict(&ran, true, true, &rows) {
+            let text: String = ran.stdout.chars().chain(ran.stderr.chars()).take(700).collect();
+            mistakes.push(format!("{fault}: {why}\n    {text}\n"));
+        }
+    }
+    assert!(mistakes.is_empty(), "\n{}", mistakes.join("\n"));
+    drop(scene.neighbour.borrow_mut().end());
+    processes::assert_none_mentions(scene.world.path());
+}
+
+#[test]
+fn steps_fail_in_an_image_as_root() {
+    every_fault_in_an_image(User::Root);
+}
+
+#[test]
+fn steps_fail_in_an_image_as_a_user() {
+    every_fault_in_an_image(User::Other);
+}
+
+/// The steps of an image have names of their own.
+#[test]
+fn a_step_of_an_image_that_fails_is_named() {
+    for user in [User::Root, User::Other] {
+        let Some(scene) = Scene::new(user) else { continue };
+        if !scene.offers(Tier::Full) {
+            continue;
+        }
+        let task = wrun_tests::tasks::command(&["/bin/sh", "-c", ":"], &scene.layers());
+        scene.world.write("task.toml", task);
+        scene.give_project();
+        for (fault, says) in [
+            ("fsconfig:1=0=EINVAL", "join the image's layers"),
+            (
+                "unshare:0&0x00020000=EPERM,clone:0&0x00020000=EPERM,clone3=ENOSYS",
+                "namespaces",
+            ),
+        ] {
+            let ran = with_fault(&scene, fault, &layers_words(&["task.toml"]));
+            ran.ends_with(126);
+            assert!(ran.stdout.contains(says), "{ran:?}");
+            assert!(ran.stdout.contains("engine"), "the way out is named: {ran:?}");
+        }
+    }
 }
 
 #[test]

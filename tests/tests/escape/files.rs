@@ -24,15 +24,19 @@ pub(crate) fn rows(scene: &Scene) -> Vec<Row> {
             .restricted(&[DENIED, FILTERED]),
         row(2, &format!("reopen {secret} {marker}")).hidden(),
         row(2, &format!("read {home}/.ssh/id_ed25519 {marker}")).hidden(),
-        row(3, "list /root").hidden().for_root(),
+        row(3, "list /root").hidden().open_in_image().for_root(),
         row(3, &format!("list {home}")).hidden(),
         row(3, &format!("list {folder}")).hidden(),
         row(4, &format!("write {secret}")).hidden(),
         row(4, "write /etc/passwd")
             .full(&[GONE, DENIED])
+            .open_in_image()
             .restricted(&[DENIED])
             .for_root(),
-        row(4, "make file /usr/lib").both(&[DENIED]).for_root(),
+        row(4, "make file /usr/lib")
+            .both(&[DENIED])
+            .open_in_image()
+            .for_root(),
         row(4, "make file .").both(&[DENIED]),
         row(4, "write attempts.json").both(&[DENIED]),
         row(4, "make file ~").open(),
@@ -77,7 +81,8 @@ pub(crate) fn rows(scene: &Scene) -> Vec<Row> {
             .both(&[FILTERED])
             .for_root(),
         row(19, &format!("write {store}/canary.txt")).hidden(),
-        row(19, &format!("make file {store}")).hidden(),
+        // The folder above the environment is the task's own there, not the store's.
+        row(19, &format!("make file {store}")).hidden().open_in_image(),
         row(19, &format!("read {store}/canary.txt {marker}")).hidden(),
     ];
     for kind in ["file", "folder", "link", "pipe", "socket"] {
@@ -97,14 +102,17 @@ pub(crate) fn metadata(scene: &Scene) -> Vec<Row> {
             .for_root(),
         row(10, "chmod /etc/passwd")
             .full(&[GONE, DENIED])
+            .open_in_image()
             .restricted(&[DENIED])
             .for_root(),
         row(10, "chmod /usr")
             .full(&[DENIED])
+            .open_in_image()
             .restricted(&[DENIED])
             .for_root(),
         row(10, "chown /usr")
             .full(&[DENIED])
+            .open_in_image()
             .restricted(&[DENIED])
             .for_root(),
     ];
@@ -274,6 +282,7 @@ fn granted(user: User, tier: Tier) {
     ];
     let set_id = row(39, &format!("set-id-program {tools}/set-id"))
         .both(&[NO_EFFECT, DENIED])
+        .unpromised_in_image("0 is a number for whoever calls there, or for nobody where that is root")
         .may_lack();
     rows.push(if scene.user == User::Root {
         set_id.unpromised_in_restricted("a task of root stays user 0 there, without its rights")
@@ -309,6 +318,16 @@ fn what_is_granted_works_in_full_as_root() {
 #[test]
 fn what_is_granted_works_in_full_as_a_user() {
     granted(User::Other, Tier::Full);
+}
+
+#[test]
+fn what_is_granted_works_in_an_image_as_root() {
+    granted(User::Root, Tier::Image);
+}
+
+#[test]
+fn what_is_granted_works_in_an_image_as_a_user() {
+    granted(User::Other, Tier::Image);
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod faults;
 mod files;
 mod granted_network;
 mod guests;
+mod images;
 mod kernel;
 mod leaks;
 mod machine_ipc;
@@ -59,7 +60,7 @@ fn is_possible(user: User, table: Table) {
     scene.attempt_without_sandbox(&rows).work(user, &rows);
 }
 
-/// The tests of a topic: both tiers and none, as root and as another user.
+/// The tests of a topic: both tiers, the stronger also in an image, and none, as root and as another user.
 macro_rules! topics {
     ($($topic:ident: $table:expr;)*) => {
         $(mod $topic {
@@ -73,6 +74,16 @@ macro_rules! topics {
             #[test]
             fn full_as_a_user() {
                 crate::holds(User::Other, Tier::Full, $table);
+            }
+
+            #[test]
+            fn in_an_image_as_root() {
+                crate::holds(User::Root, Tier::Image, $table);
+            }
+
+            #[test]
+            fn in_an_image_as_a_user() {
+                crate::holds(User::Other, Tier::Image, $table);
             }
 
             #[test]

@@ -6,6 +6,9 @@ use crate::scene::{Scene, User};
 /// What a task of root is where nothing but a change of the user could make it another one.
 const STAYS_ROOT: &str = "a task of root stays user 0 there, without its rights";
 
+/// What a task sees itself as in an image that wants to be run as user 0.
+const A_NUMBER: &str = "0 is a number for whoever calls there, or for nobody where that is root";
+
 /// Becoming root, keeping capabilities, undoing the filter.
 pub(crate) fn rows(scene: &Scene) -> Vec<Row> {
     let tools = scene.path("tools");
@@ -14,7 +17,10 @@ pub(crate) fn rows(scene: &Scene) -> Vec<Row> {
             .full(&[GONE])
             .restricted(&[DENIED, NO_EFFECT])
             .varies("the file belongs to root only if root runs the tests"),
-        row(40, "is-root").both(&[NO_EFFECT]).for_root(),
+        row(40, "is-root")
+            .both(&[NO_EFFECT])
+            .unpromised_in_image(A_NUMBER)
+            .for_root(),
         row(41, "capabilities").both(&[NO_EFFECT]).for_root(),
         row(41, "bounding-set")
             .full(&[NO_EFFECT])
@@ -40,6 +46,7 @@ pub(crate) fn rows(scene: &Scene) -> Vec<Row> {
         rows.push(
             row(40, &format!("become-root {way}"))
                 .both(&[FILTERED, NO_EFFECT, &["EINVAL"]])
+                .unpromised_in_image(A_NUMBER)
                 .for_root(),
         );
     }

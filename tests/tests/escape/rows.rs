@@ -89,6 +89,8 @@ pub(crate) struct Row {
     words: Vec<String>,
     control_words: Option<Vec<String>>,
     full: Expected,
+    /// Where that is not what the tier `full` has.
+    in_image: Option<Expected>,
     restricted: Expected,
     control: Control,
     /// Whether the machine may have nothing to try it on.
@@ -103,6 +105,7 @@ pub(crate) fn row(item: u32, words: &str) -> Row {
         words: split(words),
         control_words: None,
         full: Expected::Blocked(FILTERED.to_vec()),
+        in_image: None,
         restricted: Expected::Blocked(FILTERED.to_vec()),
         control: Control::Open,
         may_lack: false,
@@ -124,6 +127,18 @@ impl Row {
     /// The reasons for which it is refused in tier `full`.
     pub(crate) fn full(mut self, reasons: &[&[&'static str]]) -> Self {
         self.full = blocked(reasons);
+        self
+    }
+
+    /// It is done to the task's own copy of an image.
+    pub(crate) fn open_in_image(mut self) -> Self {
+        self.in_image = Some(Expected::Open);
+        self
+    }
+
+    /// In an image no promise is made.
+    pub(crate) fn unpromised_in_image(mut self, why: &'static str) -> Self {
+        self.in_image = Some(Expected::Unpromised(why));
         self
     }
 
@@ -203,6 +218,7 @@ impl Row {
 
     fn expected(&self, tier: Tier) -> &Expected {
         match tier {
+            Tier::Image => self.in_image.as_ref().unwrap_or(&self.full),
             Tier::Full => &self.full,
             Tier::Restricted => &self.restricted,
         }

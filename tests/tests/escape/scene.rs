@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use rustix::fs::{XattrFlags, setxattr};
 use serde_json::Value;
 use wrun_tests::tasks::command;
-use wrun_tests::{Cmd, Ran, World, binary, files, machine, skipped};
+use wrun_tests::{Cmd, Ran, World, binary, files, layer, machine, skipped};
 
 use crate::neighbour::Neighbour;
 use crate::rows::{Answers, Row};
@@ -18,6 +19,8 @@ use crate::rows::{Answers, Row};
 pub(crate) enum Tier {
     /// In namespaces and a file system of its own.
     Full,
+    /// In namespaces, with the files of a container image.
+    Image,
     /// By Landlock, seccomp and limits.
     Restricted,
 }
@@ -26,7 +29,7 @@ impl Tier {
     /// What `--sandbox` and the reports call it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Full => "full",
+            Self::Full | Self::Image => "full",
             Self::Restricted => "restricted",
         }
     }
@@ -218,8 +221,16 @@ impl Scene {
         if !self.offers(tier) {
             return None;
         }
-        self.write_task(rest, rows, false);
-        let ran = self.submit(tier.name());
+        if tier == Tier::Image {
+            let layers = self.layers();
+            self.write_task(&format!("{rest}{layers}"), rows, false);
+        } else {
+            self.write_task(rest, rows, false);
+        }
+        let ran = match tier {
+            Tier::Image => self.submit_in_image(&["full"]),
+            Tier::Full | Tier::Restricted => self.submit(tier.name()),
+        };
         ran.ends_with(0);
         assert_eq!(tier_of(&ran).as_deref(), Some(tier.name()), "{ran:?}");
         Some(Answers::read(&output_of(&ran), &ran))
@@ -246,6 +257,37 @@ impl Scene {
     pub(crate) fn submit(&self, sandbox: &str) -> Ran {
         self.wrun(&["--format", "json", "submit", "--sandbox", sandbox, "task.toml"])
             .run()
+    }
+
+    /// The environment of a task in an image, made of what the attempts need. The second layer takes `/etc/motd` of the first
+    /// away.
+    pub(crate) fn layers(&self) -> String {
+        let below = self.world.path().join("layers/below");
+        let above = self.world.path().join("layers/above");
+        layer::of_programs(&below, &[&self.program]);
+        files::write(&above.join("opt/above"), "above\n");
+        // What takes a file away, as the kernel's `overlayfs` documentation has it where there are no rights for devices.
+        files::write(&above.join("etc/motd"), "");
+        for (path, name, value) in [("etc", "opaque", "x"), ("etc/motd", "whiteout", "")] {
+            let name = format!("user.overlay.{name}");
+            setxattr(above.join(path), name, value.as_bytes(), XattrFlags::empty()).unwrap();
+        }
+        if machine::is_root() && self.user == User::Other {
+            files::give(&self.world.path().join("layers"), OTHER);
+        }
+        let list = serde_json::to_string(&[below, above]).unwrap();
+        format!("[env.container]\nlayers = {list}\n")
+    }
+
+    /// Runs the task of the project, which names the layers of its image.
+    pub(crate) fn submit_in_image(&self, how: &[&str]) -> Ran {
+        self.in_image(how).run()
+    }
+
+    /// What runs the task of the project, which names the layers of its image.
+    pub(crate) fn in_image(&self, how: &[&str]) -> Cmd {
+        let command = self.world.command(reachable_layers());
+        self.surrounded(command.args([how, &["task.toml"]].concat()))
     }
 
     /// Makes the attempts without a sandbox.
@@ -288,33 +330,54 @@ fn becoming(user: u32) -> Vec<String> {
 
 /// The program under test, where every user can execute it.
 fn reachable_wrun() -> &'static Path {
-    static REACHABLE: OnceLock<(PathBuf, Option<tempfile::TempDir>)> = OnceLock::new();
+    static REACHABLE: OnceLock<Reachable> = OnceLock::new();
+    let (path, _) = REACHABLE.get_or_init(|| reachable(binary::wrun()));
+    path
+}
+
+/// What takes layers for an image, likewise.
+fn reachable_layers() -> &'static Path {
+    static REACHABLE: OnceLock<Reachable> = OnceLock::new();
     let (path, _) = REACHABLE.get_or_init(|| {
-        let built = binary::wrun();
-        let probe = becoming(OTHER);
-        let is_reachable = !machine::is_root()
-            || Command::new(&probe[0])
-                .args(&probe[1..])
-                .arg(&built)
-                .arg("--version")
-                .stdout(Stdio::null())
-                .status()
-                .is_ok_and(|status| status.success());
-        if is_reachable {
-            return (built, None);
-        }
-        let folder = tempfile::Builder::new().prefix("wrun-copy-").tempdir().unwrap();
-        files::set_mode(folder.path(), 0o755);
-        let copy = folder.path().join("wrun");
-        std::fs::copy(built, &copy).unwrap();
-        (copy, Some(folder))
+        let built = binary::built("wrun-layers").expect("build it first: cargo build -p wrun-layers");
+        reachable(built)
     });
     path
+}
+
+/// A program, with the folder of its copy if it had to be copied.
+type Reachable = (PathBuf, Option<tempfile::TempDir>);
+
+fn reachable(built: PathBuf) -> Reachable {
+    let probe = becoming(OTHER);
+    let is_reachable = !machine::is_root()
+        || Command::new(&probe[0])
+            .args(&probe[1..])
+            .arg(&built)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+    if is_reachable {
+        return (built, None);
+    }
+    let folder = tempfile::Builder::new().prefix("wrun-copy-").tempdir().unwrap();
+    files::set_mode(folder.path(), 0o755);
+    let copy = folder.path().join("wrun");
+    std::fs::copy(built, &copy).unwrap();
+    (copy, Some(folder))
 }
 
 /// `wrun` with these arguments, to be handed to another program.
 pub(crate) fn wrun_words(arguments: &[&str]) -> Vec<String> {
     let mut words = vec![reachable_wrun().display().to_string()];
+    words.extend(arguments.iter().map(|word| (*word).to_owned()));
+    words
+}
+
+/// What takes layers for an image, with these arguments, to be handed to another program.
+pub(crate) fn layers_words(arguments: &[&str]) -> Vec<String> {
+    let mut words = vec![reachable_layers().display().to_string()];
     words.extend(arguments.iter().map(|word| (*word).to_owned()));
     words
 }

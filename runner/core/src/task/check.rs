@@ -29,7 +29,8 @@ pub(super) fn check(
 ) -> Option<Task> {
     let mut checks = Checks { issues };
     let name = checks.name(file.name.as_deref().unwrap_or(default_name));
-    let run = checks.run(file.run.as_ref());
+    let has_image = file.env.contains_key(crate::image::BACKEND);
+    let run = checks.run(file.run.as_ref(), has_image);
     let dir = checks.dir(file.run.as_ref().and_then(|run| run.dir.as_deref()));
     let env = checks.env(&file.env, backends);
     let vars = checks.vars(&file.vars);
@@ -75,9 +76,13 @@ impl Checks<'_> {
         Some(name.to_owned())
     }
 
-    fn run(&mut self, run: Option<&RunFile>) -> Option<Run> {
+    /// What to run; `has_image` is whether the environment has something to run by itself.
+    fn run(&mut self, run: Option<&RunFile>, has_image: bool) -> Option<Run> {
         let at = Pointer::of(["run"]);
         let Some(run) = run else {
+            if has_image {
+                return Some(Run::Image { args: None });
+            }
             let message = "there is no `[run]` table: nothing says what to run";
             let help = "add a `[run]` table with `command = [\"program\", \"argument\"]` or `module = \"file.wasm\"`";
             let issue = Issue::error(
@@ -89,7 +94,7 @@ impl Checks<'_> {
             return self.report(issue.with_help(help).for_missing([at]));
         };
         if run.command.is_some() && run.args.is_some() {
-            let message = "`run.args` goes with `run.module` only";
+            let message = "`run.args` does not go with `run.command`";
             let help = "put the arguments into `command`, after the program";
             self.issues.push(
                 Issue::error("task.run.args", at.join("args"), message, "arguments")
@@ -103,6 +108,9 @@ impl Checks<'_> {
                 let issue = Issue::error("task.run.both", at.join("module"), message, "beside `command`");
                 self.report(issue.at_key().with_help("remove one of the two"))
             }
+            (None, None) if has_image => Some(Run::Image {
+                args: run.args.clone(),
+            }),
             (None, None) => {
                 let message = "`[run]` has neither `command` nor `module`: nothing says what to run";
                 let help = "add `command = [\"program\", \"argument\"]` or `module = \"file.wasm\"`";

@@ -16,12 +16,22 @@ use crate::outcome::OutcomeClass;
 /// environment to read, a clock, random numbers, and standard input, output and error.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schemars(title = "The task file", extend("required" = json!(["run"])))]
+#[schemars(
+    title = "The task file",
+    extend("anyOf" = json!([
+        {
+            "required": ["run"],
+            "properties": { "run": { "anyOf": [{ "required": ["command"] }, { "required": ["module"] }] } },
+        },
+        { "required": ["env"], "properties": { "env": { "required": [crate::image::BACKEND] } } },
+    ]))
+)]
 pub(super) struct TaskFile {
     /// The task's name, for people and in events. By default the file's name without its ending.
     #[schemars(example = &"greet")]
     pub(super) name: Option<String>,
-    /// What to run.
+    /// What to run. Only a task with a container image (`[env.container]`) can do without, and then runs what the image
+    /// runs by itself.
     pub(super) run: Option<RunFile>,
     /// The environment that the task needs: one table, named after its backend, such as `[env.uv]`. Without one the
     /// task runs with what the machine has.
@@ -39,16 +49,16 @@ pub(super) struct TaskFile {
     pub(super) retry: Option<RetryFile>,
 }
 
-/// What to run: exactly one of `command` and `module`.
+/// What to run: exactly one of `command` and `module`; or neither, for what a container image runs by itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(
-    extend("oneOf" = json!([{ "required": ["command"] }, { "required": ["module"] }])),
-    extend("dependentRequired" = json!({ "args": ["module"] }))
+    extend("not" = json!({ "required": ["command"], "anyOf": [{ "required": ["module"] }, { "required": ["args"] }] }))
 )]
 pub(super) struct RunFile {
     /// A native program and its arguments, one text for each; no shell reads them. The program is found on the
-    /// environment's search path, or is a path relative to `dir`, where it starts.
+    /// environment's search path, or is a path relative to `dir`, where it starts. In a container image it takes the place
+    /// of the image's entrypoint and command, and is found among the image's files.
     #[schemars(
         extend("minItems" = 1),
         extend("prefixItems" = json!([{ "type": "string", "pattern": "\\S" }])),
@@ -58,7 +68,8 @@ pub(super) struct RunFile {
     /// A WebAssembly module (WASI 0.1) or component (WASI 0.2); a path relative to the file.
     #[schemars(example = &"greet.wasm")]
     pub(super) module: Option<String>,
-    /// The arguments of `module`, without its own name.
+    /// The arguments of `module`, without its own name; or, without `command` and `module`, what follows the entrypoint
+    /// of a container image in place of the image's own command.
     #[schemars(example = &["--loud"])]
     pub(super) args: Option<Vec<String>>,
     /// The task's folder, which it can read and is started in; a path relative to the file, not outside of the

@@ -66,12 +66,13 @@ impl Task {
         }
     }
 
-    /// Whether it runs a command or a module.
+    /// What kind of run it asks for.
     #[must_use]
     pub const fn kind(&self) -> TaskKind {
         match self.run {
             Run::Command(_) => TaskKind::Command,
             Run::Module { .. } => TaskKind::Module,
+            Run::Image { .. } => TaskKind::Image,
         }
     }
 }
@@ -87,6 +88,11 @@ pub enum Run {
         path: PathBuf,
         /// Its arguments, without its own name.
         args: Vec<String>,
+    },
+    /// What the container image of its environment runs by itself.
+    Image {
+        /// Arguments in place of those that the image has for it, if any are given.
+        args: Option<Vec<String>>,
     },
 }
 

@@ -18,7 +18,9 @@ use wrun_core::sandbox::{SandboxReport, Tier};
 use wrun_process::{
     Cause, Command, InputPipe, Out, OutputPipe, ProcessError, Supervision, Terminal, signal_name, supervise,
 };
-use wrun_sandbox::{Conclusion, Confined, Confinement, Refusal, SandboxError, Start, start};
+use wrun_sandbox::{
+    Conclusion, Confined, Confinement, ImageRoot, NotExecuted, Refusal, SandboxError, Start, start,
+};
 
 use super::error::NativeError;
 use super::output::{Budget, Target, forward};
@@ -34,7 +36,7 @@ const PATH: &str = "PATH";
 #[derive(Debug)]
 pub struct NativeTask {
     /// The program and its arguments. A name without `/` is looked for on `search_path`, any other is a path relative
-    /// to `cwd`.
+    /// to `cwd`. In an image it is looked for there.
     pub command: Vec<String>,
     /// The folder that it starts in; absolute.
     pub cwd: PathBuf,
@@ -89,6 +91,7 @@ pub async fn run(
     }
     let limits = task.confinement.limits.clone();
     let grace = task.grace;
+    let image = task.confinement.image.clone();
     let (program, mut confined) = match begin(task, &stdio, &cancel).await? {
         Ok(begun) => begun,
         Err(outcome) => return Ok(report(outcome)),
@@ -150,8 +153,11 @@ pub async fn run(
     tracing::debug!(?cause, %status, usage = ?tree.usage(), "native task ended");
     let tier = confined.report.tier;
     let conclusion = confined.conclude(status);
-    if let Some(errno) = conclusion.not_executed {
-        return Ok(report(not_executed(&program, errno, tier)));
+    if let Some(reason) = &conclusion.not_executed {
+        return Ok(report(match &image {
+            Some(image) => not_executed_in_image(&program, reason, image),
+            None => not_executed(&program, reason.errno, tier),
+        }));
     }
     Ok(report(outcome(cause, conclusion, &limits)))
 }
@@ -201,9 +207,13 @@ async fn begin(
         ..confinement
     };
     let (name, args) = command.split_first().ok_or(NativeError::EmptyCommand)?;
-    let program = match find(name, &cwd, &search_path) {
-        Ok(program) => program,
-        Err(outcome) => return Ok(Err(outcome)),
+    let program = match &confinement.image {
+        // Where it is only the image can tell.
+        Some(_) => PathBuf::from(name),
+        None => match find(name, &cwd, &search_path) {
+            Ok(program) => program,
+            Err(outcome) => return Ok(Err(outcome)),
+        },
     };
     let out = match stdio.output {
         Output::Inherit if confinement.limits.output.is_none() => Out::Inherit,
@@ -262,6 +272,23 @@ fn not_executed(program: &Path, errno: i32, tier: Tier) -> Outcome {
         );
     }
     not_executable(program, system.to_string())
+}
+
+/// The outcome of a task whose program could not be executed in its image.
+fn not_executed_in_image(name: &Path, reason: &NotExecuted, image: &ImageRoot) -> Outcome {
+    let Some(program) = &reason.program else {
+        let is_searched = !name.as_os_str().as_encoded_bytes().contains(&b'/');
+        let searched: &[PathBuf] = if is_searched { &image.search_path } else { &[] };
+        return not_found(&name.to_string_lossy(), searched);
+    };
+    let system = std::io::Error::from_raw_os_error(reason.errno);
+    let reason = if system.kind() == ErrorKind::NotFound {
+        "what runs it (the loader of its format, or the interpreter that its first line names) is not in the image"
+            .to_owned()
+    } else {
+        system.to_string()
+    };
+    not_executable(Path::new(program), reason)
 }
 
 /// The task's variables, with `PATH`.

@@ -38,7 +38,7 @@ pub(super) fn run(policy: &Policy, channel: &Channel) -> Result<Infallible, Fail
     if policy.network != Network::Host {
         namespaces |= UnshareFlags::NEWNET;
     }
-    if !policy.identity.privileged {
+    if policy.identity.becomes.is_none() {
         unshare(UnshareFlags::NEWUSER, Step::UserNamespace)?;
         map_self(&proc, &policy.identity, outside)?;
     }
@@ -111,7 +111,7 @@ fn first_process(
         None
     };
     let around = Around {
-        proc: policy.identity.privileged.then_some(proc),
+        proc: policy.identity.becomes.is_some().then_some(proc),
         own_proc,
     };
     let (told, go) = pipe_with(PipeFlags::CLOEXEC).or_fail(Step::Fork)?;
@@ -127,8 +127,8 @@ fn first_process(
         }
         Forked::Parent(program) => {
             drop((around, told));
-            if policy.identity.privileged {
-                become_user(&policy.identity)?;
+            if let Some(outside) = policy.identity.becomes {
+                become_user(outside)?;
                 // A change of the user takes the death signal away.
                 die_with_parent(alive, Signal::KILL)?;
             }

@@ -47,25 +47,27 @@ pub(super) fn map_self(proc: &OwnedFd, identity: &Identity, outside: (Uid, Gid))
     write("gid_map", &format!("{} {} 1", identity.group, outside.1.as_raw()))
 }
 
-/// Becomes the user of `identity` outside, with none of the rights of root.
-pub(super) fn become_user(identity: &Identity) -> Result<(), Failure> {
-    let user = Uid::from_raw(identity.user);
-    let group = Gid::from_raw(identity.group);
+/// Becomes another user and group outside, with none of the rights of root.
+pub(super) fn become_user((user, group): (u32, u32)) -> Result<(), Failure> {
+    let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
     set_thread_groups(&[]).or_fail(Step::Identity)?;
     set_thread_res_gid(group, group, group).or_fail(Step::Identity)?;
     set_thread_res_uid(user, user, user).or_fail(Step::Identity)
 }
 
-/// Becomes the user of `identity` outside, and goes into a user namespace of that user alone.
+/// Becomes the user that `identity` says outside, and goes into a user namespace of that user alone.
 pub(super) fn become_user_in_own_namespace(proc: &OwnedFd, identity: &Identity) -> Result<(), Failure> {
-    become_user(identity)?;
+    let Some(outside) = identity.becomes else {
+        return Ok(());
+    };
+    become_user(outside)?;
     // A process that changed its user cannot write its own maps until it says that it may be looked at.
     set_dumpable_behavior(DumpableBehavior::Dumpable).or_fail(Step::Identity)?;
     unshare(UnshareFlags::NEWUSER, Step::UserNamespace)?;
     map_self(
         proc,
         identity,
-        (Uid::from_raw(identity.user), Gid::from_raw(identity.group)),
+        (Uid::from_raw(outside.0), Gid::from_raw(outside.1)),
     )
 }
 
@@ -75,20 +77,20 @@ pub(super) fn become_user_in_own_namespace(proc: &OwnedFd, identity: &Identity) 
 pub(super) struct Owners(BTreeMap<(u32, u32), OwnedFd>);
 
 impl Owners {
-    /// One for each owner among the entries, if the process becomes another user.
+    /// One for each owner among the entries and the layers of an image, if the process becomes another user.
     pub(super) fn of(policy: &Policy, proc: &OwnedFd) -> Result<Self, Failure> {
         let mut owners = BTreeMap::new();
-        if !policy.identity.privileged {
+        let Some(outside) = policy.identity.becomes else {
             return Ok(Self(owners));
-        }
-        for entry in &policy.entries {
-            if let Entry::Bind {
-                owner: Some(owner), ..
-            } = entry
-                && !owners.contains_key(owner)
-                && owner.0 != policy.identity.user
-            {
-                owners.insert(*owner, namespace_for(*owner, &policy.identity, proc)?);
+        };
+        let granted = policy.entries.iter().filter_map(|entry| match entry {
+            Entry::Bind { owner, .. } => *owner,
+            _ => None,
+        });
+        let layers = policy.image.iter().flat_map(|image| &image.layers);
+        for owner in granted.chain(layers.map(|layer| layer.owner)) {
+            if !owners.contains_key(&owner) && owner.0 != outside.0 {
+                owners.insert(owner, namespace_for(owner, outside, proc)?);
             }
         }
         Ok(Self(owners))
@@ -99,8 +101,8 @@ impl Owners {
     }
 }
 
-/// A user namespace in which what is `owner` on disk is the user of `identity`.
-fn namespace_for(owner: (u32, u32), identity: &Identity, proc: &OwnedFd) -> Result<OwnedFd, Failure> {
+/// A user namespace in which what is `owner` on disk is another user and group.
+fn namespace_for(owner: (u32, u32), shown: (u32, u32), proc: &OwnedFd) -> Result<OwnedFd, Failure> {
     let (reading, writing) = pipe_with(PipeFlags::CLOEXEC).or_fail(Step::IdentityMap)?;
     #[expect(unsafe_code, reason = "there is no safe clone")]
     // SAFETY: as `fork`, with one thread; the child below does nothing but wait for the pipe to close.
@@ -120,7 +122,7 @@ fn namespace_for(owner: (u32, u32), identity: &Identity, proc: &OwnedFd) -> Resu
         .filter(|child| *child > 0)
         .and_then(Pid::from_raw)
         .ok_or_else(|| failure(Step::UserNamespace, errno))?;
-    let namespace = describe(proc, child, owner, identity);
+    let namespace = describe(proc, child, owner, shown);
     drop(writing);
     // It ends by itself; the signal only saves waiting for it to be scheduled.
     rustix::process::kill_process(child, Signal::KILL).ok();
@@ -128,7 +130,7 @@ fn namespace_for(owner: (u32, u32), identity: &Identity, proc: &OwnedFd) -> Resu
     namespace
 }
 
-fn describe(proc: &OwnedFd, child: Pid, owner: (u32, u32), identity: &Identity) -> Result<OwnedFd, Failure> {
+fn describe(proc: &OwnedFd, child: Pid, owner: (u32, u32), shown: (u32, u32)) -> Result<OwnedFd, Failure> {
     let number = child.as_raw_pid();
     let map = |file: &str, inside: u32, outside: u32| {
         write_to(
@@ -138,8 +140,8 @@ fn describe(proc: &OwnedFd, child: Pid, owner: (u32, u32), identity: &Identity) 
         )
         .or_fail(Step::IdentityMap)
     };
-    map("uid_map", owner.0, identity.user)?;
-    map("gid_map", owner.1, identity.group)?;
+    map("uid_map", owner.0, shown.0)?;
+    map("gid_map", owner.1, shown.1)?;
     openat(
         proc.as_fd(),
         format!("{number}/ns/user"),

@@ -67,8 +67,10 @@ fn restrict(policy: &Policy) -> Result<RestrictionStatus, Failure> {
     match policy.tier {
         Tier::Full => {
             let whole: &[&str] = if policy.strict { &["/etc", "/proc"] } else { &["/"] };
+            // What is written to an image is the process' own; what was granted to read is on mounts that say so.
+            let rights = if policy.image.is_some() { all } else { read };
             for path in whole {
-                rules = below(rules, Path::new(path), read)?;
+                rules = below(rules, Path::new(path), rights)?;
             }
             rules = below(rules, Path::new("/dev"), devices)?;
             for memory in ["/tmp", "/dev/shm"] {

@@ -10,6 +10,7 @@ mod identity;
 mod landlock;
 mod mounts;
 mod network;
+mod overlay;
 mod process;
 mod program;
 mod resources;
@@ -18,6 +19,8 @@ mod root;
 mod seccomp;
 mod step;
 mod terminal;
+mod tree;
+mod users;
 mod warden;
 
 use std::ffi::OsString;

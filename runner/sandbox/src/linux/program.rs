@@ -4,14 +4,16 @@ use std::convert::Infallible;
 use std::ffi::{CString, OsStr, c_char};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::ptr;
 
+use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use rustix::process::{chdir, getuid};
 use rustix::thread::{SecureComputingMode, no_new_privs};
 
 use crate::channel::Channel;
-use crate::message::{Facts, Failure, Message, Step};
+use crate::message::{Facts, Failure, Message, NotExecuted, Step};
 use crate::policy::Policy;
 use crate::prepare::close_on_exec;
 use wrun_core::sandbox::Tier;
@@ -40,7 +42,7 @@ pub(super) fn become_program(
     channel: &Channel,
     around: &Around,
 ) -> Result<Infallible, Failure> {
-    let image = Image::new(policy)?;
+    let program = Program::new(policy)?;
     terminal::lead(policy)?;
     if let Some(proc) = &around.proc {
         become_user_in_own_namespace(proc, &policy.identity)?;
@@ -71,7 +73,7 @@ pub(super) fn become_program(
         user: getuid().as_raw(),
         own_proc: around.own_proc,
     };
-    verify(&facts)?;
+    verify(&facts, policy)?;
     channel
         .send(&Message::Ready(facts), None)
         .or_fail(Step::Channel)?;
@@ -80,16 +82,20 @@ pub(super) fn become_program(
     if policy.program.as_os_str().is_empty() {
         super::process::exit(0);
     }
-    let errno = image.execute();
+    let reason = program.execute();
     // The one who started it sees the end of the channel if this does not come through.
-    drop(channel.send(&Message::NotExecuted(errno), None));
+    drop(channel.send(&Message::NotExecuted(reason), None));
     super::process::exit(126)
 }
 
 /// What every tier promises has to hold, whatever the calls returned.
-fn verify(facts: &Facts) -> Result<(), Failure> {
+fn verify(facts: &Facts, policy: &Policy) -> Result<(), Failure> {
     let held = facts.filtered && facts.no_new_privileges && facts.no_capabilities;
-    let identity = facts.tier != Tier::Full || facts.user != 0;
+    // In an image its number stands for a user who is not root, and any other would mean that the mapping is not his.
+    let identity = match policy.image {
+        Some(_) => facts.user == policy.identity.user,
+        None => facts.tier != Tier::Full || facts.user != 0,
+    };
     if held && identity {
         Ok(())
     } else {
@@ -133,18 +139,30 @@ fn default_pipe_signal() {
 }
 
 /// The program with its arguments and variables, laid out for `execve(2)`.
-struct Image {
-    program: CString,
+struct Program {
+    /// Where it may be, in order.
+    places: Vec<CString>,
     args: Vec<CString>,
     env: Vec<CString>,
+    /// Whether the places are to be looked at one after another.
+    searched: bool,
 }
 
-impl Image {
+impl Program {
     fn new(policy: &Policy) -> Result<Self, Failure> {
         let c_string =
             |text: &OsStr| CString::new(text.as_bytes()).map_err(|_| failure(Step::Policy, libc::EINVAL));
-        let program = c_string(policy.program.as_os_str())?;
-        let mut args = vec![program.clone()];
+        let name = c_string(policy.program.as_os_str())?;
+        let mut places = Vec::new();
+        match &policy.image {
+            Some(image) if !name.as_bytes().contains(&b'/') => {
+                for folder in &image.search_path {
+                    places.push(c_string(Path::new(folder).join(&policy.program).as_os_str())?);
+                }
+            }
+            _ => places.push(name.clone()),
+        }
+        let mut args = vec![name];
         for argument in &policy.args {
             args.push(c_string(argument)?);
         }
@@ -156,22 +174,45 @@ impl Image {
             variable.push(value);
             env.push(c_string(&variable)?);
         }
-        Ok(Self { program, args, env })
+        Ok(Self {
+            places,
+            args,
+            env,
+            searched: policy.image.is_some(),
+        })
     }
 
-    /// Becomes the program; returns why not.
-    fn execute(&self) -> i32 {
+    /// Becomes the program; returns why not. What is found and cannot be executed is passed over, and is the reason only
+    /// if nothing else is found (POSIX.1-2017, `exec`).
+    fn execute(&self) -> NotExecuted {
         let args = pointers(&self.args);
         let env = pointers(&self.env);
-        #[expect(unsafe_code, reason = "there is no safe execve")]
-        // SAFETY: all three are NUL-terminated strings or arrays of such that end in a null pointer, and are owned by
-        // `self` or live until the call returns.
-        unsafe {
-            libc::execve(self.program.as_ptr(), args.as_ptr(), env.as_ptr());
+        let mut refused = None;
+        for place in &self.places {
+            #[expect(unsafe_code, reason = "there is no safe execve")]
+            // SAFETY: all three are NUL-terminated strings or arrays of such that end in a null pointer, and are owned by
+            // `self` or live until the call returns.
+            unsafe {
+                libc::execve(place.as_ptr(), args.as_ptr(), env.as_ptr());
+            }
+            let errno = std::io::Error::last_os_error()
+                .raw_os_error()
+                .unwrap_or(Errno::NOEXEC.raw_os_error());
+            let is_there = !self.searched || access(place.as_c_str(), Access::EXISTS).is_ok();
+            if is_there {
+                refused.get_or_insert_with(|| NotExecuted {
+                    errno,
+                    program: Some(place.to_string_lossy().into_owned()),
+                });
+            }
+            if !matches!(errno, libc::ENOENT | libc::ENOTDIR | libc::EACCES) {
+                break;
+            }
         }
-        std::io::Error::last_os_error()
-            .raw_os_error()
-            .unwrap_or(Errno::NOEXEC.raw_os_error())
+        refused.unwrap_or(NotExecuted {
+            errno: libc::ENOENT,
+            program: None,
+        })
     }
 }
 

@@ -1,10 +1,11 @@
-//! The file system of a process in [`wrun_core::sandbox::Tier::Full`]: an empty root in memory with what was granted.
+//! The file system of a process in [`wrun_core::sandbox::Tier::Full`]: an empty root in memory, or the files of an image,
+//! with what was granted.
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, open, openat, openat2, symlinkat};
-use rustix::io::{Errno, write};
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use rustix::process::{chdir, fchdir, pivot_root};
 
@@ -14,10 +15,13 @@ use wrun_core::grants::Access;
 
 use super::identity::Owners;
 use super::mounts::{attach, clone_at, clone_exactly, fresh, restrict};
+use super::overlay;
 use super::step::{Try as _, failure};
+use super::tree::Tree;
+use super::users;
 
 /// Where the new root is mounted until it is the root; one of them is on every machine.
-const STAGING: &[&str] = &["/tmp", "/proc"];
+pub(super) const STAGING: &[&str] = &["/tmp", "/proc"];
 
 /// What the root itself may hold: folders, links and small files.
 const ROOT_BYTES: &str = "16m";
@@ -43,9 +47,6 @@ const PAGE: u64 = 4096;
 /// Files and folders that the smallest folder in memory may hold.
 const LEAST_FILES: u64 = 64;
 
-const FOLDER: Mode = Mode::from_raw_mode(0o755);
-const FILE: Mode = Mode::from_raw_mode(0o644);
-
 /// Everything that comes from the machine, taken before its root is left.
 struct Sources {
     binds: Vec<OwnedFd>,
@@ -68,33 +69,61 @@ pub(super) fn change(policy: &Policy, owners: &Owners) -> Result<bool, Failure> 
         Err(Errno::PERM) => None,
         Err(error) => return Err(error).or_fail(Step::Proc),
     };
-    let root = fresh("tmpfs", &[("size", ROOT_BYTES), ("mode", "0755")], safe).or_fail(Step::Root)?;
-    let root = enter(&root)?;
+    let own = || fresh("tmpfs", &[("size", ROOT_BYTES), ("mode", "0755")], safe).or_fail(Step::Root);
+    let tree = match &policy.image {
+        Some(image) => {
+            let root = overlay::join(image, policy, owners)?;
+            Tree::of_image(enter(&root)?, policy.identity.becomes)
+        }
+        None => Tree::empty(enter(&own()?)?),
+    };
 
-    let memory = || folder_in_memory(policy.temporary, "1777", safe).or_fail(Step::Root);
-    put(&root, Path::new("/tmp"), true, &memory()?)?;
-    for (name, device) in &sources.devices {
-        put(&root, &Path::new("/dev").join(name), false, device).map_err(at(Step::Devices))?;
+    let memory = || folder_in_memory(policy.temporary, "1777", None).or_fail(Step::Root);
+    attach(memory()?, tree.folder("tmp")?).or_fail_at(Step::Grant, Path::new("/tmp"))?;
+    let devices = devices(&tree, policy, &sources, &own)?;
+    tree.put(Path::new("/dev/shm"), true, &memory()?)?;
+    let proc_folder = tree.folder("proc")?;
+    if let Some(proc) = &proc {
+        attach(proc, proc_folder).or_fail(Step::Proc)?;
+        hide(&tree, &sources)?;
     }
-    put(&root, Path::new("/dev/shm"), true, &memory()?)?;
+    if policy.image.is_some() {
+        users::name(&tree, policy)?;
+        tree.place(&policy.cwd, true).map_err(at(Step::WorkingFolder))?;
+    }
+    fill(&tree, policy, &sources.binds)?;
+    let read_only = MountAttrFlags::MOUNT_ATTR_RDONLY;
+    restrict(devices.as_ref().unwrap_or(tree.root()), read_only, None, false).or_fail(Step::Root)?;
+    Ok(proc.is_some())
+}
+
+/// Makes `/dev`: a mount of its own, which is returned, where the root is an image's.
+fn devices(
+    tree: &Tree,
+    policy: &Policy,
+    sources: &Sources,
+    own: &dyn Fn() -> Result<OwnedFd, Failure>,
+) -> Result<Option<OwnedFd>, Failure> {
+    let folder = tree.folder("dev").map_err(at(Step::Devices))?;
+    let mount = policy.image.as_ref().map(|_| own()).transpose()?;
+    if let Some(mount) = &mount {
+        attach(mount, &folder).or_fail(Step::Devices)?;
+    }
+    for (name, device) in &sources.devices {
+        tree.put(&Path::new("/dev").join(name), false, device)
+            .map_err(at(Step::Devices))?;
+    }
     let terminals = fresh(
         "devpts",
         &[("mode", "0620"), ("ptmxmode", "0666")],
         MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC,
     )
     .or_fail(Step::Devices)?;
-    put(&root, Path::new("/dev/pts"), true, &terminals)?;
+    tree.put(Path::new("/dev/pts"), true, &terminals)?;
     for (name, target) in DEVICE_LINKS {
-        link(&root, &Path::new("/dev").join(name), Path::new(target))?;
+        tree.link(&Path::new("/dev").join(name), Path::new(target))?;
     }
-    place(&root, Path::new("/proc"), true)?;
-    if let Some(proc) = &proc {
-        put(&root, Path::new("/proc"), true, proc).map_err(at(Step::Proc))?;
-        hide(&root, &sources)?;
-    }
-    fill(&root, policy, &sources.binds, safe)?;
-    restrict(&root, MountAttrFlags::MOUNT_ATTR_RDONLY, None, false).or_fail(Step::Root)?;
-    Ok(proc.is_some())
+    Ok(mount)
 }
 
 fn sources(policy: &Policy, owners: &Owners) -> Result<Sources, Failure> {
@@ -165,7 +194,7 @@ fn enter(root: &OwnedFd) -> Result<OwnedFd, Failure> {
 }
 
 /// Brings in what was granted, from the root down.
-fn fill(root: &OwnedFd, policy: &Policy, binds: &[OwnedFd], safe: MountAttrFlags) -> Result<(), Failure> {
+fn fill(tree: &Tree, policy: &Policy, binds: &[OwnedFd]) -> Result<(), Failure> {
     let mut mounts = binds.iter();
     let mut entries: Vec<(&Entry, Option<&OwnedFd>)> = policy
         .entries
@@ -181,63 +210,48 @@ fn fill(root: &OwnedFd, policy: &Policy, binds: &[OwnedFd], safe: MountAttrFlags
     for (entry, mount) in entries {
         match (entry, mount) {
             (Entry::Bind { path, folder, .. }, Some(mount)) => {
-                put(root, path, *folder, mount)?;
+                tree.put(path, *folder, mount)?;
             }
             (Entry::Bind { path, .. }, None) => {
                 return Err(Errno::NOENT).or_fail_at(Step::Grant, path);
             }
             (Entry::Right { .. }, _) => {}
-            (Entry::Link { at, target }, _) => link(root, at, target)?,
-            (Entry::File { at, content }, _) => file(root, at, content)?,
+            (Entry::Link { at, target }, _) => tree.link(at, target)?,
+            // Those of an image lie above its layers.
+            (Entry::File { .. }, _) if policy.image.is_some() => {}
+            (Entry::File { at, content }, _) => tree.file(at, content.as_bytes())?,
             (Entry::Memory { at, bytes }, _) => {
-                let memory = folder_in_memory(*bytes, "0700", safe).or_fail_at(Step::Fill, at)?;
-                put(root, at, true, &memory)?;
-                chown(root, at, policy)?;
+                let owner = policy.identity.becomes;
+                let memory = folder_in_memory(*bytes, "0700", owner).or_fail_at(Step::Fill, at)?;
+                tree.put(at, true, &memory)?;
             }
         }
     }
     Ok(())
 }
 
-/// An empty folder in memory with a bound on its bytes and, with what each takes of the kernel's memory, on its files.
-fn folder_in_memory(bytes: u64, mode: &str, attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
-    let files = (bytes / PAGE).max(LEAST_FILES);
-    fresh(
-        "tmpfs",
-        &[
-            ("size", &bytes.to_string()),
-            ("nr_inodes", &files.to_string()),
-            ("mode", mode),
-        ],
-        attributes,
-    )
-}
-
-/// Gives a folder in memory to the process, which is another user than the one that made it.
-fn chown(root: &OwnedFd, path: &Path, policy: &Policy) -> Result<(), Failure> {
-    if !policy.identity.privileged {
-        return Ok(());
+/// An empty folder in memory with a bound on its bytes and, with what each takes of the kernel's memory, on its files. It
+/// belongs to this process, or to another user and group.
+pub(super) fn folder_in_memory(bytes: u64, mode: &str, owner: Option<(u32, u32)>) -> Result<OwnedFd, Errno> {
+    let files = (bytes / PAGE).max(LEAST_FILES).to_string();
+    let bytes = bytes.to_string();
+    let owner = owner.map(|(user, group)| (user.to_string(), group.to_string()));
+    let mut options = vec![("size", bytes.as_str()), ("nr_inodes", &files), ("mode", mode)];
+    if let Some((user, group)) = &owner {
+        options.extend([("uid", user.as_str()), ("gid", group)]);
     }
-    let user = rustix::fs::Uid::from_raw(policy.identity.user);
-    let group = rustix::fs::Gid::from_raw(policy.identity.group);
-    rustix::fs::chownat(
-        root,
-        relative(path),
-        Some(user),
-        Some(group),
-        rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
-    )
-    .or_fail_at(Step::Fill, path)
+    let safe = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    fresh("tmpfs", &options, safe)
 }
 
 /// Puts nothing in place of files of `/proc`.
-fn hide(root: &OwnedFd, sources: &Sources) -> Result<(), Failure> {
+fn hide(tree: &Tree, sources: &Sources) -> Result<(), Failure> {
     let Some((_, null)) = sources.devices.iter().find(|(name, _)| *name == "null") else {
         return Err(failure(Step::Proc, libc::ENOENT));
     };
     for name in HIDDEN {
         let path = Path::new("/proc").join(name);
-        let Ok(found) = find(root, &path) else { continue };
+        let Ok(found) = tree.find(&path) else { continue };
         let nothing = rustix::mount::open_tree(
             null,
             "",
@@ -249,78 +263,6 @@ fn hide(root: &OwnedFd, sources: &Sources) -> Result<(), Failure> {
         attach(&nothing, &found).or_fail_at(Step::Proc, &path)?;
     }
     Ok(())
-}
-
-fn put(root: &OwnedFd, path: &Path, folder: bool, mount: &OwnedFd) -> Result<(), Failure> {
-    let place = place(root, path, folder)?;
-    attach(mount, &place).or_fail_at(Step::Grant, path)
-}
-
-fn link(root: &OwnedFd, at: &Path, target: &Path) -> Result<(), Failure> {
-    let parent = parent(root, at)?;
-    let name = at.file_name().unwrap_or_default();
-    match symlinkat(target, &parent, name) {
-        // What was brought in has it already.
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(error) => Err(error).or_fail_at(Step::Fill, at),
-    }
-}
-
-fn file(root: &OwnedFd, at: &Path, content: &str) -> Result<(), Failure> {
-    let parent = parent(root, at)?;
-    let name = at.file_name().unwrap_or_default();
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = openat(&parent, name, flags, FILE).or_fail_at(Step::Fill, at)?;
-    let mut rest = content.as_bytes();
-    while !rest.is_empty() {
-        let written = write(&file, rest).or_fail_at(Step::Fill, at)?;
-        rest = rest.get(written..).unwrap_or_default();
-    }
-    Ok(())
-}
-
-/// A file or folder to mount on, made if it is not there.
-fn place(root: &OwnedFd, path: &Path, folder: bool) -> Result<OwnedFd, Failure> {
-    if let Ok(found) = find(root, path) {
-        return Ok(found);
-    }
-    let parent = parent(root, path)?;
-    let name = path.file_name().unwrap_or_default();
-    let made = if folder {
-        mkdirat(&parent, name, FOLDER)
-    } else {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        openat(&parent, name, flags, FILE).map(drop)
-    };
-    match made {
-        Ok(()) | Err(Errno::EXIST) => find(root, path).or_fail_at(Step::Fill, path),
-        Err(error) => Err(error).or_fail_at(Step::Fill, path),
-    }
-}
-
-/// The folder of a path, made with those above it.
-fn parent(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Failure> {
-    match path.parent().filter(|parent| parent.components().count() > 1) {
-        Some(parent) => place(root, parent, true),
-        None => rustix::io::fcntl_dupfd_cloexec(root, 3).or_fail_at(Step::Fill, path),
-    }
-}
-
-/// What is at a path of the new root, without following any link.
-fn find(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
-    openat2(
-        root.as_fd(),
-        relative(path),
-        OFlags::PATH | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
-    )
-}
-
-fn relative(path: &Path) -> PathBuf {
-    path.components()
-        .filter(|part| matches!(part, Component::Normal(_)))
-        .collect()
 }
 
 fn at(step: Step) -> impl Fn(Failure) -> Failure {

@@ -24,9 +24,8 @@ pub(super) fn take(policy: &Policy, channel: &Channel) -> Result<Option<OwnedFd>
         return Ok(None);
     };
     let (shown, terminal) = open_terminal(TerminalSize { rows, columns }).or_fail(Step::Terminal)?;
-    if policy.identity.privileged {
-        let user = Uid::from_raw(policy.identity.user);
-        let group = Gid::from_raw(policy.identity.group);
+    if let Some((user, group)) = policy.identity.becomes {
+        let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
         fchown(&terminal, Some(user), Some(group)).or_fail(Step::Terminal)?;
     }
     ioctl_tiocsctty(&terminal).or_fail(Step::Terminal)?;

@@ -199,7 +199,9 @@ fn temporary_is_full(policy: &Policy) -> bool {
         Entry::Memory { at, .. } => Some(at.as_path()),
         _ => None,
     });
+    let image = policy.image.as_ref().map(|_| std::path::Path::new("/"));
     own.chain(["/tmp", "/dev/shm"].map(std::path::Path::new))
+        .chain(image)
         .any(|path| statvfs(path).is_ok_and(|space| space.f_blocks > 0 && space.f_bavail == 0))
 }
 

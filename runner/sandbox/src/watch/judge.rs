@@ -52,6 +52,12 @@ const RESOLVER: &[&str] = &[
     "/etc/gai.conf",
 ];
 
+/// Folders of the system, which in an image are the image's: what is not there is nothing that the machine could give.
+const OF_AN_IMAGE: &[&str] = &[
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/opt", "/run", "/sbin", "/sys",
+    "/usr", "/var",
+];
+
 /// Where Python keeps compiled modules; it does without where it cannot.
 const COMPILED: &str = "__pycache__";
 
@@ -77,6 +83,8 @@ pub(super) struct Judge {
     /// The user and group of the process, where that is not the caller's.
     other: Option<(u32, u32)>,
     granted: Vec<(PathBuf, Access)>,
+    /// Whether its system is that of an image.
+    of_image: bool,
     root: Option<OwnedFd>,
 }
 
@@ -96,12 +104,12 @@ impl Judge {
                 _ => None,
             })
             .collect();
-        let identity = &policy.identity;
         Self {
             tier: policy.tier,
             network: policy.network,
-            other: identity.privileged.then_some((identity.user, identity.group)),
+            other: policy.identity.becomes,
             granted,
+            of_image: policy.image.is_some(),
             root: None,
         }
     }
@@ -125,11 +133,14 @@ impl Judge {
     fn is_uninteresting(&self, path: &Path, need: Need) -> bool {
         let of_resolver =
             self.network != Network::Host && RESOLVER.iter().any(|known| path == Path::new(known));
+        let of_image = self.of_image
+            && OF_AN_IMAGE.iter().any(|known| path.starts_with(known))
+            && !self.granted.iter().any(|(granted, _)| path.starts_with(granted));
         let compiled = need.writes()
             && path
                 .components()
                 .any(|part| part == Component::Normal(OsStr::new(COMPILED)));
-        of_resolver || compiled || UNINTERESTING.iter().any(|known| path.starts_with(known))
+        of_resolver || of_image || compiled || UNINTERESTING.iter().any(|known| path.starts_with(known))
     }
 
     fn full(&self, root: &OwnedFd, path: &Path, place: &Place) -> Option<Refused> {

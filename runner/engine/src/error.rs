@@ -1,0 +1,69 @@
+//! What can go wrong with an engine.
+
+use std::time::Duration;
+
+use miette::Diagnostic;
+use wrun_core::image::Engine;
+
+/// Why an engine does not do what it is asked for.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// It is not on this machine.
+    #[error("there is no `{}` on the search path", engine.name())]
+    #[diagnostic(
+        code("engine.missing"),
+        help("install it, or take `engine` out of `[env.container]`")
+    )]
+    Missing {
+        /// The engine.
+        engine: Engine,
+    },
+    /// It is there and does not work.
+    #[error("`{}` does not work here: {reason}", engine.name())]
+    #[diagnostic(
+        code("engine.unusable"),
+        help("run `{} info` to see what it wants; a daemon may have to be started, or its group to be joined", engine.name())
+    )]
+    Unusable {
+        /// The engine.
+        engine: Engine,
+        /// What it said.
+        reason: String,
+    },
+    /// It did not take an image.
+    #[error("`{}` cannot get the image `{image}`: {reason}", engine.name())]
+    #[diagnostic(
+        code("engine.image"),
+        help("check that the engine may reach the registry, and what it is logged in to")
+    )]
+    Image {
+        /// The engine.
+        engine: Engine,
+        /// The image.
+        image: String,
+        /// What it said.
+        reason: String,
+    },
+    /// It took too long.
+    #[error("`{}` did not answer within {}", engine.name(), humanly(*.time))]
+    #[diagnostic(code("engine.timeout"), help("its daemon may hang; see its log"))]
+    TooSlow {
+        /// The engine.
+        engine: Engine,
+        /// How long was waited.
+        time: Duration,
+    },
+    /// It was to end.
+    #[error("cancelled")]
+    #[diagnostic(code("cancelled"))]
+    Cancelled,
+    /// It cannot be started.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Process(#[from] wrun_process::ProcessError),
+}
+
+fn humanly(time: Duration) -> String {
+    format!("{} seconds", time.as_secs())
+}

@@ -1,0 +1,161 @@
+//! A run by a container engine.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use wrun_core::denial::Observation;
+use wrun_core::event::Event;
+use wrun_core::grants::{Access, Limits};
+use wrun_core::image::Image;
+use wrun_core::net::Net;
+use wrun_core::outcome::Outcome;
+use wrun_core::sandbox::Demand;
+use wrun_engine::{Bind, Container, EngineProgram, new_name, report, unheld};
+use wrun_exec::{Confinement, Happening, NativeTask, Report};
+use wrun_store::Scratch;
+
+use crate::Error;
+use crate::error::refused;
+use crate::native::{GRACE, follow};
+use crate::run::Attempt;
+use crate::signals::Signals;
+
+/// The lowest exit code that may be the engine's own: that something went wrong with the container.
+const OF_THE_ENGINE: i32 = 125;
+
+/// What is to run, and with what.
+pub(crate) struct Wanted<'a> {
+    pub(crate) image: &'a Image,
+    pub(crate) command: Vec<String>,
+    pub(crate) cwd: PathBuf,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) paths: Vec<(PathBuf, Access)>,
+    pub(crate) lease: Option<OwnedFd>,
+}
+
+/// One attempt at a task by the engine that keeps its image. Whatever becomes of the engine's own program, the container is
+/// removed.
+pub(crate) async fn run(
+    attempt: &Attempt<'_>,
+    wanted: Wanted<'_>,
+    scratch: &Scratch,
+    signals: &mut Signals,
+) -> Result<Report, Error> {
+    let engine = EngineProgram::find(
+        wanted.image.engine,
+        &attempt.context.inner.settings.engine_variables,
+    )?;
+    let lease = wanted.lease.as_ref().map(OwnedFd::try_clone).transpose();
+    let lease = lease.map_err(|error| Error::Internal(error.to_string()))?;
+    let container = container(attempt, wanted, scratch)?;
+    if let Some(outcome) = refusal(attempt, &engine, &container) {
+        return Ok(Report {
+            outcome,
+            elapsed: std::time::Duration::ZERO,
+        });
+    }
+    let (arguments, passed) = container.arguments(&engine);
+    let mut command = vec![engine.path.to_string_lossy().into_owned()];
+    command.extend(arguments);
+    let limits = &attempt.task.limits;
+    let task = NativeTask {
+        command,
+        cwd: PathBuf::from("/"),
+        env: engine.environment().chain(passed).collect(),
+        search_path: Vec::new(),
+        confinement: Confinement {
+            limits: Limits {
+                time: limits.time,
+                output: limits.output,
+                ..Limits::default()
+            },
+            ..Confinement::none()
+        },
+        inherit: lease.into_iter().collect(),
+        grace: GRACE,
+    };
+    let held = report(&engine, &container);
+    let ran = follow(attempt, task, signals, |happening| {
+        attempt.context.emit(match happening {
+            Happening::Held(_) => Event::Sandbox(held.clone()),
+            Happening::Stopped => Event::Stopped,
+        });
+    })
+    .await;
+    let came_to_its_end = matches!(
+        &ran,
+        Ok(Report { outcome: Outcome::Exited { code }, .. }) if *code < OF_THE_ENGINE
+    );
+    if !came_to_its_end {
+        let removed = engine.remove(&container.name).await;
+        if let (Ok(_), Err(error)) = (&ran, removed) {
+            return Err(error.into());
+        }
+    }
+    if attempt.why_denied {
+        let engine = engine.engine.name();
+        attempt
+            .context
+            .emit(Event::Denied(Observation::impossible(format!(
+                "{engine} runs the task, and what it refuses is not told"
+            ))));
+    }
+    ran
+}
+
+/// Why the engine cannot hold the task to what it may do, if it cannot.
+fn refusal(attempt: &Attempt<'_>, engine: &EngineProgram, container: &Container) -> Option<Outcome> {
+    let name = engine.engine.name();
+    if matches!(attempt.task.allow.net, Net::Listed(_)) {
+        return Some(refused(
+            "engine.network",
+            format!(
+                "{name} cannot hold the task to the hosts of `allow.net`: it gives the whole network or none; \
+                 use `engine = \"builtin\"`, or `net = true`"
+            ),
+        ));
+    }
+    if attempt.context.demand == Demand::BestEffort {
+        return None;
+    }
+    let (capability, gap) = unheld(engine, container)?;
+    Some(refused(
+        "exec.sandbox.limit",
+        format!(
+            "`limits.{capability}` cannot be held by {name}: {gap}; take the limit out of the task, or pass \
+             `--sandbox best-effort` to run it without"
+        ),
+    ))
+}
+
+fn container(attempt: &Attempt<'_>, wanted: Wanted<'_>, scratch: &Scratch) -> Result<Container, Error> {
+    let limits = attempt.task.limits.clone();
+    let mut paths = wanted.paths;
+    if limits.scratch.is_none() {
+        paths.push((scratch.path().to_owned(), Access::Write));
+    }
+    let mut binds: BTreeMap<PathBuf, Bind> = BTreeMap::new();
+    for (at, access) in paths {
+        let source = at.canonicalize().map_err(|error| Error::Path {
+            what: "a path of the task",
+            path: at.clone(),
+            reason: error.to_string(),
+        })?;
+        let bind = binds.entry(at.clone()).or_insert(Bind { source, at, access });
+        bind.access = bind.access.max(access);
+    }
+    Ok(Container {
+        name: new_name().map_err(|error| Error::Internal(error.to_string()))?,
+        image: wanted.image.reference.clone(),
+        command: wanted.command,
+        cwd: wanted.cwd,
+        env: wanted.env,
+        binds: binds.into_values().collect(),
+        scratch: scratch.path().to_owned(),
+        has_network: matches!(attempt.task.allow.net, Net::All),
+        limits,
+        user: wanted.image.config.user.clone(),
+        terminal: attempt.stdio.terminal.is_some(),
+    })
+}
