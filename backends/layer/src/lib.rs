@@ -31,4 +31,4 @@ pub use compression::Compression;
 pub use error::UnpackError;
 pub use limits::Limits;
 pub use unpack::{Unpacked, unpack};
-pub use whiteout::hides_all_below;
+pub use whiteout::{hides_all_below, hides_below};

@@ -77,9 +77,16 @@ pub(crate) fn meaning(path: &RelativePath) -> Result<Meaning, UnpackError> {
 /// The folder cannot be looked at.
 pub fn hides_all_below(layer: &Path) -> io::Result<bool> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder: OwnedFd = rustix::fs::open(layer, flags, Mode::empty())?;
+    hides_below(&rustix::fs::open(layer, flags, Mode::empty())?)
+}
+
+/// Whether an open folder of a layer hides the folders of the same name in the layers below it.
+///
+/// # Errors
+/// It cannot be looked at.
+pub fn hides_below(folder: &OwnedFd) -> io::Result<bool> {
     let mut value = [0; 8];
-    match rustix::fs::fgetxattr(&folder, OPAQUE, &mut value) {
+    match rustix::fs::fgetxattr(folder, OPAQUE, &mut value) {
         Ok(length) => Ok(value.get(..length) == Some(HIDES)),
         Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::RANGE) => Ok(false),
         Err(errno) => Err(errno.into()),

@@ -155,3 +155,39 @@ fn what_the_image_says_of_user_folder_and_variables_holds() {
         .ends_with(125)
         .says("no user `bob`");
 }
+
+#[test]
+fn a_layer_that_is_there_twice_is_no_hindrance() {
+    let Some(image) = app("hello\n") else { return };
+    let image = image
+        .layer(&[("srv/", b"")])
+        .layer(&[("opt/", b"")])
+        .layer(&[("srv/", b"")]);
+    let (world, registry) = (World::new(), Registry::with("app:1", &image));
+    submit(&world, &registry, "app:1").prints("hello\n");
+}
+
+#[test]
+fn what_a_layer_removes_is_gone() {
+    let Some(shell) = shell_image() else { return };
+    let image = shell
+        .layer(&[
+            ("etc/", b""),
+            ("etc/gone", b"x"),
+            ("etc/kept", b"x"),
+            ("etc/passwd", b"ada:x:1000:100::/:/bin/sh\n"),
+            ("srv/", b""),
+            ("srv/old", b"x"),
+        ])
+        .layer(&[("etc/.wh.gone", b""), ("srv/.wh..wh..opq", b""), ("srv/new", b"x")])
+        .config(json!({
+            "Entrypoint": ["/bin/sh", "-c"],
+            "Cmd": ["for path in /etc/gone /etc/kept /srv/old /srv/new; do test -e $path && echo $path; done"],
+            "User": "ada",
+        }));
+    let (world, registry) = (World::new(), Registry::with("app:1", &image));
+    submit(&world, &registry, "app:1").prints("/etc/kept\n/srv/new\n");
+    // A user that the image once knew is none.
+    registry.push("app:2", &image.layer(&[("etc/.wh.passwd", b"")]));
+    submit(&world, &registry, "app:2").ends_with(125).says("no user `ada`");
+}
