@@ -21,7 +21,12 @@ const SMALL: u64 = 4 * 1024 * 1024;
 /// A small text beneath a folder; links are followed as if the folder were the root. `None` if there is none; a layer
 /// that takes the file away says so with a whiteout, which is an empty file.
 pub(crate) fn small_text_beneath(folder: &Path, path: &str) -> Option<String> {
-    let root = rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let root = rustix::fs::open(
+        folder,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .ok()?;
     let file = openat2(
         &root,
         path,

@@ -47,9 +47,12 @@ pub(crate) async fn provide(
     };
     let (part, ()) = futures::join!(host.part(&request, fill), fetching);
     let path: PathBuf = part?;
-    path.into_os_string()
-        .into_string()
-        .map_err(|path| Problem::failed("container.store.path", format!("the store's path is not text: {path:?}")))
+    path.into_os_string().into_string().map_err(|path| {
+        Problem::failed(
+            "container.store.path",
+            format!("the store's path is not text: {path:?}"),
+        )
+    })
 }
 
 /// The text of a small file of the image, seen through its layers from the top; empty if there is none.
@@ -63,9 +66,12 @@ pub(crate) fn text(layers: &[String], path: &str) -> String {
 
 /// Unpacks a layer into its folder.
 fn unpack(layer: &Layer, span: &Span, folder: &Path) -> Result<(), Problem> {
-    let source = span
-        .open()
-        .map_err(|error| Problem::failed("container.layer.unreadable", format!("a layer cannot be read: {error}")))?;
+    let source = span.open().map_err(|error| {
+        Problem::failed(
+            "container.layer.unreadable",
+            format!("a layer cannot be read: {error}"),
+        )
+    })?;
     let announced = match layer.packing {
         Packing::Tar => Compression::None,
         Packing::Gzip => Compression::Gzip,
@@ -80,7 +86,10 @@ pub(crate) fn seen(mut layers: Vec<String>) -> Result<Vec<String>, Problem> {
     for at in (1..layers.len()).rev() {
         let Some(layer) = layers.get(at) else { continue };
         let hides = wrun_layer::hides_all_below(Path::new(layer)).map_err(|error| {
-            Problem::failed("container.layer.unreadable", format!("`{layer}` cannot be looked at: {error}"))
+            Problem::failed(
+                "container.layer.unreadable",
+                format!("`{layer}` cannot be looked at: {error}"),
+            )
         })?;
         if hides {
             return Ok(layers.split_off(at));
