@@ -34,9 +34,16 @@ pub(crate) const MODULE: &str = "main.wasm";
 const CONCURRENT: usize = 4;
 
 /// Builds a lock into a slot.
-pub(crate) async fn build(host: &dyn Host, origin: &Origin, locked: &Locked, slot: &Slot) -> Result<(), Problem> {
+pub(crate) async fn build(
+    host: &dyn Host,
+    origin: &Origin,
+    locked: &Locked,
+    slot: &Slot,
+) -> Result<(), Problem> {
     match &locked.content {
-        Content::Module { digest, size } => module(host, origin, *digest, *size, &slot.prefix.join(MODULE)).await,
+        Content::Module { digest, size } => {
+            module(host, origin, *digest, *size, &slot.prefix.join(MODULE)).await
+        }
         Content::Files(files) => {
             let engine = host.engine(files.engine).await?;
             if engine != Engine::Builtin {
@@ -73,7 +80,9 @@ async fn in_engine(
             path: local.archive().ok_or_else(|| Problem::Unsupported {
                 code: "container.engine.folder".to_owned(),
                 message: format!("{} does not take an image out of a folder", engine.name()),
-                help: Some("name an archive of it (`oci-archive:FILE`), or use `engine = \"builtin\"`".to_owned()),
+                help: Some(
+                    "name an archive of it (`oci-archive:FILE`), or use `engine = \"builtin\"`".to_owned(),
+                ),
             })?,
         },
     };
@@ -110,7 +119,9 @@ pub(crate) fn preview(understood: &Understood, locked: &Locked) -> InstallPlan {
     };
     let (mut steps, label): (Vec<Step>, _) = match &locked.content {
         Content::Module { digest, size } => (
-            fetch(*digest, *size, "fetch the module".to_owned()).into_iter().collect(),
+            fetch(*digest, *size, "fetch the module".to_owned())
+                .into_iter()
+                .collect(),
             "keep the module".to_owned(),
         ),
         Content::Files(files) => {
@@ -141,7 +152,13 @@ pub(crate) fn preview(understood: &Understood, locked: &Locked) -> InstallPlan {
     }
 }
 
-async fn module(host: &dyn Host, origin: &Origin, digest: Digest, size: u64, to: &Path) -> Result<(), Problem> {
+async fn module(
+    host: &dyn Host,
+    origin: &Origin,
+    digest: Digest,
+    size: u64,
+    to: &Path,
+) -> Result<(), Problem> {
     let blob = Layer {
         digest,
         size,
@@ -150,7 +167,8 @@ async fn module(host: &dyn Host, origin: &Origin, digest: Digest, size: u64, to:
     };
     let span = origin.layer(host, &blob, 0, 1).await?;
     let to = to.to_owned();
-    let failed = |error: std::io::Error| Problem::failed("container.module.failed", format!("the module: {error}"));
+    let failed =
+        |error: std::io::Error| Problem::failed("container.module.failed", format!("the module: {error}"));
     blocking(move || {
         let bytes = span.read().map_err(failed)?;
         let found = Digest::of(&bytes);
@@ -169,7 +187,10 @@ fn record(files: &Files, locked: &Locked, layers: Vec<String>, prefix: &Path) ->
     let user = user::look_up(&files.user, &text("etc/passwd"), &text("etc/group"))
         .map_err(|reason| explain::document(&format!("`{}`", locked.name), &reason))?;
     let reference = format!("{}@{}", locked.name, locked.digest);
-    write(&image(files, locked, reference, Engine::Builtin, layers, user), prefix)
+    write(
+        &image(files, locked, reference, Engine::Builtin, layers, user),
+        prefix,
+    )
 }
 
 fn image(
@@ -207,7 +228,12 @@ fn image(
 }
 
 fn write(image: &Image, prefix: &Path) -> Result<(), Problem> {
-    let failed = |reason: String| Problem::failed("container.record.failed", format!("the record of the image: {reason}"));
+    let failed = |reason: String| {
+        Problem::failed(
+            "container.record.failed",
+            format!("the record of the image: {reason}"),
+        )
+    };
     let content = serde_json::to_vec(image).map_err(|error| failed(error.to_string()))?;
     files::write(&prefix.join(RECORD), &content).map_err(|error| failed(error.to_string()))
 }

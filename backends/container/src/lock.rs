@@ -129,7 +129,11 @@ pub(crate) fn write(locked: &Locked) -> Result<Lock, Problem> {
         digest: Some(digest),
     };
     let packages = match &locked.content {
-        Content::Files(files) => files.layers.iter().map(|layer| part("layer", layer.digest)).collect(),
+        Content::Files(files) => files
+            .layers
+            .iter()
+            .map(|layer| part("layer", layer.digest))
+            .collect(),
         Content::Module { digest, .. } => vec![part("module", *digest)],
     };
     Ok(Lock {

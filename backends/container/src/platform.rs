@@ -96,7 +96,12 @@ impl ImagePlatform {
         }
         let level = |platform: &Self| {
             let named = platform.variant.as_deref().or_else(|| platform.usual_variant());
-            named.map(|variant| variant.trim_start_matches('v').parse::<u32>().map_err(|_| variant.to_owned()))
+            named.map(|variant| {
+                variant
+                    .trim_start_matches('v')
+                    .parse::<u32>()
+                    .map_err(|_| variant.to_owned())
+            })
         };
         match (level(self), level(offered)) {
             // What is built for less runs too, and what is built for more does not.
@@ -137,14 +142,26 @@ mod tests {
 
     #[test]
     fn the_best_that_runs_is_taken() {
-        let all = ["linux/amd64", "linux/arm/v5", "linux/arm/v7", "linux/arm64/v8", "windows/amd64"];
+        let all = [
+            "linux/amd64",
+            "linux/arm/v5",
+            "linux/arm/v7",
+            "linux/arm64/v8",
+            "windows/amd64",
+        ];
         assert_eq!(best("linux/amd64", &all), Some("linux/amd64"));
         assert_eq!(best("linux/arm64", &all), Some("linux/arm64/v8"));
         assert_eq!(best("linux/arm/v7", &all), Some("linux/arm/v7"));
         assert_eq!(best("linux/arm/v6", &all), Some("linux/arm/v5"));
         assert_eq!(best("linux/s390x", &all), None);
         assert_eq!(best("linux/amd64", &["linux/amd64/v3"]), None);
-        assert_eq!(best("linux/amd64/v3", &["linux/amd64", "linux/amd64/v2", "linux/amd64/v4"]), Some("linux/amd64/v2"));
+        assert_eq!(
+            best(
+                "linux/amd64/v3",
+                &["linux/amd64", "linux/amd64/v2", "linux/amd64/v4"]
+            ),
+            Some("linux/amd64/v2")
+        );
     }
 
     #[test]

@@ -308,7 +308,9 @@ pub enum ProvisionError {
     #[error("`{program}` does not say how to log in to `{server}`: {reason}")]
     #[diagnostic(
         code("provision.registry.helper"),
-        help("install the helper, run it by hand to see what it says, or take it out of the authentication file")
+        help(
+            "install the helper, run it by hand to see what it says, or take it out of the authentication file"
+        )
     )]
     CredentialHelper {
         /// The program.

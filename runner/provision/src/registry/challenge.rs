@@ -108,7 +108,13 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_no_challenge() {
-        for header in ["", "Negotiate", "Bearer", "Bearer service=\"x\"", "Digest realm=\"x\""] {
+        for header in [
+            "",
+            "Negotiate",
+            "Bearer",
+            "Bearer service=\"x\"",
+            "Digest realm=\"x\"",
+        ] {
             assert_eq!(Challenge::read([header]), None, "{header}");
         }
         let loose = r"Bearer realm=https://t.example , service=s";

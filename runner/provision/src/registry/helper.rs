@@ -79,7 +79,10 @@ impl TaskHost {
             return Err(ProvisionError::Cancelled);
         }
         if said.timed_out {
-            return Err(failed(format!("it did not answer in {} seconds", TIMEOUT.as_secs())));
+            return Err(failed(format!(
+                "it did not answer in {} seconds",
+                TIMEOUT.as_secs()
+            )));
         }
         if !said.is_success() {
             // Helpers write errors to their standard output; this one means that there is nothing.

@@ -66,7 +66,11 @@ struct Entry {
 impl LoginFiles {
     /// The files that a caller's variables name, in the order of podman and then docker.
     pub(crate) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let path = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let path = |name: &str| {
+            variable(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
         if let Some(only) = path("REGISTRY_AUTH_FILE") {
             return Self(vec![only]);
         }
@@ -116,8 +120,16 @@ impl LoginFiles {
 
 impl AuthFile {
     fn find(&self, registry: &str, repository: &str) -> Result<Option<Login>, String> {
-        let server = if registry == DOCKER_HUB { DOCKER_HUB_KEY } else { registry };
-        if let Some(name) = self.cred_helpers.get(registry).or_else(|| self.cred_helpers.get(server)) {
+        let server = if registry == DOCKER_HUB {
+            DOCKER_HUB_KEY
+        } else {
+            registry
+        };
+        if let Some(name) = self
+            .cred_helpers
+            .get(registry)
+            .or_else(|| self.cred_helpers.get(server))
+        {
             return helper(name, server).map(Some);
         }
         for key in keys(registry, repository) {
@@ -163,7 +175,8 @@ impl Entry {
         }
         let pair = match self.auth.as_deref().filter(|auth| !auth.is_empty()) {
             Some(auth) => {
-                let undecodable = || "a value of `auth` is not a user name and a password in base64".to_owned();
+                let undecodable =
+                    || "a value of `auth` is not a user name and a password in base64".to_owned();
                 let text = BASE64
                     .decode(auth.trim().as_bytes())
                     .ok()
@@ -201,9 +214,15 @@ fn keys(registry: &str, repository: &str) -> Vec<String> {
 
 /// The name of an entry without what some programs write around it: `https://`, `/v1/`, a slash at the end.
 fn normalised(key: &str) -> String {
-    let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
+    let key = key
+        .strip_prefix("https://")
+        .or_else(|| key.strip_prefix("http://"))
+        .unwrap_or(key);
     let key = key.trim_end_matches('/');
-    key.strip_suffix("/v1").or_else(|| key.strip_suffix("/v2")).unwrap_or(key).to_owned()
+    key.strip_suffix("/v1")
+        .or_else(|| key.strip_suffix("/v2"))
+        .unwrap_or(key)
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -211,7 +230,9 @@ mod tests {
     use super::*;
 
     fn found(text: &str, registry: &str, repository: &str) -> Result<Option<Login>, String> {
-        serde_json::from_str::<AuthFile>(text).unwrap().find(registry, repository)
+        serde_json::from_str::<AuthFile>(text)
+            .unwrap()
+            .find(registry, repository)
     }
 
     fn password(login: Result<Option<Login>, String>) -> Option<(String, String)> {
@@ -232,14 +253,20 @@ mod tests {
         // ada:one, ada:two
         let text = r#"{"auths": {"r.example": {"auth": "YWRhOm9uZQ=="}, "r.example/team": {"auth": "YWRhOnR3bw=="}}}"#;
         assert_eq!(password(found(text, "r.example", "team/app")), pair("ada", "two"));
-        assert_eq!(password(found(text, "r.example", "teams/app")), pair("ada", "one"));
+        assert_eq!(
+            password(found(text, "r.example", "teams/app")),
+            pair("ada", "one")
+        );
         assert_eq!(password(found(text, "other.example", "team/app")), None);
     }
 
     #[test]
     fn entries_of_docker_are_found_under_their_names() {
         let text = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "YWRhOm9uZQ=="}, "https://r.example/v2/": {"username": "bob", "password": "pw"}}}"#;
-        assert_eq!(password(found(text, "docker.io", "library/python")), pair("ada", "one"));
+        assert_eq!(
+            password(found(text, "docker.io", "library/python")),
+            pair("ada", "one")
+        );
         assert_eq!(password(found(text, "r.example", "a")), pair("bob", "pw"));
     }
 
@@ -251,7 +278,8 @@ mod tests {
                 server: server.to_owned(),
             }))
         };
-        let text = r#"{"auths": {"r.example": {}}, "credsStore": "pass", "credHelpers": {"gcr.example": "gcloud"}}"#;
+        let text =
+            r#"{"auths": {"r.example": {}}, "credsStore": "pass", "credHelpers": {"gcr.example": "gcloud"}}"#;
         assert_eq!(found(text, "gcr.example", "a"), of("gcloud", "gcr.example"));
         assert_eq!(found(text, "r.example", "a"), of("pass", "r.example"));
         assert_eq!(found(text, "unknown.example", "a"), Ok(None));
@@ -260,7 +288,12 @@ mod tests {
 
     #[test]
     fn a_value_that_is_no_pair_is_told_without_being_repeated() {
-        let error = found(r#"{"auths": {"r.example": {"auth": "c2VjcmV0"}}}"#, "r.example", "a").unwrap_err();
+        let error = found(
+            r#"{"auths": {"r.example": {"auth": "c2VjcmV0"}}}"#,
+            "r.example",
+            "a",
+        )
+        .unwrap_err();
         assert!(!error.contains("secret") && !error.contains("c2Vj"), "{error}");
     }
 
@@ -269,10 +302,18 @@ mod tests {
         let variables = BTreeMap::from([("HOME", "/h"), ("XDG_RUNTIME_DIR", "/run/user/1")]);
         let get = |name: &str| variables.get(name).map(|value| (*value).to_owned());
         let files = LoginFiles::from_variables(get);
-        let paths: Vec<_> = files.0.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+        let paths: Vec<_> = files
+            .0
+            .iter()
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect();
         assert_eq!(
             paths,
-            ["/run/user/1/containers/auth.json", "/h/.config/containers/auth.json", "/h/.docker/config.json"]
+            [
+                "/run/user/1/containers/auth.json",
+                "/h/.config/containers/auth.json",
+                "/h/.docker/config.json"
+            ]
         );
         let only = LoginFiles::from_variables(|name| (name == "REGISTRY_AUTH_FILE").then(|| "/a".to_owned()));
         assert_eq!(only.0.len(), 1);

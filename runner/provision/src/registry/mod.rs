@@ -21,10 +21,10 @@ use crate::host::TaskHost;
 use crate::http::{self, Download, Get, Response, shown};
 
 use challenge::Challenge;
-pub use login::{BadLogin, Login};
 pub(crate) use login::LoginFiles;
-pub(crate) use token::Tokens;
+pub use login::{BadLogin, Login};
 use token::Granted;
+pub(crate) use token::Tokens;
 
 /// Status of a request that wants another login.
 const UNAUTHORIZED: u16 = 401;
@@ -75,7 +75,9 @@ impl TaskHost {
                 retried: &|attempt, reason| progress.retried(attempt, reason),
             };
             match self.http.download(&self.store, &download).await {
-                Err(ProvisionError::Status { status: UNAUTHORIZED, .. }) if !asked_again => {
+                Err(ProvisionError::Status {
+                    status: UNAUTHORIZED, ..
+                }) if !asked_again => {
                     asked_again = true;
                     let head = WebRequest {
                         method: WebMethod::Head,
@@ -156,7 +158,11 @@ impl TaskHost {
                 Some(Login::Password(credential)) => Some(Granted::Password(credential)),
                 _ => None,
             }),
-            Challenge::Bearer { realm, service, scope } => {
+            Challenge::Bearer {
+                realm,
+                service,
+                scope,
+            } => {
                 let asked = token::Asked {
                     realm,
                     service: service.as_deref(),
@@ -178,17 +184,20 @@ impl TaskHost {
             let named = crate::credentials::look_up(self.credentials.as_ref(), credential.as_ref(), None)?;
             return Ok(named.map(Login::Password));
         }
-        let found = self.credentials.for_registry(registry, name).map_err(|bad| {
-            ProvisionError::LoginFile {
-                path: bad.path,
-                reason: bad.reason,
-            }
-        })?;
+        let found =
+            self.credentials
+                .for_registry(registry, name)
+                .map_err(|bad| ProvisionError::LoginFile {
+                    path: bad.path,
+                    reason: bad.reason,
+                })?;
         match found {
             Some(Login::Helper { name, server }) => self.ask_helper(&name, &server).await,
             Some(login) => Ok(Some(login)),
             None => {
-                let host = registry.rsplit_once(':').map_or(registry.as_str(), |(host, _)| host);
+                let host = registry
+                    .rsplit_once(':')
+                    .map_or(registry.as_str(), |(host, _)| host);
                 Ok(self.credentials.for_host(host).map(Login::Password))
             }
         }
@@ -216,10 +225,20 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_this_machine() {
-        for good in ["https://r.example/v2/", "http://127.0.0.1:5000/v2/", "http://[::1]:5000/", "http://localhost/"] {
+        for good in [
+            "https://r.example/v2/",
+            "http://127.0.0.1:5000/v2/",
+            "http://[::1]:5000/",
+            "http://localhost/",
+        ] {
             assert!(registry_url(good).is_ok(), "{good}");
         }
-        for bad in ["http://r.example/v2/", "http://localhost.example/", "ftp://127.0.0.1/", "http://10.0.0.1/"] {
+        for bad in [
+            "http://r.example/v2/",
+            "http://localhost.example/",
+            "ftp://127.0.0.1/",
+            "http://10.0.0.1/",
+        ] {
             assert!(registry_url(bad).is_err(), "{bad}");
         }
     }

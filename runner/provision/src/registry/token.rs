@@ -124,7 +124,11 @@ impl TaskHost {
             registry: repository.registry.clone(),
             repository: repository.name.clone(),
             realm: shown(&realm),
-            login: if login.is_some() { "with the login that was found" } else { "without a login" },
+            login: if login.is_some() {
+                "with the login that was found"
+            } else {
+                "without a login"
+            },
             reason,
         };
         if response.status != 200 {
