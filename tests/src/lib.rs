@@ -13,6 +13,7 @@
 pub mod binary;
 pub mod command;
 pub mod conda;
+pub mod container;
 pub mod files;
 pub mod index;
 pub mod layer;

@@ -54,6 +54,16 @@ impl Ran {
         self
     }
 
+    /// Fails unless its standard output holds a text.
+    #[track_caller]
+    pub fn shows(&self, text: &str) -> &Self {
+        assert!(
+            self.stdout.contains(text),
+            "standard output does not say {text:?}: {self:?}"
+        );
+        self
+    }
+
     /// Fails unless its standard error holds a text.
     #[track_caller]
     pub fn says(&self, text: &str) -> &Self {

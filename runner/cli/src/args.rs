@@ -314,14 +314,14 @@ pub(crate) struct Plan {
 pub(crate) enum Cache {
     /// Print the store's folder
     Dir,
-    /// List the environments
+    /// List the environments, and the parts that they share
     Ls,
-    /// Show everything about an environment
+    /// Show everything about an environment or a part
     Info {
         /// The id, or enough of its beginning: four characters at least
         id: String,
     },
-    /// Remove environments that nobody uses
+    /// Remove environments that nobody uses, with the parts that no other needs
     Rm {
         /// The ids, or enough of their beginnings: four characters at least
         #[arg(required = true, value_name = "ID")]

@@ -4,10 +4,11 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytesize::ByteSize;
+use serde::Serialize;
 use serde_json::json;
 use wrun::Runner;
 use wrun::core::id::EnvId;
-use wrun_store::{Store, Summary, Usage};
+use wrun_store::{PartId, PartSummary, Store, Summary, Usage};
 
 use crate::args::Cache;
 use crate::failure::Failure;
@@ -31,6 +32,7 @@ pub(crate) fn cache(runner: &Runner, command: &Cache, speaker: &Arc<Speaker>) ->
 fn list(store: &Store, speaker: &Speaker) -> Result<u8, Failure> {
     let mut environments = store.environments()?;
     environments.sort_by_key(|summary| std::cmp::Reverse(summary.last_used));
+    let parts = store.parts()?;
     let Usage {
         downloads,
         tools,
@@ -41,6 +43,7 @@ fn list(store: &Store, speaker: &Speaker) -> Result<u8, Failure> {
         return speaker.json(&json!({
             "v": 1,
             "environments": rows,
+            "parts": parts.iter().map(part_json).collect::<Vec<_>>(),
             "downloads_bytes": downloads,
             "tools_bytes": tools,
             "code_bytes": code,
@@ -81,6 +84,21 @@ fn list(store: &Store, speaker: &Speaker) -> Result<u8, Failure> {
             ),
         );
     }
+    for part in &parts {
+        let _ = writeln!(text, "{}", part_row(part));
+    }
+    if !parts.is_empty() {
+        let total: u64 = parts.iter().map(|part| part.record.bytes).sum();
+        speaker.line(
+            "store",
+            &format!(
+                "{} part{} that environments share, {}",
+                parts.len(),
+                if parts.len() == 1 { "" } else { "s" },
+                ByteSize(total).display().iec()
+            ),
+        );
+    }
     let size = |bytes: u64| ByteSize(bytes).display().iec().to_string();
     let others = format!(
         "{} of downloads, {} of tools, {} of compiled code",
@@ -90,6 +108,48 @@ fn list(store: &Store, speaker: &Speaker) -> Result<u8, Failure> {
     );
     speaker.line("store", &others);
     speaker.data(&text)
+}
+
+/// A part in a list, by the beginning of its id: with all of its digits nothing else would fit into a line.
+fn part_row(summary: &PartSummary) -> String {
+    const SHOWN_DIGITS: usize = 25;
+    let PartSummary {
+        record,
+        environments,
+        in_use,
+    } = summary;
+    let id = &record.part_id;
+    let hex = id.digest().hex();
+    let mut name = format!("{}-{hex}", id.kind());
+    name.truncate(id.kind().len() + 1 + SHOWN_DIGITS);
+    format!(
+        "{name:<32}  part   {:>10}  {}  {}{}",
+        ByteSize(record.bytes).display().iec().to_string(),
+        match environments.len() {
+            0 => "of no environment".to_owned(),
+            1 => "of 1 environment".to_owned(),
+            count => format!("of {count} environments"),
+        },
+        record.label,
+        if *in_use { "  (in use)" } else { "" },
+    )
+}
+
+fn part_json(summary: &PartSummary) -> serde_json::Value {
+    let PartSummary {
+        record,
+        environments,
+        in_use,
+    } = summary;
+    json!({
+        "part_id": record.part_id,
+        "label": record.label,
+        "bytes": record.bytes,
+        "files": record.files,
+        "created_at": record.created_at,
+        "environments": environments,
+        "in_use": in_use,
+    })
 }
 
 fn used(summary: &Summary) -> String {
@@ -114,26 +174,59 @@ fn row_json(summary: &Summary) -> serde_json::Value {
 }
 
 fn info(store: &Store, text: &str, speaker: &Speaker) -> Result<u8, Failure> {
-    let id = one(store, text)?;
+    let value = match one(store, text)? {
+        Named::Environment(id) => environment_info(store, &id)?,
+        Named::Part(id) => part_info(store, &id)?,
+    };
+    speaker.json(&value.ok_or_else(|| unknown(text))?)
+}
+
+fn environment_info(store: &Store, id: &EnvId) -> Result<Option<serde_json::Value>, Failure> {
     let Some(summary) = store
         .environments()?
         .into_iter()
-        .find(|summary| summary.record.env_id == id)
+        .find(|summary| summary.record.env_id == *id)
     else {
-        return Err(unknown(text));
+        return Ok(None);
     };
-    let mut value =
-        serde_json::to_value(&summary.record).map_err(|error| Failure::io("show the record", error))?;
-    if let Some(members) = value.as_object_mut() {
-        members.insert("v".to_owned(), json!(1));
-        members.insert("last_used".to_owned(), json!(summary.last_used));
-        members.insert("in_use".to_owned(), json!(summary.in_use));
-        members.insert(
-            "prefix".to_owned(),
-            json!(store.lease(&id)?.environment()?.map(|found| found.prefix)),
-        );
+    let mut value = members(&summary.record)?;
+    value.insert("last_used".to_owned(), json!(summary.last_used));
+    value.insert("in_use".to_owned(), json!(summary.in_use));
+    value.insert(
+        "prefix".to_owned(),
+        json!(store.lease(id)?.environment()?.map(|found| found.prefix)),
+    );
+    Ok(Some(value.into()))
+}
+
+fn part_info(store: &Store, id: &PartId) -> Result<Option<serde_json::Value>, Failure> {
+    let Some(summary) = store
+        .parts()?
+        .into_iter()
+        .find(|summary| summary.record.part_id == *id)
+    else {
+        return Ok(None);
+    };
+    let mut value = members(&summary.record)?;
+    value.insert("environments".to_owned(), json!(summary.environments));
+    value.insert("in_use".to_owned(), json!(summary.in_use));
+    value.insert(
+        "path".to_owned(),
+        json!(store.part_lease(id)?.part()?.map(|found| found.path)),
+    );
+    Ok(Some(value.into()))
+}
+
+/// The members of a record, with the version of this output.
+fn members(record: &impl Serialize) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
+    match serde_json::to_value(record) {
+        Ok(serde_json::Value::Object(mut members)) => {
+            members.insert("v".to_owned(), json!(1));
+            Ok(members)
+        }
+        Ok(_) => Ok(serde_json::Map::new()),
+        Err(error) => Err(Failure::io("show the record", error)),
     }
-    speaker.json(&value)
 }
 
 fn remove(store: &Store, ids: &[String], speaker: &Speaker) -> Result<u8, Failure> {
@@ -143,25 +236,48 @@ fn remove(store: &Store, ids: &[String], speaker: &Speaker) -> Result<u8, Failur
         .map(|text| one(store, text))
         .collect::<Result<Vec<_>, _>>()?;
     for id in ids {
-        store.remove(&id)?;
-        speaker.line("removed", id.as_str());
+        match id {
+            Named::Environment(id) => {
+                let removal = store.remove(&id)?;
+                speaker.line("removed", id.as_str());
+                for part in removal.parts {
+                    speaker.line("removed", &part.id.to_string());
+                }
+            }
+            Named::Part(id) => {
+                store.remove_part(&id)?;
+                speaker.line("removed", &id.to_string());
+            }
+        }
     }
     Ok(0)
 }
 
-/// The one environment that the beginning of an id stands for.
-fn one(store: &Store, text: &str) -> Result<EnvId, Failure> {
-    if text.len() < SHORTEST_ID {
+/// What an id names.
+enum Named {
+    Environment(EnvId),
+    Part(PartId),
+}
+
+/// The one environment or part that the beginning of an id stands for. The ids of parts have a hyphen in them and those
+/// of environments have none; the kind of a part alone is no beginning.
+fn one(store: &Store, text: &str) -> Result<Named, Failure> {
+    let own = text.split_once('-').map_or(text, |(_, digest)| digest);
+    if own.len() < SHORTEST_ID {
         return Err(Failure::usage(
             format!("`{text}` is too short to name an environment"),
             format!("write {SHORTEST_ID} characters of the id or more; `wrun cache ls` lists them"),
         ));
     }
-    let mut found = store.find(text)?;
+    let mut found: Vec<Named> = if text.contains('-') {
+        store.find_parts(text)?.into_iter().map(Named::Part).collect()
+    } else {
+        store.find(text)?.into_iter().map(Named::Environment).collect()
+    };
     match (found.pop(), found.len()) {
         (Some(id), 0) => Ok(id),
         (Some(_), others) => Err(Failure::usage(
-            format!("`{text}` is the beginning of {} environments", others + 1),
+            format!("`{text}` is the beginning of {} ids", others + 1),
             "write more of the id; `wrun cache ls` lists them",
         )),
         (None, _) => Err(unknown(text)),
@@ -170,7 +286,7 @@ fn one(store: &Store, text: &str) -> Result<EnvId, Failure> {
 
 fn unknown(text: &str) -> Failure {
     Failure::usage(
-        format!("there is no environment `{text}`"),
+        format!("there is no environment and no part `{text}`"),
         "`wrun cache ls` lists them",
     )
 }

@@ -1,5 +1,6 @@
 //! What a host does for a backend.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -52,11 +53,50 @@ pub struct WebResponse {
     pub body: Vec<u8>,
 }
 
+/// A repository of a registry of container images (OCI Distribution Specification 1.1), which requests are made to with
+/// the registry's own way of logging in. What it takes to log in stays in the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    /// The registry as people and authentication files name it: `docker.io`, `registry.example:5000`.
+    pub registry: String,
+    /// The repository in it: `library/python`.
+    pub name: String,
+    /// The credential to log in with, by name; without it the caller's authentication files are looked at.
+    pub credential: Option<CredentialId>,
+}
+
+/// A run of a builder of images, a program of the machine that keeps images of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuilderRun {
+    /// What is being done, for people.
+    pub label: String,
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments, without its own name.
+    pub args: Vec<OsString>,
+    /// Its working folder.
+    pub folder: PathBuf,
+}
+
 /// A fresh folder that is removed when this is dropped.
 pub trait ScratchFolder: Send + Sync {
     /// Its path, absolute.
     fn path(&self) -> &Path;
 }
+
+/// A tree that environments share: the same kind and digest stand for the same content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartRequest {
+    /// What kind of thing it is, 1 to 20 lower-case letters: `layer`.
+    pub kind: String,
+    /// What decides the content.
+    pub digest: Digest,
+    /// A name for people.
+    pub label: String,
+}
+
+/// Fills the empty folder of a part.
+pub type Fill = Box<dyn FnOnce(&Path) -> Result<(), Problem> + Send>;
 
 /// A host that does not do what a trusted backend asks for.
 fn not_offered(what: &str) -> Problem {
@@ -126,6 +166,33 @@ pub trait Host: Send + Sync {
         Err(not_offered("fetch files for a backend"))
     }
 
+    /// Makes a request to a registry of images, logged in to if the registry asks for it. The credential of the request
+    /// is not used.
+    ///
+    /// # Errors
+    /// As for [`Host::web`], or logging in failed; a status is no error.
+    async fn ask_registry(
+        &self,
+        _repository: &Repository,
+        _request: &WebRequest,
+    ) -> Result<WebResponse, Problem> {
+        Err(not_offered("make requests to registries of images"))
+    }
+
+    /// Brings a file of a registry of images as [`Host::fetch`] does, logged in to as by [`Host::ask_registry`]. Several
+    /// that want the same file fetch it once.
+    ///
+    /// # Errors
+    /// As for both.
+    async fn fetch_from_registry(
+        &self,
+        _label: &str,
+        _repository: &Repository,
+        _file: &Fetch,
+    ) -> Result<PathBuf, Problem> {
+        Err(not_offered("fetch files of registries of images"))
+    }
+
     /// Brings a file whose digest is not known yet, and gives its path and digest.
     ///
     /// # Errors
@@ -137,6 +204,31 @@ pub trait Host: Send + Sync {
         _credential: Option<&CredentialId>,
     ) -> Result<(PathBuf, Digest), Problem> {
         Err(not_offered("fetch files for a backend"))
+    }
+
+    /// Runs a builder of images to its end, with the network. It is not held by the sandbox of installers: it sets up
+    /// sandboxes of its own, and keeps images where the caller's are.
+    ///
+    /// # Errors
+    /// Offline, cancelled, it cannot be started, or it failed; with the end of what it wrote.
+    async fn run_builder(&self, _run: &BuilderRun) -> Result<(), Problem> {
+        Err(not_offered("run builders of images"))
+    }
+
+    /// Keeps a file as one that was fetched, and gives its digest.
+    ///
+    /// # Errors
+    /// It cannot be read or kept.
+    async fn keep(&self, _file: &Path) -> Result<Digest, Problem> {
+        Err(not_offered("keep files of a backend"))
+    }
+
+    /// The path of a file that was fetched or kept before.
+    ///
+    /// # Errors
+    /// The store cannot be looked at.
+    fn kept(&self, _digest: &Digest) -> Result<Option<PathBuf>, Problem> {
+        Ok(None)
     }
 
     /// The folder of a download cache, shared by all builds and safe to delete; made if it is not there.
@@ -153,6 +245,17 @@ pub trait Host: Send + Sync {
     /// It cannot be made.
     fn scratch(&self, _purpose: &str) -> Result<Box<dyn ScratchFolder>, Problem> {
         Err(not_offered("make scratch folders for a backend"))
+    }
+
+    /// A tree that environments share, made by `fill` if the store has none: its path, absolute. `fill` gets an empty
+    /// folder, which is the part's final address, on a thread where it may block; one fills at a time, in all
+    /// processes, and what was not filled to the end is thrown away. Modes are kept, other metadata is `fill`'s own
+    /// business. The environment that is being built names the part from then on, and keeps it in the store.
+    ///
+    /// # Errors
+    /// What `fill` failed with, also for those who waited for it; cancelled; or the tree cannot be kept.
+    async fn part(&self, _part: &PartRequest, _fill: Fill) -> Result<PathBuf, Problem> {
+        Err(not_offered("keep parts of environments for a backend"))
     }
 
     /// A variable of the caller that says where things are or what the machine is; only those of the backends' own

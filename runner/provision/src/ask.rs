@@ -72,7 +72,7 @@ impl TaskHost {
             .get(&Get {
                 url: &url,
                 headers,
-                credential: credential.as_ref(),
+                credential: credential.as_ref().map(Into::into),
                 maximum,
                 head: false,
             })

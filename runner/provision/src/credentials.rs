@@ -11,6 +11,7 @@ use wrun_core::credential::{Credential, CredentialId, Secret};
 use crate::error::ProvisionError;
 use crate::files;
 use crate::netrc::Netrc;
+use crate::registry::{BadLogin, Login, LoginFiles};
 
 /// The user name that goes with a token where none is given; what `PyPI` and most other indexes take.
 const TOKEN_USERNAME: &str = "__token__";
@@ -24,7 +25,45 @@ pub trait Credentials: Send + Sync {
     fn for_host(&self, _host: &str) -> Option<Credential> {
         None
     }
+
+    /// How to log in to a registry of images, for requests that name no credential; by default there is no way.
+    ///
+    /// # Errors
+    /// What the caller settled cannot be understood.
+    fn for_registry(&self, _registry: &str, _repository: &str) -> Result<Option<Login>, BadLogin> {
+        Ok(None)
+    }
+
+    /// The variables that a credential helper or a builder of images gets beside `PATH`; by default none.
+    fn helper_variables(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
 }
+
+/// Beginnings of the names of variables that credential helpers and builders of images read: where a keyring is, how a
+/// cloud is logged in to, and where logins are kept. They go to those programs alone.
+const HELPER_VARIABLES: &[&str] = &[
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "XDG_",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "GNUPGHOME",
+    "REGISTRY_AUTH_FILE",
+    "DOCKER_",
+    "CONTAINERS_",
+    "PASSWORD_STORE_",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "AWS_",
+    "AZURE_",
+    "CLOUDSDK_",
+    "GOOGLE_",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_",
+];
 
 /// Finds the credential for an address: by name if one is given, else by the address's host.
 ///
@@ -52,12 +91,15 @@ pub(crate) fn look_up(
 ///
 /// The credential `corporate` is `WRUN_INDEX_CORPORATE_USERNAME` with `WRUN_INDEX_CORPORATE_PASSWORD`, else the same
 /// with `UV_` in place of `WRUN_`. The netrc file is `$NETRC`, else `~/.netrc`; it is read when it is first needed.
+/// Logins to registries of images are those of podman's and docker's authentication files.
 #[derive(Default)]
 pub struct EnvironmentCredentials {
     named: BTreeMap<CredentialId, Credential>,
     variables: BTreeMap<String, String>,
     netrc_path: Option<PathBuf>,
     netrc: OnceLock<Netrc>,
+    logins: LoginFiles,
+    helper_variables: Vec<(String, String)>,
 }
 
 impl EnvironmentCredentials {
@@ -66,8 +108,12 @@ impl EnvironmentCredentials {
         vars: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
         let (mut variables, mut netrc, mut home) = (BTreeMap::new(), None, None);
+        let mut texts = BTreeMap::new();
         for (name, value) in vars {
             let (name, value): (OsString, OsString) = (name.into(), value.into());
+            if let (Some(name), Some(value)) = (name.to_str(), value.to_str()) {
+                texts.insert(name.to_owned(), value.to_owned());
+            }
             match name.to_str() {
                 Some("NETRC") => netrc = Some(PathBuf::from(value)),
                 Some("HOME") => home = Some(PathBuf::from(value).join(".netrc")),
@@ -82,6 +128,11 @@ impl EnvironmentCredentials {
         Self {
             variables,
             netrc_path: netrc.or(home),
+            logins: LoginFiles::from_variables(|name| texts.get(name).cloned()),
+            helper_variables: texts
+                .into_iter()
+                .filter(|(name, _)| HELPER_VARIABLES.iter().any(|start| name.starts_with(start)))
+                .collect(),
             ..Self::default()
         }
     }
@@ -121,6 +172,14 @@ impl Credentials for EnvironmentCredentials {
             Netrc::parse(&text.unwrap_or_default())
         });
         netrc.get(host).cloned()
+    }
+
+    fn for_registry(&self, registry: &str, repository: &str) -> Result<Option<Login>, BadLogin> {
+        self.logins.find(registry, repository)
+    }
+
+    fn helper_variables(&self) -> Vec<(String, String)> {
+        self.helper_variables.clone()
     }
 }
 

@@ -246,6 +246,81 @@ pub enum ProvisionError {
         variable: String,
     },
 
+    /// A server of tokens did not hand one out.
+    #[error("`{realm}` gives no token to pull `{repository}` from `{registry}` {login}: {reason}")]
+    #[diagnostic(
+        code("provision.registry.token"),
+        help(
+            "log in with `podman login` or `docker login`, or name a credential with `credentials`; a name that does not exist is refused in the same way"
+        )
+    )]
+    RegistryToken {
+        /// The registry.
+        registry: String,
+        /// The repository in it.
+        repository: String,
+        /// The server of tokens.
+        realm: String,
+        /// What was used to log in.
+        login: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// A builder of images failed.
+    #[error("`{}` failed to {label}: {reason}{output}", program.display())]
+    #[diagnostic(
+        code("provision.builder.failed"),
+        help("run the builder by hand to see all of what it says, and correct the Containerfile")
+    )]
+    Builder {
+        /// What it was to do.
+        label: String,
+        /// The program.
+        program: PathBuf,
+        /// How it ended.
+        reason: String,
+        /// The end of what it wrote, on lines of its own.
+        output: String,
+    },
+    /// A registry is to be reached without TLS, and is not on this machine.
+    #[error("`{url}` is a registry without TLS on another machine")]
+    #[diagnostic(
+        code("provision.registry.plain"),
+        help("use `https://`; plain HTTP is for registries on loopback")
+    )]
+    PlainRegistry {
+        /// The address.
+        url: String,
+    },
+    /// An authentication file of podman or docker cannot be used.
+    #[error("`{}` cannot be used: {reason}", path.display())]
+    #[diagnostic(
+        code("provision.registry.auth-file"),
+        help("correct it, or log in again; `REGISTRY_AUTH_FILE` names another one")
+    )]
+    LoginFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A credential helper did not answer.
+    #[error("`{program}` does not say how to log in to `{server}`: {reason}")]
+    #[diagnostic(
+        code("provision.registry.helper"),
+        help(
+            "install the helper, run it by hand to see what it says, or take it out of the authentication file"
+        )
+    )]
+    CredentialHelper {
+        /// The program.
+        program: String,
+        /// What it was asked for.
+        server: String,
+        /// Why.
+        reason: String,
+    },
+
     /// A setting that is no address of an index.
     #[error("`{name}` is `{value}`, which is not the address of a package index: {reason}")]
     #[diagnostic(

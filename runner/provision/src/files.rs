@@ -123,13 +123,25 @@ pub(crate) fn read_small_text(path: &Path) -> Option<String> {
 
 /// Hands a regular file's content to a hasher.
 pub(crate) fn hash_into(path: &Path, hasher: &mut Sha256) -> io::Result<()> {
+    read_in_chunks(path, |bytes| {
+        hasher.update(bytes);
+        true
+    })
+}
+
+/// Hands over a regular file's content piece by piece, until `take` wants no more.
+pub(crate) fn read_in_chunks(path: &Path, mut take: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
     let mut file = open_regular(path)?;
     let mut chunk = vec![0; CHUNK];
     loop {
         let read = file.read(&mut chunk)?;
         match chunk.get(..read) {
             Some([]) | None => return Ok(()),
-            Some(bytes) => hasher.update(bytes),
+            Some(bytes) => {
+                if !take(bytes) {
+                    return Ok(());
+                }
+            }
         }
     }
 }

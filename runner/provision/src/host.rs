@@ -1,10 +1,11 @@
 //! The host of one task: acts for backends under what the caller settled.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -13,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::backend::{Input, InputRequest, Request, Slot};
 use wrun_core::credential::CredentialId;
 use wrun_core::event::{Event, Phase};
-use wrun_core::host::{Host, ScratchFolder, WebRequest, WebResponse};
+use wrun_core::host::{
+    BuilderRun, Fill, Host, PartRequest, Repository, ScratchFolder, WebRequest, WebResponse,
+};
 use wrun_core::id::Digest;
 use wrun_core::image::{Engine, ImageSource};
 use wrun_core::plan::{Fetch, InstallPlan};
@@ -21,12 +24,13 @@ use wrun_core::platform::Platform;
 use wrun_core::problem::{Advice, Problem, StepFailure};
 use wrun_core::question::{Answer, Question};
 use wrun_core::tool::{ToolFound, ToolRequest};
-use wrun_store::{Scratch, Store};
+use wrun_store::{PartId, PartLease, Scratch, Store};
 
 use crate::credentials::Credentials;
 use crate::error::ProvisionError;
 use crate::http::Http;
 use crate::inputs;
+use crate::registry::Tokens;
 use crate::settings::Settings;
 
 /// Where events go.
@@ -42,7 +46,10 @@ pub struct TaskHost {
     pub(crate) events: Events,
     pub(crate) http: Http,
     pub(crate) platform: Platform,
+    pub(crate) tokens: Tokens,
     held: Vec<OwnedFd>,
+    /// The leases of the parts that were asked for.
+    parts: Mutex<BTreeMap<PartId, PartLease>>,
     steps: Steps,
     said_tier: AtomicBool,
 }
@@ -78,7 +85,9 @@ impl TaskHost {
             events,
             http,
             platform: Platform::current(),
+            tokens: Tokens::default(),
             held: Vec::new(),
+            parts: Mutex::default(),
             steps: Steps::default(),
             said_tier: AtomicBool::new(false),
         }
@@ -102,6 +111,17 @@ impl TaskHost {
                 what: "descriptors for a process",
                 reason: error.to_string(),
             })
+    }
+
+    /// The parts that were asked for, which the environment that was built has to name. Their leases are held as long
+    /// as this host is there.
+    #[must_use]
+    pub fn parts(&self) -> Vec<PartId> {
+        self.part_leases().keys().cloned().collect()
+    }
+
+    pub(crate) fn part_leases(&self) -> MutexGuard<'_, BTreeMap<PartId, PartLease>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it was said how installers are held; from now on it was.
@@ -214,6 +234,23 @@ impl Host for TaskHost {
         Ok(self.fetch_file(label, file).await?)
     }
 
+    async fn ask_registry(
+        &self,
+        repository: &Repository,
+        request: &WebRequest,
+    ) -> Result<WebResponse, Problem> {
+        Ok(self.registry_request(repository, request).await?)
+    }
+
+    async fn fetch_from_registry(
+        &self,
+        label: &str,
+        repository: &Repository,
+        file: &Fetch,
+    ) -> Result<PathBuf, Problem> {
+        Ok(self.registry_file(label, repository, file).await?)
+    }
+
     async fn fetch_unknown(
         &self,
         label: &str,
@@ -223,6 +260,18 @@ impl Host for TaskHost {
         Ok(self.fetch_unknown_file(label, url, credential).await?)
     }
 
+    async fn run_builder(&self, run: &BuilderRun) -> Result<(), Problem> {
+        Ok(self.run_image_builder(run).await?)
+    }
+
+    async fn keep(&self, file: &Path) -> Result<Digest, Problem> {
+        Ok(self.keep_file(file).await?)
+    }
+
+    fn kept(&self, digest: &Digest) -> Result<Option<PathBuf>, Problem> {
+        Ok(self.store.artifact(digest).map_err(ProvisionError::from)?)
+    }
+
     fn downloads(&self, name: &str) -> Result<PathBuf, Problem> {
         Ok(self.store.downloads(name).map_err(ProvisionError::from)?)
     }
@@ -230,6 +279,10 @@ impl Host for TaskHost {
     fn scratch(&self, purpose: &str) -> Result<Box<dyn ScratchFolder>, Problem> {
         let scratch = self.store.scratch(purpose).map_err(ProvisionError::from)?;
         Ok(Box::new(StoreScratch(scratch)))
+    }
+
+    async fn part(&self, part: &PartRequest, fill: Fill) -> Result<PathBuf, Problem> {
+        self.shared_part(part, fill).await
     }
 
     fn variable(&self, name: &str) -> Option<String> {

@@ -11,12 +11,15 @@
 //! | `python`, `tools` | interpreters, programs, packages that run under an interpreter |
 //! | `http` | one client: retries by class, downloads that go on where they were cut |
 //! | `ask`, `runs`, `spawn`, `places`, `confine` | questions, and runs of programs in a sandbox |
+//! | `registry` | requests to registries of images: tokens, authentication files, credential helpers |
 //! | `trusted` | requests and downloads of trusted backends |
+//! | `builder` | builders of images, and files that are kept |
 //! | `validate`, `execute`, `steps`, `progress` | install plans |
 //! | `host`, `adapter` | the two contracts |
 
 mod adapter;
 mod ask;
+mod builder;
 mod confine;
 mod credentials;
 mod engines;
@@ -28,11 +31,13 @@ mod http;
 mod index;
 mod inputs;
 mod netrc;
+mod parts;
 mod patience;
 mod places;
 mod progress;
 mod python;
 mod redact;
+mod registry;
 mod runs;
 mod settings;
 mod spawn;
@@ -48,4 +53,5 @@ pub use host::{Events, TaskHost};
 pub use index::Index;
 pub use inputs::LEFT_OUT;
 pub use redact::Redactor;
+pub use registry::{BadLogin, Login};
 pub use settings::{SettingMistake, Settings, Timing};

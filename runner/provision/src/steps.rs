@@ -95,7 +95,7 @@ impl TaskHost {
             url: &url,
             digest: *digest,
             size: *size,
-            credential: credential.as_ref(),
+            credential: credential.as_ref().map(Into::into),
             progress: &|done, total| progress.progress(done, total),
             retried: &|attempt, reason| progress.retried(attempt, reason),
         };

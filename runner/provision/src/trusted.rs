@@ -11,7 +11,7 @@ use wrun_core::plan::Fetch;
 use crate::credentials::look_up;
 use crate::error::ProvisionError;
 use crate::host::TaskHost;
-use crate::http::{self, Download, Get};
+use crate::http::{self, Download, Get, Response};
 
 impl TaskHost {
     /// Makes a request for a library of a backend.
@@ -30,20 +30,12 @@ impl TaskHost {
             .get(&Get {
                 url: &url,
                 headers,
-                credential: credential.as_ref(),
+                credential: credential.as_ref().map(Into::into),
                 maximum: *maximum_bytes,
                 head: *method == WebMethod::Head,
             })
             .await?;
-        let text = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
-            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-        };
-        Ok(WebResponse {
-            status: response.status,
-            headers: response.headers.iter().filter_map(text).collect(),
-            url: response.url.into(),
-            body: response.body,
-        })
+        Ok(response.into())
     }
 
     /// Brings a file by its digest; what is there already is no step.
@@ -69,7 +61,7 @@ impl TaskHost {
                     url: &url,
                     digest: *digest,
                     size: *size,
-                    credential: credential.as_ref(),
+                    credential: credential.as_ref().map(Into::into),
                     progress: &|done, total| progress.progress(done, total),
                     retried: &|attempt, reason| progress.retried(attempt, reason),
                 },
@@ -94,12 +86,26 @@ impl TaskHost {
             .download_unknown(
                 &self.store,
                 &url,
-                credential.as_ref(),
+                credential.as_ref().map(Into::into),
                 &|done, total| progress.progress(done, total),
                 &|attempt, reason| progress.retried(attempt, reason),
             )
             .await?;
         progress.finish();
         Ok(found)
+    }
+}
+
+impl From<Response> for WebResponse {
+    fn from(response: Response) -> Self {
+        let text = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        };
+        Self {
+            status: response.status,
+            headers: response.headers.iter().filter_map(text).collect(),
+            url: response.url.into(),
+            body: response.body,
+        }
     }
 }

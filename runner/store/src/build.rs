@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::Value;
 use wrun_core::id::{Digest, EnvId, LockId, SpecId};
 use wrun_core::lock::PackageRef;
@@ -11,9 +12,9 @@ use wrun_core::lock::PackageRef;
 use crate::environment::{Builder, CommitRecord, Environment, FORMAT, usable};
 use crate::error::StoreError;
 use crate::flight::{Flight, FlightKey};
-use crate::holder::host_name;
 use crate::layout;
 use crate::manifest::Manifest;
+use crate::part_id::PartId;
 use crate::root::{Keep, Root};
 use crate::store::Store;
 use crate::sync;
@@ -40,6 +41,8 @@ pub struct CommitInfo {
     pub packages: Vec<PackageRef>,
     /// Paths in the tree without which it is of no use: if one is gone, the environment is built again.
     pub required: Vec<String>,
+    /// The parts of the store that it is of no use without. The caller holds their leases until it has committed.
+    pub parts: Vec<PartId>,
 }
 
 /// An environment that is being built. Nobody sees it before [`Build::commit`]; dropped without, it is deleted.
@@ -62,12 +65,16 @@ impl Store {
     pub fn begin(&self, flight: &Flight, id: &EnvId) -> Result<Build, StoreError> {
         if !matches!(flight.key(), FlightKey::Env(held) if held == id) {
             return Err(StoreError::WrongFlight {
-                id: id.clone(),
+                what: "environment",
+                id: id.to_string(),
                 held: flight.key().to_string(),
             });
         }
         if usable(&self.root, id)?.is_some() {
-            return Err(StoreError::AlreadyBuilt { id: id.clone() });
+            return Err(StoreError::AlreadyBuilt {
+                what: "environment",
+                id: id.to_string(),
+            });
         }
         let held = flight
             .inheritable_fd()
@@ -118,18 +125,13 @@ impl Build {
             milliseconds,
             packages,
             required,
+            parts,
         } = info;
         let (dir, path) = (self.tree.dir(), self.tree.path());
         let entries = walk(&self.root, dir, path)?;
         let manifest = Manifest::sealing(&self.root, dir, path, &entries)?;
         sync::tree(&self.root, dir, path, &entries)?;
         let text = manifest.text();
-        let keep = Keep {
-            mode: 0o444,
-            durable: true,
-        };
-        self.root
-            .write(&layout::manifest(&self.id), text.as_bytes(), keep)?;
         let record = CommitRecord {
             format: FORMAT,
             env_id: self.id.clone(),
@@ -138,11 +140,7 @@ impl Build {
             backend,
             label,
             created_at: jiff::Timestamp::now(),
-            builder: Builder {
-                host: host_name(),
-                uid: rustix::process::geteuid().as_raw(),
-                version: env!("CARGO_PKG_VERSION").to_owned(),
-            },
+            builder: Builder::this(),
             materialiser,
             milliseconds,
             files: manifest.files,
@@ -150,12 +148,14 @@ impl Build {
             manifest_digest: Digest::of(text.as_bytes()),
             packages,
             required,
+            parts,
         };
-        // The folder of all environments first: the record must not outlive the name of the folder it is in.
-        let environments = self.root.folder(layout::ENVIRONMENTS)?;
-        sync::folder(&environments).map_err(self.root.error("write through", layout::ENVIRONMENTS))?;
-        self.root
-            .write_json(&layout::commit_record(&self.id), &record, keep)?;
+        publish(
+            &self.root,
+            layout::ENVIRONMENTS,
+            (&layout::manifest(&self.id), &text),
+            (&layout::commit_record(&self.id), &record),
+        )?;
         self.committed = true;
         Ok(Environment {
             id: self.id.clone(),
@@ -163,6 +163,25 @@ impl Build {
             record,
         })
     }
+}
+
+/// Writes the manifest and then, when all is on the disk, the record of a tree; each with its path. `all` is the folder
+/// of all trees of its kind.
+pub(crate) fn publish(
+    root: &Root,
+    all: &str,
+    manifest: (&str, &str),
+    record: (&str, &impl Serialize),
+) -> Result<(), StoreError> {
+    let keep = Keep {
+        mode: 0o444,
+        durable: true,
+    };
+    root.write(manifest.0, manifest.1.as_bytes(), keep)?;
+    // The folder of all trees first: the record must not outlive the name of the folder it is in.
+    let folder = root.folder(all)?;
+    sync::folder(&folder).map_err(root.error("write through", all))?;
+    root.write_json(record.0, record.1, keep)
 }
 
 impl Drop for Build {

@@ -11,7 +11,10 @@ use wrun_core::id::{Digest, EnvId, LockId, SpecId};
 use wrun_core::lock::PackageRef;
 
 use crate::error::StoreError;
+use crate::holder::host_name;
 use crate::layout;
+use crate::part;
+use crate::part_id::PartId;
 use crate::root::{Root, absent};
 use crate::store::Store;
 
@@ -30,6 +33,17 @@ pub struct Builder {
     pub uid: u32,
     /// The version of `wrun`.
     pub version: String,
+}
+
+impl Builder {
+    /// This process.
+    pub(crate) fn this() -> Self {
+        Self {
+            host: host_name(),
+            uid: rustix::process::geteuid().as_raw(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
 }
 
 /// What makes a tree an environment: written when everything else is in place.
@@ -66,6 +80,9 @@ pub struct CommitRecord {
     /// Paths in the tree without which it is of no use.
     #[serde(default)]
     pub required: Vec<String>,
+    /// The parts of the store that it is of no use without.
+    #[serde(default)]
+    pub parts: Vec<PartId>,
 }
 
 /// An environment that is complete.
@@ -85,20 +102,32 @@ pub(crate) fn committed(root: &Root, id: &EnvId) -> Result<Option<CommitRecord>,
     Ok(record.filter(|record| record.format == FORMAT && record.env_id == *id))
 }
 
-/// The same, if the tree has what it needs too. One that was emptied by somebody counts as not built.
+/// The same, if the tree and its parts are what they should be too. One that was emptied by somebody counts as not built.
 pub(crate) fn usable(root: &Root, id: &EnvId) -> Result<Option<CommitRecord>, StoreError> {
-    let Some(record) = committed(root, id)? else {
-        return Ok(None);
-    };
+    match committed(root, id)? {
+        Some(record) if intact(root, &record)? => Ok(Some(record)),
+        _ => Ok(None),
+    }
+}
+
+/// Whether the tree and the parts of a complete environment are what they should be.
+pub(crate) fn intact(root: &Root, record: &CommitRecord) -> Result<bool, StoreError> {
+    let id = &record.env_id;
     let prefix = layout::prefix(id);
     let required = record.required.iter().map(|rel| format!("{prefix}/{rel}"));
     for path in std::iter::once(prefix.clone()).chain(required) {
         if !root.exists(&path)? {
             tracing::warn!(path = %root.absolute(&path).display(), "an environment is damaged and is built again");
-            return Ok(None);
+            return Ok(false);
         }
     }
-    Ok(Some(record))
+    for part in &record.parts {
+        if part::usable(root, part)?.is_none() {
+            tracing::warn!(%id, %part, "an environment lacks a part and is built again");
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 impl Store {

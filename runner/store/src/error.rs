@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use wrun_core::canon::CanonError;
 use wrun_core::id::{Digest, EnvId};
 
+use crate::part_id::PartId;
+
 /// What the store could not do.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
@@ -143,42 +145,50 @@ pub enum StoreError {
         /// Why.
         reason: String,
     },
-    /// The environment is being used.
-    #[error("the environment `{id}` is in use")]
+    /// The environment or part is being used.
+    #[error("the {what} `{id}` is in use")]
     #[diagnostic(
         code("store.lease.busy"),
-        help("try again when the tasks that run in it have ended")
+        help("try again when the tasks that use it have ended")
     )]
     Busy {
-        /// The environment.
-        id: EnvId,
+        /// What it is: an environment or a part.
+        what: &'static str,
+        /// Its id.
+        id: String,
     },
-    /// The environment is being built.
-    #[error("the environment `{id}` is being built")]
+    /// The environment or part is being built.
+    #[error("the {what} `{id}` is being built")]
     #[diagnostic(code("store.build.busy"), help("try again when its build has ended"))]
     Building {
-        /// The environment.
-        id: EnvId,
+        /// What it is: an environment or a part.
+        what: &'static str,
+        /// Its id.
+        id: String,
     },
-    /// The environment is complete already.
-    #[error("the environment `{id}` is built already")]
+    /// The environment or part is complete already.
+    #[error("the {what} `{id}` is built already")]
     #[diagnostic(
         code("store.build.exists"),
         help("use it, or remove it first with `wrun cache rm {id}`")
     )]
     AlreadyBuilt {
-        /// The environment.
-        id: EnvId,
+        /// What it is: an environment or a part.
+        what: &'static str,
+        /// Its id.
+        id: String,
     },
     /// A build was begun under the lock of something else.
-    #[error("the environment `{id}` cannot be built under the lock of {held}")]
+    #[error("the {what} `{id}` cannot be built under the lock of {held}")]
     #[diagnostic(
         code("store.build.wrong-lock"),
         help("this is an error in the program that uses the store")
     )]
     WrongFlight {
-        /// The environment.
-        id: EnvId,
+        /// What it is: an environment or a part.
+        what: &'static str,
+        /// Its id.
+        id: String,
         /// What the lock is for.
         held: String,
     },
@@ -191,6 +201,30 @@ pub enum StoreError {
     NoEnvironment {
         /// The environment.
         id: EnvId,
+    },
+    /// There is no such part.
+    #[error("there is no part `{id}` in the store")]
+    #[diagnostic(
+        code("store.part.missing"),
+        help("`wrun cache ls` shows those that there are")
+    )]
+    NoPart {
+        /// The part.
+        id: PartId,
+    },
+    /// An environment needs the part.
+    #[error("the part `{id}` belongs to the environment `{environment}`")]
+    #[diagnostic(
+        code("store.part.named"),
+        help(
+            "remove the environment with `wrun cache rm {environment}`: the last one takes its parts with it"
+        )
+    )]
+    PartNamed {
+        /// The part.
+        id: PartId,
+        /// The first environment that names it.
+        environment: EnvId,
     },
     /// The wait for another builder was given up.
     #[error("cancelled while waiting for {what}")]

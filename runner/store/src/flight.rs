@@ -17,6 +17,7 @@ use crate::layout;
 use crate::lease::inheritable;
 use crate::lock_file::{self, Hold};
 use crate::name;
+use crate::part_id::PartId;
 use crate::root::{Keep, Root};
 use crate::store::Store;
 
@@ -30,6 +31,8 @@ pub enum FlightKey {
     Spec(SpecId),
     /// Build an environment.
     Env(EnvId),
+    /// Make a part of environments.
+    Part(PartId),
     /// Fetch a tool.
     Tool(String),
     /// Compile a module.
@@ -42,6 +45,7 @@ impl FlightKey {
         match self {
             Self::Spec(id) => format!("spec-{id}"),
             Self::Env(id) => format!("env-{id}"),
+            Self::Part(id) => format!("part-{id}"),
             Self::Tool(key) => format!("tool-{}", name::hashed(key)),
             Self::Code(key) => format!("code-{}", name::hashed(key)),
         }
@@ -62,6 +66,7 @@ impl fmt::Display for FlightKey {
         match self {
             Self::Spec(id) => write!(formatter, "request `{id}`"),
             Self::Env(id) => write!(formatter, "environment `{id}`"),
+            Self::Part(id) => write!(formatter, "part `{id}`"),
             Self::Tool(key) => write!(formatter, "tool `{key}`"),
             Self::Code(key) => write!(formatter, "code `{key}`"),
         }
@@ -186,7 +191,8 @@ impl Store {
     ///
     /// While it waits, `on_wait` is told who holds the lock, and again when the holder or what it does changes, and
     /// `cancelled` is asked every 50 ms. Afterwards look first whether what was to be built is there now, then at
-    /// [`Flight::shared_failure`]. Locks of requests are taken before those of environments, never after.
+    /// [`Flight::shared_failure`]. Locks of requests are taken before
+    /// those of environments, and those before the locks of parts, never after.
     ///
     /// # Errors
     /// [`StoreError::Cancelled`], or the lock cannot be taken.

@@ -7,6 +7,7 @@ use crate::error::StoreError;
 use crate::flight::FlightKey;
 use crate::layout;
 use crate::lock_file::{self, Existing};
+use crate::part_inventory::PartRemoval;
 use crate::store::Store;
 use crate::trash;
 
@@ -32,6 +33,8 @@ pub struct Removal {
     pub files: u64,
     /// The bytes in them. Some may be shared with downloads by hard links and are not free now.
     pub bytes: u64,
+    /// Its parts that no other environment names and nobody uses; they were removed with it.
+    pub parts: Vec<PartRemoval>,
 }
 
 impl Store {
@@ -83,7 +86,7 @@ impl Store {
             .collect())
     }
 
-    /// Removes an environment that nobody uses or builds.
+    /// Removes an environment that nobody uses or builds, and those of its parts that nobody names or uses any more.
     ///
     /// # Errors
     /// [`StoreError::Busy`], [`StoreError::Building`], [`StoreError::NoEnvironment`], or it cannot be deleted; then it
@@ -96,10 +99,16 @@ impl Store {
         }
         let (record, aside) = {
             let Some(_lease) = lock_file::attempt(root, &layout::lease(id))? else {
-                return Err(StoreError::Busy { id: id.clone() });
+                return Err(StoreError::Busy {
+                    what: "environment",
+                    id: id.to_string(),
+                });
             };
             let Some(_build) = lock_file::attempt(root, &key.lock())? else {
-                return Err(StoreError::Building { id: id.clone() });
+                return Err(StoreError::Building {
+                    what: "environment",
+                    id: id.to_string(),
+                });
             };
             let record = committed(root, id)?;
             let aside = trash::set_aside(root, &layout::environment(id))?;
@@ -113,14 +122,16 @@ impl Store {
             return Err(StoreError::NoEnvironment { id: id.clone() });
         };
         trash::delete(root, aside)?;
-        let (label, files, bytes) = record.map_or_else(Default::default, |record| {
-            (record.label, record.files, record.bytes)
+        let (label, files, bytes, parts) = record.map_or_else(Default::default, |record| {
+            (record.label, record.files, record.bytes, record.parts)
         });
+        let parts = self.remove_unnamed(&parts.into_iter().collect())?;
         Ok(Removal {
             id: id.clone(),
             label,
             files,
             bytes,
+            parts,
         })
     }
 }

@@ -2,12 +2,16 @@
 
 use wrun_core::id::{EnvId, LockId, SpecId};
 
+use crate::part_id::PartId;
+
 /// The description of the store.
 pub(crate) const DESCRIPTION: &str = "store.json";
 /// Locked while a store is being made.
 pub(crate) const CREATION_LOCK: &str = "store.lock";
 /// All environments.
 pub(crate) const ENVIRONMENTS: &str = "v1/env";
+/// All parts of environments.
+pub(crate) const PARTS: &str = "v1/part";
 /// All locks of builders.
 pub(crate) const BUILDS: &str = "v1/build";
 /// What is being made.
@@ -30,6 +34,7 @@ pub(crate) const FOLDERS: &[&str] = &[
     "v1/spec",
     "v1/lock",
     ENVIRONMENTS,
+    PARTS,
     "v1/lease",
     BUILDS,
     "v1/use",
@@ -81,6 +86,26 @@ pub(crate) fn lease(id: &EnvId) -> String {
 
 pub(crate) fn last_use(id: &EnvId) -> String {
     format!("v1/use/{id}")
+}
+
+pub(crate) fn part(id: &PartId) -> String {
+    format!("{PARTS}/{id}")
+}
+
+pub(crate) fn part_tree(id: &PartId) -> String {
+    format!("{PARTS}/{id}/tree")
+}
+
+pub(crate) fn part_manifest(id: &PartId) -> String {
+    format!("{PARTS}/{id}/manifest")
+}
+
+pub(crate) fn part_record(id: &PartId) -> String {
+    format!("{PARTS}/{id}/meta.json")
+}
+
+pub(crate) fn part_lease(id: &PartId) -> String {
+    format!("v1/lease/{id}")
 }
 
 pub(crate) fn build_lock(stem: &str) -> String {

@@ -2,15 +2,16 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_std::fs::File;
 use wrun_core::id::EnvId;
 
-use crate::environment::{Environment, usable};
+use crate::environment::{CommitRecord, Environment, committed, intact};
 use crate::error::StoreError;
 use crate::layout;
 use crate::lock_file::{self, Hold};
+use crate::part::PartLease;
 use crate::root::Root;
 use crate::store::Store;
 
@@ -24,6 +25,8 @@ pub struct Lease {
     root: Arc<Root>,
     id: EnvId,
     file: File,
+    /// The leases of its parts, since it was found to be complete.
+    parts: Mutex<Vec<PartLease>>,
 }
 
 impl Lease {
@@ -33,25 +36,57 @@ impl Lease {
         &self.id
     }
 
-    /// The environment, if it is complete and has what it needs.
+    /// The environment, if it is complete and has what it needs. From then on this lease holds those of its parts too.
     ///
     /// # Errors
     /// Its record is there and cannot be opened.
     pub fn environment(&self) -> Result<Option<Environment>, StoreError> {
-        Ok(usable(&self.root, &self.id)?.map(|record| Environment {
+        // The leases of the parts come before the look at them, so that no removal falls between.
+        let Some(record) = committed(&self.root, &self.id)? else {
+            return Ok(None);
+        };
+        let parts = self.part_leases(&record)?;
+        let unchanged =
+            parts.is_empty() || committed(&self.root, &self.id)?.is_some_and(|again| again == record);
+        if !unchanged || !intact(&self.root, &record)? {
+            return Ok(None);
+        }
+        self.keep(parts);
+        Ok(Some(Environment {
             id: self.id.clone(),
             prefix: self.root.absolute(&layout::prefix(&self.id)),
             record,
         }))
     }
 
-    /// Another descriptor of the same lock, for a child. It is closed on `execve(2)`; whoever starts the child clears
-    /// that flag in the child, so that no other child gets it.
+    /// Takes the leases of the parts of the environment, which was committed under this lease just now.
+    ///
+    /// # Errors
+    /// A lock cannot be taken.
+    pub fn hold_parts(&self, environment: &Environment) -> Result<(), StoreError> {
+        self.keep(self.part_leases(&environment.record)?);
+        Ok(())
+    }
+
+    fn part_leases(&self, record: &CommitRecord) -> Result<Vec<PartLease>, StoreError> {
+        let take = |part| PartLease::take(&self.root, part);
+        record.parts.iter().map(take).collect()
+    }
+
+    fn keep(&self, parts: Vec<PartLease>) {
+        *self.parts.lock().unwrap_or_else(PoisonError::into_inner) = parts;
+    }
+
+    /// Other descriptors of the same locks, the environment's and those of its parts, for a child. They are closed on
+    /// `execve(2)`; whoever starts the child clears that flag in the child, so that no other child gets them.
     ///
     /// # Errors
     /// The process has no descriptors left.
-    pub fn inheritable_fd(&self) -> io::Result<OwnedFd> {
-        inheritable(self.file.as_fd())
+    pub fn inheritable_fds(&self) -> io::Result<Vec<OwnedFd>> {
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        std::iter::once(inheritable(self.file.as_fd()))
+            .chain(parts.iter().map(PartLease::inheritable_fd))
+            .collect()
     }
 }
 
@@ -79,6 +114,7 @@ impl Store {
             root: Arc::clone(&self.root),
             id: id.clone(),
             file,
+            parts: Mutex::default(),
         })
     }
 }

@@ -4,6 +4,7 @@
 //! The rules that everything here follows:
 //!
 //! - A tree is an environment only if its commit record is valid. The presence of a folder proves nothing.
+//! - An environment names the parts that it needs in its record; a part that is in use or named is not removed.
 //! - A held [`Lease`] keeps an environment from being removed. It is a `flock(2)`, so it ends with the last process
 //!   that inherited it, however that process ends.
 //! - One holder of a [`Flight`] builds; everybody else waits for it, across threads and processes.
@@ -17,7 +18,8 @@
 //! v1/spec/ab/ID.json      what a request resolved to
 //! v1/lock/ab/ID.json      locks, immutable
 //! v1/env/ID/              prefix/ (the tree), manifest, meta.json (the commit record, written last)
-//! v1/lease/ID             locked by those who use an environment
+//! v1/part/KIND-DIGEST/    tree/, manifest, meta.json: a tree that environments share, such as a layer of an image
+//! v1/lease/ID             locked by those who use an environment or a part
 //! v1/build/KEY.lock       locked by the one who builds, with a word on who that is
 //! v1/use/ID               when an environment was last used
 //! v1/fact/KIND/KEY.json   small things that were found out
@@ -42,6 +44,10 @@ mod lease;
 mod lock_file;
 mod manifest;
 mod name;
+mod part;
+mod part_build;
+mod part_id;
+mod part_inventory;
 mod record;
 mod root;
 mod scratch;
@@ -65,6 +71,10 @@ pub use holder::Holder;
 pub use inventory::{Removal, Summary};
 pub use lease::Lease;
 pub use manifest::{Difference, Mismatch};
+pub use part::{Part, PartLease, PartRecord};
+pub use part_build::PartBuild;
+pub use part_id::PartId;
+pub use part_inventory::{PartRemoval, PartSummary};
 pub use record::Pointer;
 pub use scratch::Scratch;
 pub use store::Store;

@@ -1,7 +1,7 @@
 //! The manifest of a tree: one line for each file, folder and symbolic link.
 //!
 //! A line is `mode size what path`: the mode in octal with the type bits, the size in bytes, for a file its SHA-256,
-//! for a symbolic link `->` and its target, for a folder `-`, and the path. Bytes that are not printable ASCII, and
+//! for a symbolic link `->` and its target, for a folder `-`, for what stands for nothing in a layer `!`, and the path. Bytes that are not printable ASCII, and
 //! blanks and `%`, are written as `%` with two hexadecimal digits. Lines are sorted by path.
 
 use std::collections::BTreeMap;
@@ -11,16 +11,19 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use cap_std::fs::{Dir, File, MetadataExt as _};
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags};
 use sha2::{Digest as _, Sha256};
 use wrun_core::id::{Digest, EnvId};
 
 use crate::environment::committed;
 use crate::error::StoreError;
 use crate::layout;
+use crate::part;
+use crate::part_id::PartId;
 use crate::root::{Root, reading};
 use crate::seal;
 use crate::store::Store;
+use crate::tree::Tree;
 use crate::walk::{Entry, each, walk};
 
 /// Bytes read at a time.
@@ -87,6 +90,8 @@ impl Manifest {
                 };
                 let (digest, file) = read().map_err(root.error_at("read", &at))?;
                 (digest, entry.metadata.size(), Some(file))
+            } else if stands_for_nothing(entry) {
+                ("!".to_owned(), 0, None)
             } else {
                 return Err(StoreError::SpecialFile { path: at });
             };
@@ -123,6 +128,12 @@ impl Manifest {
             })
             .collect()
     }
+}
+
+/// Whether it is the device node that is no device: by it overlay file systems know what a layer takes away from those
+/// below (Linux, `Documentation/filesystems/overlayfs.rst`).
+fn stands_for_nothing(entry: &Entry) -> bool {
+    FileType::from_raw_mode(entry.metadata.mode()) == FileType::CharacterDevice && entry.metadata.rdev() == 0
 }
 
 fn digest(file: &mut File) -> io::Result<Digest> {
@@ -164,10 +175,11 @@ pub enum Difference {
     Changed,
 }
 
-/// A path that is not as it was when the environment was complete.
+/// A path that is not as it was when the environment or part was complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The path relative to the environment's folder, written as in the manifest: `prefix/...`, or `manifest`.
+    /// The path relative to the folder of the environment or part, written as in the manifest: `prefix/...` or
+    /// `tree/...`, or `manifest`.
     pub path: String,
     /// How it differs.
     pub difference: Difference,
@@ -179,25 +191,51 @@ impl Store {
     /// # Errors
     /// There is no such environment, or it cannot be read.
     pub fn check_environment(&self, id: &EnvId) -> Result<Vec<Mismatch>, StoreError> {
-        let root = &*self.root;
-        let Some(record) = committed(root, id)? else {
+        let Some(record) = committed(&self.root, id)? else {
             return Err(StoreError::NoEnvironment { id: id.clone() });
         };
-        let text = root.read(&layout::manifest(id))?;
-        let Some(text) = text.filter(|text| Digest::of(text) == record.manifest_digest) else {
+        self.check(&layout::manifest(id), record.manifest_digest, "prefix", || {
+            self.tree(id)
+        })
+    }
+
+    /// The same for a part.
+    ///
+    /// # Errors
+    /// There is no such part, or it cannot be read.
+    pub fn check_part(&self, id: &PartId) -> Result<Vec<Mismatch>, StoreError> {
+        let Some(record) = part::committed(&self.root, id)? else {
+            return Err(StoreError::NoPart { id: id.clone() });
+        };
+        self.check(&layout::part_manifest(id), record.manifest_digest, "tree", || {
+            self.part_tree(id)
+        })
+    }
+
+    /// Compares a tree, the folder `within`, with its manifest.
+    fn check(
+        &self,
+        manifest: &str,
+        digest: Digest,
+        within: &str,
+        tree: impl Fn() -> Result<Tree, StoreError>,
+    ) -> Result<Vec<Mismatch>, StoreError> {
+        let root = &*self.root;
+        let text = root.read(manifest)?;
+        let Some(text) = text.filter(|text| Digest::of(text) == digest) else {
             return Ok(vec![Mismatch {
                 path: "manifest".to_owned(),
                 difference: Difference::Changed,
             }]);
         };
         let expected = Manifest::parse(&String::from_utf8_lossy(&text));
-        let tree = self.tree(id)?;
+        let tree = tree()?;
         let entries = walk(root, tree.dir(), tree.path())?;
         let found = Manifest::of(root, tree.dir(), tree.path(), &entries)?.lines;
         let mut mismatches = Vec::new();
         let mut note = |name: &str, difference| {
             mismatches.push(Mismatch {
-                path: format!("prefix/{name}"),
+                path: format!("{within}/{name}"),
                 difference,
             });
         };

@@ -12,6 +12,8 @@ use crate::error::StoreError;
 use crate::flight::FlightKey;
 use crate::layout;
 use crate::lock_file::{self, Existing};
+use crate::part;
+use crate::part_id::PartId;
 use crate::root::absent;
 use crate::store::Store;
 use crate::trash;
@@ -24,7 +26,7 @@ const KEEP_PARTIAL: Duration = Duration::from_hours(7 * 24);
 pub struct Swept {
     /// Scratch folders without an owner.
     pub scratch: usize,
-    /// Environments that were never complete.
+    /// Environments and parts that were never complete.
     pub unfinished: usize,
     /// Downloads that nobody resumed.
     pub downloads: usize,
@@ -60,6 +62,9 @@ impl Store {
         for id in self.ids()? {
             swept.note(self.sweep_unfinished(&id), |swept| &mut swept.unfinished);
         }
+        for id in self.part_ids()? {
+            swept.note(self.sweep_unfinished_part(&id), |swept| &mut swept.unfinished);
+        }
         for name in root.names(layout::PARTIAL)? {
             swept.note(self.sweep_partial(&name), |swept| &mut swept.downloads);
         }
@@ -91,18 +96,34 @@ impl Store {
     }
 
     fn sweep_unfinished(&self, id: &EnvId) -> Result<bool, StoreError> {
+        let complete = || Ok(committed(&self.root, id)?.is_some());
+        self.sweep_tree(&FlightKey::Env(id.clone()), &layout::environment(id), complete)
+    }
+
+    fn sweep_unfinished_part(&self, id: &PartId) -> Result<bool, StoreError> {
+        let complete = || Ok(part::committed(&self.root, id)?.is_some());
+        self.sweep_tree(&FlightKey::Part(id.clone()), &layout::part(id), complete)
+    }
+
+    /// Clears away a tree that is not complete and that nobody is building.
+    fn sweep_tree(
+        &self,
+        key: &FlightKey,
+        rel: &str,
+        complete: impl Fn() -> Result<bool, StoreError>,
+    ) -> Result<bool, StoreError> {
         let root = &*self.root;
-        if committed(root, id)?.is_some() {
+        if complete()? {
             return Ok(false);
         }
         let aside = {
-            let Some(_alone) = lock_file::attempt(root, &FlightKey::Env(id.clone()).lock())? else {
+            let Some(_alone) = lock_file::attempt(root, &key.lock())? else {
                 return Ok(false);
             };
-            if committed(root, id)?.is_some() {
+            if complete()? {
                 return Ok(false);
             }
-            trash::set_aside(root, &layout::environment(id))?
+            trash::set_aside(root, rel)?
         };
         match aside {
             Some(name) => trash::delete(root, name).map(|()| true),

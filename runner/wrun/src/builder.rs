@@ -31,6 +31,7 @@ impl RunnerBuilder {
                 Arc::new(PlanAdapter::new(wrun_backend_uv::Uv)),
                 Arc::new(PlanAdapter::new(wrun_backend_pip::Pip)),
                 Arc::new(wrun_backend_conda::Conda),
+                Arc::new(wrun_backend_container::Container),
             ],
             offline: false,
             pooling: false,

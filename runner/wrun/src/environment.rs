@@ -262,8 +262,12 @@ async fn build(
         milliseconds: milliseconds(started),
         packages: locked.lock.packages.clone(),
         required,
+        parts: host.parts(),
     };
     let environment = context.blocking(move |_| build.commit(info)).await??;
+    // The host holds the leases of the parts until this one does.
+    lease.hold_parts(&environment)?;
+    drop(host);
     drop(flight);
     // Left-overs of others that were killed are cleared after a build, never after a hit.
     context

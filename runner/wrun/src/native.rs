@@ -50,8 +50,8 @@ struct Surroundings {
     search_path: Vec<PathBuf>,
     reads: Vec<(PathBuf, Access)>,
     image: Option<Image>,
-    /// The lease, which the task holds itself: it ends with the last process of the task, also if this one is killed.
-    lease: Option<OwnedFd>,
+    /// The leases, which the task holds itself: they end with the last process of the task, also if this one is killed.
+    leases: Vec<OwnedFd>,
 }
 
 /// One attempt at a task, with nothing of the caller's environment.
@@ -65,7 +65,7 @@ pub(crate) async fn run(
         mut search_path,
         mut reads,
         image,
-        lease,
+        leases,
     } = surroundings(attempt, scratch)?;
     if attempt.stdio.terminal.is_some() {
         let kind = attempt.context.inner.variables.get("TERM");
@@ -129,7 +129,7 @@ pub(crate) async fn run(
         env,
         search_path,
         confinement,
-        inherit: lease.into_iter().collect(),
+        inherit: leases,
         grace: GRACE,
     };
     follow(attempt, task, signals, |happening| {
@@ -181,7 +181,7 @@ fn surroundings(attempt: &Attempt<'_>, scratch: &Scratch) -> Result<Surroundings
         search_path: Vec::new(),
         reads: vec![(attempt.folder.to_owned(), Access::Read)],
         image: None,
-        lease: None,
+        leases: Vec::new(),
     };
     let Some(Entered {
         leased,
@@ -225,8 +225,8 @@ fn surroundings(attempt: &Attempt<'_>, scratch: &Scratch) -> Result<Surroundings
         Some(image) => image::search_path(image),
         None => SYSTEM_PATH.iter().map(PathBuf::from).collect(),
     });
-    let lease = leased.lease.inheritable_fd();
-    around.lease = Some(lease.map_err(|error| Error::Internal(error.to_string()))?);
+    let leases = leased.lease.inheritable_fds();
+    around.leases = leases.map_err(|error| Error::Internal(error.to_string()))?;
     Ok(around)
 }
 

@@ -62,6 +62,11 @@ pub const TABLE: &[(&str, &str)] = &[
         "Where an environment that `env.conda` refers to by its name is looked for, beside the usual folders.",
     ),
     (
+        "REGISTRY_AUTH_FILE, XDG_RUNTIME_DIR, DOCKER_CONFIG",
+        "Where `podman login` and `docker login` kept how to log in to registries of images, for `env.container`, beside the usual \
+         files.",
+    ),
+    (
         "SSL_CERT_FILE, SSL_CERT_DIR",
         "Certificates to trust in place of the system's.",
     ),

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use reqwest::redirect::Policy;
 use reqwest::{Client, NoProxy, Proxy};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
@@ -15,8 +16,9 @@ type MakeProxy = fn(&str) -> reqwest::Result<Proxy>;
 
 const USER_AGENT: &str = concat!("wrun/", env!("CARGO_PKG_VERSION"));
 
-pub(crate) fn build(settings: &Settings) -> Result<Client, ProvisionError> {
+pub(crate) fn build(settings: &Settings, redirections: Policy) -> Result<Client, ProvisionError> {
     let mut builder = Client::builder()
+        .redirect(redirections)
         .user_agent(USER_AGENT)
         .connect_timeout(settings.timing.connect)
         .read_timeout(settings.timing.idle)

@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE};
 use reqwest::{Client, StatusCode};
 use url::Url;
-use wrun_core::credential::Credential;
 use wrun_core::id::Digest;
 use wrun_store::{ArtifactWriter, Store, StoreError};
 
 use super::failure::{Failure, retry_after};
-use super::{ATTEMPTS, Arrival, Http, authenticated, shown};
+use super::{ATTEMPTS, Arrival, Authorization, Http, authenticated, shown};
 use crate::error::ProvisionError;
 
 /// How often progress is told.
@@ -27,7 +26,7 @@ pub(crate) struct Download<'a> {
     /// Its size in bytes, if known; nothing larger is taken.
     pub(crate) size: Option<u64>,
     /// The credential to send.
-    pub(crate) credential: Option<&'a Credential>,
+    pub(crate) credential: Option<Authorization<'a>>,
     /// Told bytes received and bytes in all, now and then.
     pub(crate) progress: &'a (dyn Fn(u64, Option<u64>) + Sync),
     /// Told the attempt that follows, from 2, and why.
@@ -134,7 +133,7 @@ impl Http {
         &self,
         store: &Store,
         url: &Url,
-        credential: Option<&Credential>,
+        credential: Option<Authorization<'_>>,
         progress: &(dyn Fn(u64, Option<u64>) + Sync),
         retried: &(dyn Fn(u32, &str) + Sync),
     ) -> Result<(PathBuf, Digest), ProvisionError> {

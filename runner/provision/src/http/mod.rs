@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Method};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use url::Url;
-use wrun_core::credential::Credential;
+use wrun_core::credential::{Credential, Secret};
 
 use crate::error::ProvisionError;
 use crate::host::Events;
@@ -38,6 +39,8 @@ pub(crate) struct Http {
     cancel: CancellationToken,
     events: Events,
     client: OnceCell<Client>,
+    /// Posts, and goes nowhere else with what it posted.
+    poster: OnceCell<Client>,
 }
 
 /// A GET whose answer is held in memory.
@@ -47,11 +50,26 @@ pub(crate) struct Get<'a> {
     /// Headers to send.
     pub(crate) headers: &'a [(String, String)],
     /// The credential to send.
-    pub(crate) credential: Option<&'a Credential>,
+    pub(crate) credential: Option<Authorization<'a>>,
     /// The largest answer that is taken, in bytes.
     pub(crate) maximum: u64,
     /// Whether only the headers are wanted.
     pub(crate) head: bool,
+}
+
+/// What a request says of who makes it. A redirection to another host loses it.
+#[derive(Clone, Copy)]
+pub(crate) enum Authorization<'a> {
+    /// A user name and a password (RFC 7617).
+    Basic(&'a Credential),
+    /// A token (RFC 6750).
+    Bearer(&'a Secret),
+}
+
+impl<'a> From<&'a Credential> for Authorization<'a> {
+    fn from(credential: &'a Credential) -> Self {
+        Self::Basic(credential)
+    }
 }
 
 /// What a server said.
@@ -75,6 +93,7 @@ impl Http {
             cancel,
             events,
             client: OnceCell::new(),
+            poster: OnceCell::new(),
         }
     }
 
@@ -104,6 +123,47 @@ impl Http {
         }
     }
 
+    /// Posts a form and gives the answer, whatever its status. It is tried once: it may have been heard. A redirection is
+    /// an answer like any other: what is posted may be a secret.
+    ///
+    /// # Errors
+    /// Offline, cancelled, unreachable or too large.
+    pub(crate) async fn post_form(
+        &self,
+        url: &Url,
+        fields: &[(&str, String)],
+        maximum: u64,
+    ) -> Result<Response, ProvisionError> {
+        self.refuse_offline(url)?;
+        let client = self
+            .poster
+            .get_or_try_init(|| async { client::build(&self.settings, Policy::none()) })
+            .await?;
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        let request = client
+            .post(url.clone())
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(body);
+        let received = AtomicU64::new(0);
+        let posting = Box::pin(self.answer(request, maximum, &received));
+        let answered = self.patiently(url, &received, posting).await?;
+        answered
+            .map(|(response, _)| response)
+            .map_err(|failure| failure.into_error(url, 1))
+    }
+
+    /// Refuses before anything is waited for if the run is offline.
+    pub(crate) fn refuse_offline(&self, url: &Url) -> Result<(), ProvisionError> {
+        if self.settings.offline {
+            return Err(ProvisionError::Offline {
+                what: format!("fetching `{}`", shown(url)),
+            });
+        }
+        Ok(())
+    }
+
     async fn get_once(
         &self,
         client: &Client,
@@ -119,13 +179,21 @@ impl Http {
             );
         }
         let method = if request.head { Method::HEAD } else { Method::GET };
-        let mut answer = authenticated(
+        let getting = authenticated(
             client.request(method, request.url.clone()).headers(headers),
             request.credential,
-        )
-        .send()
-        .await
-        .map_err(|error| Failure::of(&error))?;
+        );
+        self.answer(getting, request.maximum, received).await
+    }
+
+    /// Sends a request and takes its answer.
+    async fn answer(
+        &self,
+        request: reqwest::RequestBuilder,
+        maximum: u64,
+        received: &AtomicU64,
+    ) -> Result<(Response, Option<Duration>), Failure> {
+        let mut answer = request.send().await.map_err(|error| Failure::of(&error))?;
         let status = answer.status().as_u16();
         let pause = failure::retry_after(answer.headers());
         let media_type = media_type(answer.headers());
@@ -134,8 +202,8 @@ impl Http {
         let mut body = Vec::new();
         let mut arrival = Arrival::new(self.settings.timing.idle, received);
         while let Some(chunk) = answer.chunk().await.map_err(|error| Failure::of(&error))? {
-            if body.len() as u64 + chunk.len() as u64 > request.maximum {
-                return Err(Failure::too_large(request.maximum));
+            if body.len() as u64 + chunk.len() as u64 > maximum {
+                return Err(Failure::too_large(maximum));
             }
             arrival.brings(&chunk)?;
             body.extend_from_slice(&chunk);
@@ -154,11 +222,7 @@ impl Http {
 
     /// The client; refused before any socket is opened if the run is offline.
     async fn client(&self, url: &Url) -> Result<&Client, ProvisionError> {
-        if self.settings.offline {
-            return Err(ProvisionError::Offline {
-                what: format!("fetching `{}`", shown(url)),
-            });
-        }
+        self.refuse_offline(url)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(ProvisionError::Address {
                 url: shown(url),
@@ -166,7 +230,7 @@ impl Http {
             });
         }
         self.client
-            .get_or_try_init(|| async { client::build(&self.settings) })
+            .get_or_try_init(|| async { client::build(&self.settings, Policy::default()) })
             .await
     }
 
@@ -213,10 +277,13 @@ impl Http {
 
 fn authenticated(
     request: reqwest::RequestBuilder,
-    credential: Option<&Credential>,
+    authorization: Option<Authorization<'_>>,
 ) -> reqwest::RequestBuilder {
-    match credential {
-        Some(credential) => request.basic_auth(&credential.username, Some(credential.password.expose())),
+    match authorization {
+        Some(Authorization::Basic(credential)) => {
+            request.basic_auth(&credential.username, Some(credential.password.expose()))
+        }
+        Some(Authorization::Bearer(token)) => request.bearer_auth(token.expose()),
         None => request,
     }
 }

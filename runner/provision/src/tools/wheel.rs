@@ -43,7 +43,7 @@ pub(super) struct Wheel {
 
 impl TaskHost {
     /// Waits until nobody else fetches the tool, and keeps others from it.
-    pub(super) async fn tool_flight(&self, name: &str) -> Result<Flight, ProvisionError> {
+    pub(crate) async fn tool_flight(&self, name: &str) -> Result<Flight, ProvisionError> {
         let (store, cancel, events) = (self.store.clone(), self.cancel.clone(), self.events.clone());
         let key = wrun_store::FlightKey::Tool(name.to_owned());
         self.blocking("a lock of the store", move || {
@@ -74,7 +74,7 @@ impl TaskHost {
         let request = Get {
             url: &page,
             headers: &headers,
-            credential: credential.as_ref(),
+            credential: credential.as_ref().map(Into::into),
             maximum: PAGE_MAXIMUM,
             head: false,
         };
@@ -141,7 +141,7 @@ impl TaskHost {
             url: &wheel.url,
             digest: wheel.digest,
             size: wheel.size,
-            credential: credential.as_ref(),
+            credential: credential.as_ref().map(Into::into),
             progress: &|done, total| step.progress(done, total),
             retried: &|attempt, reason| step.retried(attempt, reason),
         };

@@ -11,6 +11,8 @@ mod downloads;
 #[cfg(test)]
 mod interpreters;
 #[cfg(test)]
+mod parts;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod programs;

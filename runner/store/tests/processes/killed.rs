@@ -2,13 +2,13 @@
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use wrun_store::{FlightKey, Store, StoreError};
 
-use crate::roles::{Actor, alone, stay};
-use crate::support::{build, env_id, flight, fresh, info, spec_id};
+use crate::roles::{ARGUMENTS, Actor, alone, command, stay};
+use crate::support::{build, build_with, env_id, flight, fresh, info, make_part, part_id, spec_id};
 
 pub(crate) fn build_half(root: &Path) {
     let store = Store::open(root).unwrap();
@@ -19,6 +19,40 @@ pub(crate) fn build_half(root: &Path) {
     build.tree().write("half", b"half", false).unwrap();
     let _scratch = store.scratch("half").unwrap();
     flight.set_phase("installing");
+    stay();
+}
+
+pub(crate) fn make_half_a_part(root: &Path) {
+    let store = Store::open(root).unwrap();
+    let id = part_id("x");
+    let _lease = store.part_lease(&id).unwrap();
+    let flight = flight(&store, &FlightKey::Part(id.clone())).unwrap();
+    let build = store.begin_part(&flight, &id).unwrap();
+    build.tree().write("half", b"half", false).unwrap();
+    stay();
+}
+
+/// One of many that want the same part at the same time; says whether it was the one that made it.
+pub(crate) fn race_for_a_part(root: &Path) {
+    let store = Store::open(root).unwrap();
+    let id = part_id("x");
+    let lease = store.part_lease(&id).unwrap();
+    let flight = flight(&store, &FlightKey::Part(id.clone())).unwrap();
+    if lease.part().unwrap().is_none() {
+        let build = store.begin_part(&flight, &id).unwrap();
+        build.tree().write("file", b"content", false).unwrap();
+        build.commit("x", 1).unwrap();
+        println!("made it");
+    }
+}
+
+pub(crate) fn use_environment_with_parts(root: &Path) {
+    let store = Store::open(root).unwrap();
+    let lease = store.lease(&env_id("a")).unwrap();
+    lease.environment().unwrap().unwrap();
+    for descriptor in lease.inheritable_fds().unwrap() {
+        start_heir(descriptor);
+    }
     stay();
 }
 
@@ -42,7 +76,9 @@ fn start_heir(descriptor: OwnedFd) {
 pub(crate) fn lease_for_a_child(root: &Path) {
     let store = Store::open(root).unwrap();
     let lease = store.lease(&env_id("x")).unwrap();
-    start_heir(lease.inheritable_fd().unwrap());
+    for descriptor in lease.inheritable_fds().unwrap() {
+        start_heir(descriptor);
+    }
     stay();
 }
 
@@ -80,6 +116,80 @@ fn a_builder_that_is_killed_leaves_no_environment_and_nothing_in_the_way() {
     assert!(!environment.prefix.join("half").exists());
     assert_eq!(store.sweep().unwrap().scratch, 1);
     assert_eq!(std::fs::read_dir(store.root().join("tmp")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_part_whose_maker_was_killed_is_thrown_away_and_made_again() {
+    let _alone = alone();
+    let (_folder, store) = fresh();
+    let id = part_id("x");
+    let maker = Actor::start("part", store.root());
+    assert!(matches!(store.remove_part(&id), Err(StoreError::Busy { .. })));
+    assert_eq!(store.sweep().unwrap().unfinished, 0);
+    maker.kill();
+    assert_eq!(store.part_lease(&id).unwrap().part().unwrap(), None);
+    let part = make_part(&store, "x");
+    assert!(!part.path.join("half").exists());
+    assert_eq!(store.check_part(&id).unwrap(), []);
+
+    store.remove_part(&id).unwrap();
+    Actor::start("part", store.root()).kill();
+    assert_eq!(store.sweep().unwrap().unfinished, 1);
+    assert!(!store.root().join(format!("v1/part/{id}")).exists());
+}
+
+#[test]
+fn of_many_processes_one_makes_a_part() {
+    let _alone = alone();
+    let (_folder, store) = fresh();
+    // The flight is held here until all of them are under way.
+    let held = flight(&store, &FlightKey::Part(part_id("x"))).unwrap();
+    let program = std::env::current_exe().unwrap();
+    let children: Vec<_> = (0..4)
+        .map(|_| {
+            command(program.to_str().unwrap(), &ARGUMENTS, "race", store.root())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    drop(held);
+    let made = children
+        .into_iter()
+        .map(|child| {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success());
+            String::from_utf8_lossy(&output.stdout).matches("made it").count()
+        })
+        .sum::<usize>();
+    assert_eq!(made, 1);
+    assert_eq!(store.check_part(&part_id("x")).unwrap(), []);
+}
+
+#[test]
+fn a_task_keeps_the_parts_of_its_environment_when_its_parent_is_killed() {
+    let _alone = alone();
+    let (_folder, store) = fresh();
+    let id = make_part(&store, "x").id;
+    build_with(&store, "a", &[&id]);
+    let orphans = Actor::start("parts", store.root()).kill();
+    assert!(
+        store.parts().unwrap()[0].in_use,
+        "its parent is dead, the child lives"
+    );
+    // Also when the environment itself is gone.
+    std::fs::remove_dir_all(store.root().join(format!("v1/env/{}", env_id("a")))).unwrap();
+    assert!(matches!(store.remove_part(&id), Err(StoreError::Busy { .. })));
+    orphans.end();
+    let begun = Instant::now();
+    while matches!(store.remove_part(&id), Err(StoreError::Busy { .. })) {
+        assert!(
+            begun.elapsed() < Duration::from_mins(1),
+            "the lease outlived everybody"
+        );
+        std::thread::yield_now();
+    }
+    assert_eq!(store.parts().unwrap(), []);
 }
 
 #[test]

@@ -32,6 +32,9 @@ fn role() {
     match role.as_str() {
         "build" => crate::killed::build_half(root),
         "flight" => crate::killed::hold_flight(root),
+        "part" => crate::killed::make_half_a_part(root),
+        "race" => crate::killed::race_for_a_part(root),
+        "parts" => crate::killed::use_environment_with_parts(root),
         "lease" => crate::killed::lease_for_a_child(root),
         "install" => crate::killed::flight_for_a_child(root),
         "full" => crate::disk::fill(root),

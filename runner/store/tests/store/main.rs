@@ -13,6 +13,7 @@ mod artifacts;
 mod builds;
 mod flights;
 mod opening;
+mod parts;
 mod records;
 mod removal;
 mod trees;

@@ -12,7 +12,7 @@ fn a_leased_environment_is_not_removed() {
     assert!(store.environments().unwrap()[0].in_use);
     drop(first);
     assert!(matches!(store.remove(&id), Err(StoreError::Busy { .. })));
-    let inherited = second.inheritable_fd().unwrap();
+    let inherited = second.inheritable_fds().unwrap();
     drop(second);
     assert!(matches!(store.remove(&id), Err(StoreError::Busy { .. })));
     drop(inherited);

@@ -3,8 +3,8 @@
 use serde_json::json;
 use tempfile::TempDir;
 use wrun_core::canon::Canon;
-use wrun_core::id::{EnvId, LockId, SpecId};
-use wrun_store::{CommitInfo, Environment, Flight, FlightKey, Store, StoreError};
+use wrun_core::id::{Digest, EnvId, LockId, SpecId};
+use wrun_store::{CommitInfo, Environment, Flight, FlightKey, Part, PartId, Store, StoreError};
 
 /// A store in a folder that is removed afterwards.
 pub(crate) fn fresh() -> (TempDir, Store) {
@@ -35,12 +35,38 @@ pub(crate) fn info(name: &str) -> CommitInfo {
         milliseconds: 12,
         packages: Vec::new(),
         required: Vec::new(),
+        parts: Vec::new(),
     }
 }
 
 /// A flight that need not wait long.
 pub(crate) fn flight(store: &Store, key: &FlightKey) -> Result<Flight, StoreError> {
     store.flight(key, &|| false, &mut |_| {})
+}
+
+pub(crate) fn part_id(name: &str) -> PartId {
+    PartId::new("layer", Digest::of(name.as_bytes())).unwrap()
+}
+
+/// Makes a small part.
+pub(crate) fn make_part(store: &Store, name: &str) -> Part {
+    let id = part_id(name);
+    let flight = flight(store, &FlightKey::Part(id.clone())).unwrap();
+    let build = store.begin_part(&flight, &id).unwrap();
+    build.tree().write("bin/tool", b"#!/bin/sh\n", true).unwrap();
+    build.tree().write("data", b"data", false).unwrap();
+    build.tree().symlink("/usr/bin/env", "bin/env").unwrap();
+    build.commit(name, 1).unwrap()
+}
+
+/// Builds an environment that needs parts.
+pub(crate) fn build_with(store: &Store, name: &str, parts: &[&PartId]) -> Environment {
+    let id = env_id(name);
+    let flight = flight(store, &FlightKey::Env(id.clone())).unwrap();
+    let build = store.begin(&flight, &id).unwrap();
+    build.tree().write("image.json", b"{}", false).unwrap();
+    let parts = parts.iter().map(|part| (*part).clone()).collect();
+    build.commit(CommitInfo { parts, ..info(name) }).unwrap()
 }
 
 /// Builds a small environment.

@@ -1,0 +1,94 @@
+//! The canonical form of a spec: what is hashed.
+
+use wrun_core::backend::Inputs;
+use wrun_core::canon::Canon;
+use wrun_core::problem::Problem;
+
+use crate::build_spec;
+use crate::reference::{LocalReference, Reference, RegistryReference, Which};
+use crate::spec::{ContainerSpec, EngineChoice};
+use crate::understand::{Source, Understood};
+
+/// Raised whenever the same spec may get other canonical bytes.
+pub(crate) const REVISION: u32 = 1;
+
+/// The canonical form. `inputs` are the files and folders that the spec refers to.
+pub(crate) fn canonicalize(understood: &Understood, inputs: &Inputs) -> Result<Canon, Problem> {
+    let Understood {
+        spec,
+        source,
+        platform,
+        mirrors,
+        warnings: _,
+    } = understood;
+    let ContainerSpec {
+        image: _,
+        build: _,
+        context: _,
+        target: _,
+        args: _,
+        builder: _,
+        engine,
+        platform: _,
+        working_dir,
+        entrypoint,
+        user,
+        // Whoever may read an image may read it again: what it is does not depend on who asks.
+        credentials: _,
+        mirrors: _,
+    } = spec;
+    let image = match source {
+        Source::Image(Reference::Registry(reference)) => registry(reference),
+        Source::Image(Reference::Layout(local)) => file("layout", local, inputs)?,
+        Source::Image(Reference::LayoutArchive(local)) => file("oci-archive", local, inputs)?,
+        Source::Image(Reference::DockerArchive(local)) => file("docker-archive", local, inputs)?,
+        Source::Build { file, context } => build_spec::canon(spec, file, context, inputs)?,
+    };
+    // What a mirror says of a tag is what the lock holds; what it says of a digest is checked.
+    let mirrors = understood.is_by_tag().then(|| {
+        Canon::list(
+            mirrors
+                .iter()
+                .map(|mirror| Canon::text(format!("{}/{}", mirror.registry, mirror.prefix))),
+        )
+    });
+    Ok(Canon::fields([
+        (
+            "engine",
+            (*engine != EngineChoice::Auto).then(|| Canon::text(engine.word())),
+        ),
+        (
+            // An empty entrypoint is another than none.
+            "entrypoint",
+            entrypoint
+                .as_ref()
+                .map(|words| Canon::map([("words", Canon::list(words.iter().map(Canon::text)))])),
+        ),
+        ("image", Some(image)),
+        ("mirrors", mirrors),
+        ("platform", Some(Canon::text(platform.to_string()))),
+        ("user", user.as_ref().map(Canon::text)),
+        ("working_dir", working_dir.as_ref().map(Canon::text)),
+    ]))
+}
+
+fn registry(reference: &RegistryReference) -> Canon {
+    let which = match &reference.which {
+        Which::Tag(tag) => ("tag", Canon::text(tag)),
+        Which::Digest(digest) => ("digest", Canon::text(digest.to_string())),
+    };
+    Canon::map([("name", Canon::text(reference.name())), which])
+}
+
+/// A file or a folder by what is in it; where it is does not matter.
+fn file(kind: &str, local: &LocalReference, inputs: &Inputs) -> Result<Canon, Problem> {
+    let digest = inputs
+        .iter()
+        .find(|(request, _)| request.path == local.path)
+        .and_then(|(_, input)| input.digest())
+        .ok_or_else(|| Problem::failed("container.input.unread", format!("`{}` was not read", local.path)))?;
+    Ok(Canon::fields([
+        (kind, Some(Canon::text(digest.to_string()))),
+        ("name", local.name.as_ref().map(Canon::text)),
+    ]))
+}

@@ -1,0 +1,115 @@
+//! What an answer of a registry means.
+
+use wrun_core::host::WebResponse;
+use wrun_core::problem::Problem;
+
+use crate::documents;
+
+/// An error as registries write it (OCI Distribution Specification, "Error Codes").
+#[derive(serde::Deserialize)]
+struct Errors {
+    errors: Vec<Said>,
+}
+
+#[derive(serde::Deserialize)]
+struct Said {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// What a registry said beside the status; one line, short.
+fn said(response: &WebResponse) -> String {
+    let Ok(Errors { errors }) = documents::json::<Errors>(&response.body) else {
+        return String::new();
+    };
+    let Some(Said { code, message }) = errors.into_iter().next() else {
+        return String::new();
+    };
+    let text: String = format!("{code}: {message}")
+        .chars()
+        .filter(|letter| !letter.is_control())
+        .take(200)
+        .collect();
+    format!(" ({})", text.trim_matches([' ', ':']))
+}
+
+/// A status that is no success. `what` is what was asked for, `registry` who was asked.
+pub(crate) fn status(what: &str, registry: &str, response: &WebResponse) -> Problem {
+    let said = said(response);
+    let (code, message, help) = match response.status {
+        401 | 403 => (
+            "container.registry.denied",
+            format!(
+                "`{registry}` does not let you pull {what}: status {}{said}",
+                response.status
+            ),
+            "log in with `podman login` or `docker login`, or name a credential with `credentials`; some registries answer so for a name that does not exist",
+        ),
+        404 => (
+            "container.image.not-found",
+            format!("`{registry}` has no {what}{said}"),
+            "check the name and the tag; a private image may look as if it did not exist",
+        ),
+        429 => (
+            "container.registry.busy",
+            format!("`{registry}` answers {what} with status 429: too many requests{said}"),
+            "wait, log in for a higher limit, or name a mirror with `mirrors`",
+        ),
+        500.. => (
+            "container.registry.failed",
+            format!(
+                "`{registry}` failed when asked for {what}: status {}{said}",
+                response.status
+            ),
+            "try again later, or name a mirror with `mirrors`",
+        ),
+        other => (
+            "container.registry.status",
+            format!("`{registry}` answered {what} with status {other}{said}"),
+            "check that it is a registry (OCI Distribution Specification 1.1)",
+        ),
+    };
+    Problem::Failed {
+        code: code.to_owned(),
+        message,
+        help: Some(help.to_owned()),
+    }
+}
+
+/// A document that cannot be used. `what` names it.
+pub(crate) fn document(what: &str, reason: &str) -> Problem {
+    Problem::Failed {
+        code: "container.image.invalid".to_owned(),
+        message: format!("{what} cannot be used: {reason}"),
+        help: Some("ask whoever made the image, or use another one".to_owned()),
+    }
+}
+
+/// What was sent is not what was asked for.
+pub(crate) fn wrong_digest(
+    what: &str,
+    expected: &impl std::fmt::Display,
+    found: &impl std::fmt::Display,
+) -> Problem {
+    Problem::Failed {
+        code: "container.digest".to_owned(),
+        message: format!("{what} has the digest `{found}` and not `{expected}`"),
+        help: Some(
+            "it was changed on the way or where it is kept; do not use it before you know why".to_owned(),
+        ),
+    }
+}
+
+/// A problem of the host with what it was about.
+pub(crate) fn about(what: &str, problem: Problem) -> Problem {
+    match problem {
+        Problem::Failed { code, message, help } => Problem::Failed {
+            code,
+            message: format!("{what}: {message}"),
+            help,
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,203 @@
+//! The canonical form, member by member: whoever changes one of these raises the canonical revision.
+
+#![expect(clippy::unwrap_used, reason = "a test says where it fails")]
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use wrun_backend_container::Container;
+use wrun_core::backend::{Backend as _, Input, InputRequest, Request, Slot};
+use wrun_core::host::Host;
+use wrun_core::id::Digest;
+use wrun_core::plan::InstallPlan;
+use wrun_core::platform::Platform;
+use wrun_core::problem::{Advice, Problem, StepFailure};
+use wrun_core::question::{Answer, Question};
+use wrun_core::tool::{ToolFound, ToolRequest};
+
+/// A host that gives every file the digest of its path and does nothing else.
+struct Reader(Platform);
+
+#[async_trait]
+impl Host for Reader {
+    fn platform(&self) -> &Platform {
+        &self.0
+    }
+
+    fn offline(&self) -> bool {
+        true
+    }
+
+    async fn read(&self, request: &InputRequest) -> Result<Input, Problem> {
+        Ok(Input::Digest(Digest::of(b"content")))
+            .map_err(|()| Problem::failed("test.read", request.path.clone()))
+    }
+
+    async fn find_tool(&self, request: &ToolRequest, _found: &[ToolFound]) -> Result<ToolFound, Problem> {
+        Err(Problem::failed("test.tool", request.id.clone()))
+    }
+
+    async fn ask(&self, _request: &Request, _questions: &[Question]) -> Result<Vec<Answer>, Problem> {
+        Err(Problem::failed("test.ask", "nothing is asked for a key"))
+    }
+
+    async fn execute(
+        &self,
+        _request: &Request,
+        _plan: &InstallPlan,
+        _slot: &Slot,
+        _explain: &(dyn for<'failure> Fn(&'failure StepFailure) -> Advice + Sync),
+    ) -> Result<(), Problem> {
+        Err(Problem::failed("test.execute", "nothing is done for a key"))
+    }
+
+    fn progress(&self, _label: &str) {}
+
+    fn project(&self) -> Option<&Path> {
+        Some(Path::new("/project"))
+    }
+}
+
+fn assessed(spec: &Value) -> Result<Value, Problem> {
+    let host = Reader(Platform {
+        os: "linux".to_owned(),
+        arch: "x86_64".to_owned(),
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime
+        .block_on(Container.assess(&host, spec))
+        .map(|assessed| assessed.form.to_json())
+}
+
+fn form(spec: Value) -> Value {
+    assessed(&spec).unwrap()
+}
+
+/// The codes and places of what is wrong with a spec.
+fn wrong(spec: Value) -> Vec<(String, String)> {
+    let Err(Problem::Invalid(findings)) = assessed(&spec) else {
+        panic!("nothing is wrong with {spec}");
+    };
+    findings
+        .into_iter()
+        .map(|finding| (finding.code, finding.at))
+        .collect()
+}
+
+#[test]
+fn a_tag_is_part_of_the_spec_and_written_in_full() {
+    let full =
+        json!({"image": {"name": "docker.io/library/python", "tag": "3.12"}, "platform": "linux/amd64"});
+    assert_eq!(form(json!({"image": "python:3.12"})), full);
+    assert_eq!(
+        form(json!({"image": "docker.io/library/python:3.12", "engine": "auto"})),
+        full
+    );
+    assert_eq!(form(json!({"image": "python:3.12", "credentials": "corp"})), full);
+}
+
+#[test]
+fn a_digest_stands_alone() {
+    let digest = Digest::of(b"x").to_string();
+    let full =
+        json!({"image": {"name": "docker.io/library/python", "digest": digest}, "platform": "linux/amd64"});
+    assert_eq!(form(json!({"image": format!("python@{digest}")})), full);
+    assert_eq!(form(json!({"image": format!("python:3.12@{digest}")})), full);
+    assert_eq!(
+        form(json!({"image": format!("python@{digest}"), "mirrors": ["m.example"]})),
+        full
+    );
+}
+
+#[test]
+fn a_mirror_counts_where_a_tag_is_looked_up() {
+    let found = form(json!({"image": "python:3.12", "mirrors": ["m.example", "M.example/hub/"]}));
+    assert_eq!(found["mirrors"], json!(["m.example/", "m.example/hub/"]));
+}
+
+#[test]
+fn files_are_their_content() {
+    let digest = Digest::of(b"content").to_string();
+    for (image, member) in [
+        ("oci:image", json!({"layout": digest})),
+        ("oci:image:1", json!({"layout": digest, "name": "1"})),
+        ("oci-archive:other.tar", json!({"oci-archive": digest})),
+        (
+            "docker-archive:a.tar:app:1",
+            json!({"docker-archive": digest, "name": "app:1"}),
+        ),
+    ] {
+        assert_eq!(form(json!({"image": image}))["image"], member, "{image}");
+    }
+}
+
+#[test]
+fn what_else_decides_is_part_of_the_form() {
+    let with = |key: &str, value: Value| {
+        let mut spec = json!({"image": "python:3.12"});
+        spec[key] = value;
+        let mut found = form(spec);
+        let members = found.as_object_mut().unwrap();
+        members.remove("image");
+        if key != "platform" {
+            members.remove("platform");
+        }
+        found
+    };
+    assert_eq!(with("engine", json!("podman")), json!({"engine": "podman"}));
+    assert_eq!(
+        with("platform", json!("linux/aarch64")),
+        json!({"platform": "linux/arm64"})
+    );
+    assert_eq!(
+        with("platform", json!("linux/arm/v6")),
+        json!({"platform": "linux/arm/v6"})
+    );
+    assert_eq!(with("working-dir", json!("/srv")), json!({"working_dir": "/srv"}));
+    assert_eq!(with("user", json!("1000:100")), json!({"user": "1000:100"}));
+    assert_eq!(
+        with("entrypoint", json!(["sh", "-c"])),
+        json!({"entrypoint": {"words": ["sh", "-c"]}})
+    );
+    assert_eq!(
+        with("entrypoint", json!([])),
+        json!({"entrypoint": {"words": []}})
+    );
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_place() {
+    let at = |code: &str, at: &str| (code.to_owned(), at.to_owned());
+    assert_eq!(wrong(json!({})), [at("container.image.missing", "")]);
+    assert_eq!(
+        wrong(json!({"image": "Python"})),
+        [at("container.image.syntax", "/image")]
+    );
+    assert_eq!(
+        wrong(
+            json!({"image": "a", "platform": "amd64", "working-dir": "srv", "user": "a b", "mirrors": ["m", "https://m"]})
+        ),
+        [
+            at("container.platform.syntax", "/platform"),
+            at("container.working-dir.syntax", "/working-dir"),
+            at("container.user.syntax", "/user"),
+            at("container.mirror.syntax", "/mirrors/1"),
+        ]
+    );
+    assert_eq!(
+        wrong(json!({"image": "a", "target": "b", "args": {"A": "1"}})),
+        [
+            at("container.spec.conflict", "/target"),
+            at("container.spec.conflict", "/args")
+        ]
+    );
+    assert_eq!(
+        wrong(json!({"image": "a", "build": "Containerfile"})),
+        [at("container.spec.conflict", "/build")]
+    );
+    assert_eq!(
+        wrong(json!({"image": "a", "engin": "podman"})),
+        [at("python.spec.unknown-key", "/engin")]
+    );
+}

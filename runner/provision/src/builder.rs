@@ -1,0 +1,99 @@
+//! Builders of images, and files that backends keep.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use wrun_core::event::Phase;
+use wrun_core::host::BuilderRun;
+use wrun_core::id::Digest;
+use wrun_core::text::harmless_output;
+
+use crate::error::ProvisionError;
+use crate::files;
+use crate::host::TaskHost;
+use crate::spawn::{Invocation, written};
+use crate::steps::shown_output;
+
+/// How long a build may take.
+const TIMEOUT: Duration = Duration::from_hours(4);
+
+impl TaskHost {
+    /// Runs a builder with the caller's home folder, since that is where it keeps its images and its logins.
+    pub(crate) async fn run_image_builder(&self, run: &BuilderRun) -> Result<(), ProvisionError> {
+        let BuilderRun {
+            label,
+            program,
+            args,
+            folder,
+        } = run;
+        if self.settings.offline {
+            return Err(ProvisionError::Offline {
+                what: format!("`{}` ({label})", program.display()),
+            });
+        }
+        let progress = self.begin(Phase::Solve, label.clone());
+        let mut env: Vec<(OsString, OsString)> = self
+            .credentials
+            .helper_variables()
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        env.push(("PATH".into(), self.path_variable()));
+        let captured = self
+            .capture(
+                Invocation {
+                    label: label.clone(),
+                    program: program.clone(),
+                    args: args.clone(),
+                    env,
+                    cwd: folder.clone(),
+                    timeout: TIMEOUT,
+                    confinement: None,
+                },
+                &self.cancel,
+            )
+            .await?;
+        if captured.is_success() {
+            progress.finish();
+            return Ok(());
+        }
+        Err(ProvisionError::Builder {
+            label: label.clone(),
+            program: program.clone(),
+            reason: match captured.exit {
+                _ if captured.timed_out => format!("it took longer than {} seconds", TIMEOUT.as_secs()),
+                Some(code) => format!("exit code {code}"),
+                None => "it was ended by a signal".to_owned(),
+            },
+            output: shown_output(&harmless_output(&written(&captured))),
+        })
+    }
+
+    /// Keeps a file as one that was fetched.
+    pub(crate) async fn keep_file(&self, file: &Path) -> Result<Digest, ProvisionError> {
+        let (store, path) = (self.store.clone(), file.to_owned());
+        self.blocking("keeping a file", move || -> Result<Digest, ProvisionError> {
+            let mut writer = store.artifact_writer();
+            let mut failed = None;
+            files::read_in_chunks(&path, |chunk| match writer.write(chunk) {
+                Ok(()) => true,
+                Err(error) => {
+                    failed = Some(error);
+                    false
+                }
+            })
+            .map_err(|error| ProvisionError::InputUnreadable {
+                path: path.clone(),
+                reason: error.to_string(),
+            })?;
+            if let Some(error) = failed {
+                return Err(error.into());
+            }
+            let digest = writer.digest();
+            writer.finish(&digest)?;
+            Ok(digest)
+        })
+        .await?
+    }
+}

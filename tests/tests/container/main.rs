@@ -1,0 +1,9 @@
+//! Container images: pulled from a registry of the test, or read from files, through the real program.
+
+mod builds;
+mod faults;
+mod layers;
+mod local;
+mod logins;
+mod modules;
+mod pulls;
