@@ -64,7 +64,9 @@ impl Blobs {
             (b"BZh", "bzip2 -d"),
         ] {
             if magic.starts_with(start) {
-                return Err(io::Error::other(format!("it is compressed; unpack it with `{program}` first")));
+                return Err(io::Error::other(format!(
+                    "it is compressed; unpack it with `{program}` first"
+                )));
             }
         }
         file.seek(SeekFrom::Start(0))?;
@@ -128,7 +130,10 @@ impl Blobs {
                         None => break,
                     }
                 }
-                Err(io::Error::new(io::ErrorKind::NotFound, "it is not in the archive"))
+                Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    "it is not in the archive",
+                ))
             }
         }
     }

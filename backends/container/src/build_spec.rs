@@ -1,6 +1,6 @@
 //! What an image is built from, as part of a key.
 
-use wrun_core::backend::{Inputs, InputKind, InputRequest};
+use wrun_core::backend::{InputKind, InputRequest, Inputs};
 use wrun_core::canon::Canon;
 use wrun_core::problem::Problem;
 
@@ -24,17 +24,29 @@ pub(crate) fn file_request(file: &str) -> InputRequest {
 }
 
 /// The build of a spec.
-pub(crate) fn canon(spec: &ContainerSpec, file: &str, context: &str, inputs: &Inputs) -> Result<Canon, Problem> {
+pub(crate) fn canon(
+    spec: &ContainerSpec,
+    file: &str,
+    context: &str,
+    inputs: &Inputs,
+) -> Result<Canon, Problem> {
     let digest = |request: &InputRequest| {
         let found = inputs.get(request).and_then(|input| input.digest());
-        found.map(|digest| Canon::text(digest.to_string())).ok_or_else(|| {
-            Problem::failed("container.input.unread", format!("`{}` was not read", request.path))
-        })
+        found
+            .map(|digest| Canon::text(digest.to_string()))
+            .ok_or_else(|| {
+                Problem::failed(
+                    "container.input.unread",
+                    format!("`{}` was not read", request.path),
+                )
+            })
     };
     Ok(Canon::fields([
         (
             "args",
-            Some(Canon::map(spec.args.iter().map(|(name, value)| (name, Canon::text(value))))),
+            Some(Canon::map(
+                spec.args.iter().map(|(name, value)| (name, Canon::text(value))),
+            )),
         ),
         ("builder", spec.builder.map(|builder| Canon::text(builder.word()))),
         ("containerfile", Some(digest(&file_request(file))?)),

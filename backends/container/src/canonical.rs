@@ -53,7 +53,10 @@ pub(crate) fn canonicalize(understood: &Understood, inputs: &Inputs) -> Result<C
         )
     });
     Ok(Canon::fields([
-        ("engine", (*engine != EngineChoice::Auto).then(|| Canon::text(engine.word()))),
+        (
+            "engine",
+            (*engine != EngineChoice::Auto).then(|| Canon::text(engine.word())),
+        ),
         (
             // An empty entrypoint is another than none.
             "entrypoint",
@@ -83,12 +86,7 @@ fn file(kind: &str, local: &LocalReference, inputs: &Inputs) -> Result<Canon, Pr
         .iter()
         .find(|(request, _)| request.path == local.path)
         .and_then(|(_, input)| input.digest())
-        .ok_or_else(|| {
-            Problem::failed(
-                "container.input.unread",
-                format!("`{}` was not read", local.path),
-            )
-        })?;
+        .ok_or_else(|| Problem::failed("container.input.unread", format!("`{}` was not read", local.path)))?;
     Ok(Canon::fields([
         (kind, Some(Canon::text(digest.to_string()))),
         ("name", local.name.as_ref().map(Canon::text)),

@@ -33,16 +33,14 @@ impl Build<'_> {
         let (builder, tool) = self.find(host, &ignored).await?;
         let scratch = host.scratch("build an image")?;
         let (id_file, archive) = (scratch.path().join("id"), scratch.path().join("image.tar"));
-        let run = async |label: &str, args: Vec<OsString>| {
-            host.run_builder(&BuilderRun {
-                label: label.to_owned(),
-                program: tool.path.clone(),
-                args,
-                folder: self.context.clone(),
-            })
-            .await
-        };
-        run(&format!("build {}", self.understood.shown()), self.build_arguments(builder, &ignored, &id_file)).await?;
+        let label = format!("build {}", self.understood.shown());
+        self.call(
+            host,
+            &tool,
+            &label,
+            self.build_arguments(builder, &ignored, &id_file),
+        )
+        .await?;
         let id = {
             let id_file = id_file.clone();
             blocking(move || crate::files::text(&id_file)).await?
@@ -54,9 +52,15 @@ impl Build<'_> {
             )
         })?;
         let id = id.trim();
-        let saved = run("take the image out of the builder", save_arguments(builder, id, &archive)).await;
+        let save = save_arguments(builder, id, &archive);
+        let saved = self
+            .call(host, &tool, "take the image out of the builder", save)
+            .await;
         // What was built has a name nowhere; it is in the store, and the builder need not keep it.
-        let removed = run("remove the image from the builder", vec!["rmi".into(), id.into()]).await;
+        let remove = vec!["rmi".into(), id.into()];
+        let removed = self
+            .call(host, &tool, "remove the image from the builder", remove)
+            .await;
         saved?;
         if let Err(Problem::Cancelled) = removed {
             return Err(Problem::Cancelled);
@@ -69,6 +73,22 @@ impl Build<'_> {
             },
             digest,
         })
+    }
+
+    async fn call(
+        &self,
+        host: &dyn Host,
+        tool: &ToolFound,
+        label: &str,
+        args: Vec<OsString>,
+    ) -> Result<(), Problem> {
+        host.run_builder(&BuilderRun {
+            label: label.to_owned(),
+            program: tool.path.clone(),
+            args,
+            folder: self.context.clone(),
+        })
+        .await
     }
 
     /// The digest of the folder, for the key.
@@ -90,7 +110,11 @@ impl Build<'_> {
     async fn find(&self, host: &dyn Host, ignored: &Ignored) -> Result<(Builder, ToolFound), Problem> {
         let asked = self.understood.spec.builder;
         let mut passed_over = Vec::new();
-        for builder in BUILDERS.iter().copied().filter(|builder| asked.is_none_or(|asked| asked == *builder)) {
+        for builder in BUILDERS
+            .iter()
+            .copied()
+            .filter(|builder| asked.is_none_or(|asked| asked == *builder))
+        {
             if builder == Builder::Docker
                 && asked.is_none()
                 && let Some(path) = &ignored.not_for_docker
@@ -115,8 +139,13 @@ impl Build<'_> {
         }
         Err(Problem::Failed {
             code: "container.builder.missing".to_owned(),
-            message: format!("there is nothing to build an image with: {}", passed_over.join("; ")),
-            help: Some("install `buildah`, `podman` or `docker`, or name an image that is built already".to_owned()),
+            message: format!(
+                "there is nothing to build an image with: {}",
+                passed_over.join("; ")
+            ),
+            help: Some(
+                "install `buildah`, `podman` or `docker`, or name an image that is built already".to_owned(),
+            ),
         })
     }
 
@@ -162,7 +191,14 @@ fn save_arguments(builder: Builder, id: &str, archive: &Path) -> Vec<OsString> {
     };
     match builder {
         Builder::Buildah => vec!["push".into(), id.into(), to("oci-archive:")],
-        Builder::Podman => vec!["save".into(), "--format".into(), "oci-archive".into(), "--output".into(), to(""), id.into()],
+        Builder::Podman => vec![
+            "save".into(),
+            "--format".into(),
+            "oci-archive".into(),
+            "--output".into(),
+            to(""),
+            id.into(),
+        ],
         Builder::Docker => vec!["save".into(), "--output".into(), to(""), id.into()],
     }
 }
@@ -170,7 +206,10 @@ fn save_arguments(builder: Builder, id: &str, archive: &Path) -> Vec<OsString> {
 fn unreadable(context: &Path, error: &std::io::Error) -> Problem {
     Problem::Failed {
         code: "container.context.unreadable".to_owned(),
-        message: format!("the folder of the build `{}` cannot be read: {error}", context.display()),
+        message: format!(
+            "the folder of the build `{}` cannot be read: {error}",
+            context.display()
+        ),
         help: Some("correct `context`, or leave out with `.containerignore` what cannot be read".to_owned()),
     }
 }

@@ -92,12 +92,17 @@ fn patterns(text: &str) -> Option<Vec<(GlobMatcher, bool)>> {
             Some(rest) => (rest.trim(), true),
             None => (line, false),
         };
-        let parts: Vec<&str> = line.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        let parts: Vec<&str> = line
+            .split('/')
+            .filter(|part| !part.is_empty() && *part != ".")
+            .collect();
         if parts.is_empty() {
             continue;
         }
         // `**` within a name, `..` and braces mean other things to Go than here.
-        let is_odd = |part: &&str| *part == ".." || (part.contains("**") && *part != "**") || part.contains(['{', '}']);
+        let is_odd = |part: &&str| {
+            *part == ".." || (part.contains("**") && *part != "**") || part.contains(['{', '}'])
+        };
         if parts.iter().any(is_odd) {
             return None;
         }

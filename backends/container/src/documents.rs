@@ -89,7 +89,10 @@ impl Descriptor {
     /// It is of another kind than SHA-256.
     pub(crate) fn sha256(&self) -> Result<Digest, String> {
         self.digest.parse().map_err(|_| {
-            format!("it names a blob by `{}`, and only digests of the kind `sha256` are known", self.digest)
+            format!(
+                "it names a blob by `{}`, and only digests of the kind `sha256` are known",
+                self.digest
+            )
         })
     }
 
@@ -98,13 +101,12 @@ impl Descriptor {
     /// # Errors
     /// Nothing that is known.
     pub(crate) fn packing(&self) -> Result<Packing, String> {
-        Packing::of(&self.media_type)
-            .ok_or_else(|| format!("a layer of it has the media type `{}`, which is not known", self.media_type))
-    }
-
-    /// Whether it is an index or a list of manifests.
-    pub(crate) fn is_index(&self) -> bool {
-        matches!(self.media_type.as_str(), OCI_INDEX | DOCKER_LIST)
+        Packing::of(&self.media_type).ok_or_else(|| {
+            format!(
+                "a layer of it has the media type `{}`, which is not known",
+                self.media_type
+            )
+        })
     }
 
     /// Whether it is a WebAssembly module.
@@ -138,7 +140,8 @@ pub(crate) struct Manifest {
 impl Manifest {
     /// Whether it is a WebAssembly module and no file system.
     pub(crate) fn is_module(&self) -> bool {
-        WASM_CONFIGS.contains(&self.config.media_type.as_str()) || self.layers.iter().any(Descriptor::is_module)
+        WASM_CONFIGS.contains(&self.config.media_type.as_str())
+            || self.layers.iter().any(Descriptor::is_module)
     }
 }
 
@@ -186,7 +189,10 @@ pub(crate) fn read(bytes: &[u8], said: &str) -> Result<Document, String> {
 }
 
 fn is_known(media_type: &str) -> bool {
-    matches!(media_type, OCI_INDEX | OCI_MANIFEST | DOCKER_LIST | DOCKER_MANIFEST)
+    matches!(
+        media_type,
+        OCI_INDEX | OCI_MANIFEST | DOCKER_LIST | DOCKER_MANIFEST
+    )
 }
 
 /// The configuration of an image.
@@ -240,7 +246,10 @@ impl Configuration {
         let ids = self.rootfs.as_ref().and_then(|rootfs| rootfs.diff_ids.as_deref());
         ids.unwrap_or_default()
             .iter()
-            .map(|id| id.parse().map_err(|_| format!("`{id}` is not a diff id that is known")))
+            .map(|id| {
+                id.parse()
+                    .map_err(|_| format!("`{id}` is not a diff id that is known"))
+            })
             .collect()
     }
 
@@ -299,8 +308,14 @@ mod tests {
             ("application/vnd.oci.image.layer.v1.tar", Some(Packing::Tar)),
             ("application/vnd.oci.image.layer.v1.tar+gzip", Some(Packing::Gzip)),
             ("application/vnd.oci.image.layer.v1.tar+zstd", Some(Packing::Zstd)),
-            ("application/vnd.docker.image.rootfs.diff.tar.gzip", Some(Packing::Gzip)),
-            ("application/vnd.docker.image.rootfs.diff.tar.zstd", Some(Packing::Zstd)),
+            (
+                "application/vnd.docker.image.rootfs.diff.tar.gzip",
+                Some(Packing::Gzip),
+            ),
+            (
+                "application/vnd.docker.image.rootfs.diff.tar.zstd",
+                Some(Packing::Zstd),
+            ),
             ("application/vnd.oci.image.layer.v1.tar+xz", None),
             ("application/wasm", None),
         ] {

@@ -41,7 +41,10 @@ pub(crate) fn status(what: &str, registry: &str, response: &WebResponse) -> Prob
     let (code, message, help) = match response.status {
         401 | 403 => (
             "container.registry.denied",
-            format!("`{registry}` does not let you pull {what}: status {}{said}", response.status),
+            format!(
+                "`{registry}` does not let you pull {what}: status {}{said}",
+                response.status
+            ),
             "log in with `podman login` or `docker login`, or name a credential with `credentials`; some registries answer so for a name that does not exist",
         ),
         404 => (
@@ -56,7 +59,10 @@ pub(crate) fn status(what: &str, registry: &str, response: &WebResponse) -> Prob
         ),
         500.. => (
             "container.registry.failed",
-            format!("`{registry}` failed when asked for {what}: status {}{said}", response.status),
+            format!(
+                "`{registry}` failed when asked for {what}: status {}{said}",
+                response.status
+            ),
             "try again later, or name a mirror with `mirrors`",
         ),
         other => (
@@ -82,11 +88,17 @@ pub(crate) fn document(what: &str, reason: &str) -> Problem {
 }
 
 /// What was sent is not what was asked for.
-pub(crate) fn wrong_digest(what: &str, expected: &impl std::fmt::Display, found: &impl std::fmt::Display) -> Problem {
+pub(crate) fn wrong_digest(
+    what: &str,
+    expected: &impl std::fmt::Display,
+    found: &impl std::fmt::Display,
+) -> Problem {
     Problem::Failed {
         code: "container.digest".to_owned(),
         message: format!("{what} has the digest `{found}` and not `{expected}`"),
-        help: Some("it was changed on the way or where it is kept; do not use it before you know why".to_owned()),
+        help: Some(
+            "it was changed on the way or where it is kept; do not use it before you know why".to_owned(),
+        ),
     }
 }
 

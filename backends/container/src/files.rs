@@ -6,9 +6,10 @@
 )]
 
 use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, openat, openat2, statat};
 
 /// Writes a file.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
@@ -18,12 +19,37 @@ pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 /// The largest `/etc/passwd` that is read, in bytes.
 const SMALL: u64 = 4 * 1024 * 1024;
 
-/// A small text beneath a folder; links are followed as if the folder were the root. `None` if there is none; a layer
-/// that takes the file away says so with a whiteout, which is an empty file.
-pub(crate) fn small_text_beneath(folder: &Path, path: &str) -> Option<String> {
-    let root = rustix::fs::open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+/// What a layer has of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// Its text.
+    Text(String),
+    /// It takes it away, or has something else in its place.
+    Hidden,
+    /// Nothing: the layers below decide.
+    Nothing,
+}
+
+/// A small text of a layer. Links are followed as if the layer were the root.
+pub(crate) fn small_text_beneath(layer: &Path, path: &str) -> Seen {
+    let Ok(root) = rustix::fs::open(layer, FOLDER, Mode::empty()) else {
+        return Seen::Nothing;
+    };
+    match text_beneath(&root, path) {
+        Some(text) => Seen::Text(text),
+        None if is_hidden(root, path) => Seen::Hidden,
+        None => Seen::Nothing,
+    }
+}
+
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::CLOEXEC);
+
+fn text_beneath(root: &OwnedFd, path: &str) -> Option<String> {
     let file = openat2(
-        &root,
+        root,
         path,
         OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK,
         Mode::empty(),
@@ -39,7 +65,80 @@ pub(crate) fn small_text_beneath(folder: &Path, path: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&text).into_owned())
 }
 
+/// Whether a layer without a file hides that of the layers below: something else has its name or that of a folder above
+/// it, such as a whiteout, or a folder above it hides those of the same name.
+fn is_hidden(root: OwnedFd, path: &str) -> bool {
+    let mut folder = root;
+    let mut hides = false;
+    for name in path.split('/') {
+        let Ok(found) = statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) else {
+            return hides;
+        };
+        if FileType::from_raw_mode(found.st_mode) != FileType::Directory {
+            return true;
+        }
+        match openat(&folder, name, FOLDER, Mode::empty()) {
+            Ok(inner) => folder = inner,
+            Err(_) => return true,
+        }
+        hides |= wrun_layer::hides_below(&folder).unwrap_or(true);
+    }
+    true
+}
+
 /// A small text that a program wrote.
 pub(crate) fn text(path: &Path) -> io::Result<String> {
     std::fs::read_to_string(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use wrun_core::id::Digest;
+    use wrun_layer::{Limits, unpack};
+
+    use super::*;
+
+    /// A layer of these empty files.
+    fn layer(names: &[&str]) -> tempfile::TempDir {
+        let mut tar = tar::Builder::new(Vec::new());
+        for name in names {
+            let mut header = tar::Header::new_ustar();
+            header.set_mode(0o644);
+            header.set_size(2);
+            tar.append_data(&mut header, name, b"x\n".as_slice()).unwrap();
+        }
+        let archive = tar.into_inner().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        unpack(
+            archive.as_slice(),
+            None,
+            folder.path(),
+            &Digest::of(&archive),
+            Limits::default(),
+        )
+        .unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_layer_has_a_file_or_hides_it_or_says_nothing() {
+        for (names, seen) in [
+            (&["etc/passwd"][..], Seen::Text("x\n".to_owned())),
+            (&["etc/.wh.passwd"], Seen::Hidden),
+            (&[".wh.etc"], Seen::Hidden),
+            (&["etc/.wh..wh..opq"], Seen::Hidden),
+            (&["etc/.wh..wh..opq", "etc/group"], Seen::Hidden),
+            (&["etc"], Seen::Hidden),
+            (&["etc/passwd/odd"], Seen::Hidden),
+            (&["etc/group"], Seen::Nothing),
+            (&["etc/.wh.group"], Seen::Nothing),
+            (&["other"], Seen::Nothing),
+        ] {
+            assert_eq!(
+                small_text_beneath(layer(names).path(), "etc/passwd"),
+                seen,
+                "{names:?}"
+            );
+        }
+    }
 }

@@ -6,11 +6,10 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use wrun_core::backend::Slot;
 use wrun_core::host::Host;
 use wrun_core::id::Digest;
-use wrun_core::image::{Engine, Image, ImageConfig};
+use wrun_core::image::{Engine, Image, ImageConfig, ImageSource, ImageUser};
 use wrun_core::plan::{Action, InstallPlan, Place, Step};
 use wrun_core::problem::Problem;
 
-use crate::blobs::Span;
 use crate::documents::Packing;
 use crate::explain;
 use crate::files;
@@ -35,10 +34,21 @@ pub(crate) const MODULE: &str = "main.wasm";
 const CONCURRENT: usize = 4;
 
 /// Builds a lock into a slot.
-pub(crate) async fn build(host: &dyn Host, origin: &Origin, locked: &Locked, slot: &Slot) -> Result<(), Problem> {
+pub(crate) async fn build(
+    host: &dyn Host,
+    origin: &Origin,
+    locked: &Locked,
+    slot: &Slot,
+) -> Result<(), Problem> {
     match &locked.content {
-        Content::Module { digest, size } => module(host, origin, *digest, *size, &slot.prefix.join(MODULE)).await,
+        Content::Module { digest, size } => {
+            module(host, origin, *digest, *size, &slot.prefix.join(MODULE)).await
+        }
         Content::Files(files) => {
+            let engine = host.engine(files.engine).await?;
+            if engine != Engine::Builtin {
+                return in_engine(host, origin, files, locked, engine, slot).await;
+            }
             let count = files.layers.len();
             let provided: Vec<_> = files
                 .layers
@@ -51,6 +61,45 @@ pub(crate) async fn build(host: &dyn Host, origin: &Origin, locked: &Locked, slo
             blocking(move || record(&files, &locked, layers, &prefix)).await?
         }
     }
+}
+
+/// Has an engine keep the image, and records that.
+async fn in_engine(
+    host: &dyn Host,
+    origin: &Origin,
+    files: &Files,
+    locked: &Locked,
+    engine: Engine,
+    slot: &Slot,
+) -> Result<(), Problem> {
+    let source = match origin {
+        Origin::Registry(_) => ImageSource::Registry {
+            reference: format!("{}@{}", locked.name, locked.digest),
+        },
+        Origin::Local(local) => ImageSource::Archive {
+            path: local.archive().ok_or_else(|| Problem::Unsupported {
+                code: "container.engine.folder".to_owned(),
+                message: format!("{} does not take an image out of a folder", engine.name()),
+                help: Some(
+                    "name an archive of it (`oci-archive:FILE`), or use `engine = \"builtin\"`".to_owned(),
+                ),
+            })?,
+        },
+    };
+    // The engine has the files, and with them what names of users mean.
+    let user = user::look_up(&files.user, "", "").map_err(|_| Problem::Unsupported {
+        code: "container.engine.user".to_owned(),
+        message: format!(
+            "the image runs as `{}`, a name that is not looked up where {} keeps the image",
+            files.user,
+            engine.name()
+        ),
+        help: Some("write the number with `user`, for instance `user = \"1000:1000\"`".to_owned()),
+    })?;
+    let reference = host.keep_image(engine, &source).await?;
+    let image = image(files, locked, reference, engine, Vec::new(), user);
+    let prefix = slot.prefix.clone();
+    blocking(move || write(&image, &prefix)).await?
 }
 
 /// The steps of a build, for people to read before.
@@ -70,7 +119,9 @@ pub(crate) fn preview(understood: &Understood, locked: &Locked) -> InstallPlan {
     };
     let (mut steps, label): (Vec<Step>, _) = match &locked.content {
         Content::Module { digest, size } => (
-            fetch(*digest, *size, "fetch the module".to_owned()).into_iter().collect(),
+            fetch(*digest, *size, "fetch the module".to_owned())
+                .into_iter()
+                .collect(),
             "keep the module".to_owned(),
         ),
         Content::Files(files) => {
@@ -101,7 +152,13 @@ pub(crate) fn preview(understood: &Understood, locked: &Locked) -> InstallPlan {
     }
 }
 
-async fn module(host: &dyn Host, origin: &Origin, digest: Digest, size: u64, to: &Path) -> Result<(), Problem> {
+async fn module(
+    host: &dyn Host,
+    origin: &Origin,
+    digest: Digest,
+    size: u64,
+    to: &Path,
+) -> Result<(), Problem> {
     let blob = Layer {
         digest,
         size,
@@ -110,7 +167,8 @@ async fn module(host: &dyn Host, origin: &Origin, digest: Digest, size: u64, to:
     };
     let span = origin.layer(host, &blob, 0, 1).await?;
     let to = to.to_owned();
-    let failed = |error: std::io::Error| Problem::failed("container.module.failed", format!("the module: {error}"));
+    let failed =
+        |error: std::io::Error| Problem::failed("container.module.failed", format!("the module: {error}"));
     blocking(move || {
         let bytes = span.read().map_err(failed)?;
         let found = Digest::of(&bytes);
@@ -124,6 +182,25 @@ async fn module(host: &dyn Host, origin: &Origin, digest: Digest, size: u64, to:
 
 /// Writes what the image is.
 fn record(files: &Files, locked: &Locked, layers: Vec<String>, prefix: &Path) -> Result<(), Problem> {
+    let layers = layers::seen(layers)?;
+    let text = |path: &str| layers::text(&layers, path);
+    let user = user::look_up(&files.user, &text("etc/passwd"), &text("etc/group"))
+        .map_err(|reason| explain::document(&format!("`{}`", locked.name), &reason))?;
+    let reference = format!("{}@{}", locked.name, locked.digest);
+    write(
+        &image(files, locked, reference, Engine::Builtin, layers, user),
+        prefix,
+    )
+}
+
+fn image(
+    files: &Files,
+    locked: &Locked,
+    reference: String,
+    engine: Engine,
+    layers: Vec<String>,
+    user: ImageUser,
+) -> Image {
     let Files {
         layers: _,
         env,
@@ -131,17 +208,13 @@ fn record(files: &Files, locked: &Locked, layers: Vec<String>, prefix: &Path) ->
         command,
         working_dir,
         start_in,
-        user,
+        user: _,
         engine: _,
     } = files;
-    let layers = layers::seen(layers)?;
-    let text = |path: &str| layers::text(&layers, path);
-    let user = user::look_up(user, &text("etc/passwd"), &text("etc/group"))
-        .map_err(|reason| explain::document(&format!("`{}`", locked.name), &reason))?;
-    let image = Image {
-        reference: format!("{}@{}", locked.name, locked.digest),
+    Image {
+        reference,
         digest: locked.digest,
-        engine: Engine::Builtin,
+        engine,
         layers,
         config: ImageConfig {
             env: env.clone(),
@@ -151,8 +224,16 @@ fn record(files: &Files, locked: &Locked, layers: Vec<String>, prefix: &Path) ->
             user,
         },
         start_in: start_in.clone(),
+    }
+}
+
+fn write(image: &Image, prefix: &Path) -> Result<(), Problem> {
+    let failed = |reason: String| {
+        Problem::failed(
+            "container.record.failed",
+            format!("the record of the image: {reason}"),
+        )
     };
-    let failed = |reason: String| Problem::failed("container.record.failed", format!("the record of the image: {reason}"));
-    let content = serde_json::to_vec(&image).map_err(|error| failed(error.to_string()))?;
+    let content = serde_json::to_vec(image).map_err(|error| failed(error.to_string()))?;
     files::write(&prefix.join(RECORD), &content).map_err(|error| failed(error.to_string()))
 }

@@ -1,5 +1,6 @@
 //! Layers: each is unpacked once, into a folder of the store that every image with it shares.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::oneshot;
@@ -9,7 +10,7 @@ use wrun_layer::{Compression, Limits};
 
 use crate::blobs::Span;
 use crate::documents::Packing;
-use crate::files;
+use crate::files::{self, Seen};
 use crate::lock::Layer;
 use crate::source::Origin;
 
@@ -47,25 +48,34 @@ pub(crate) async fn provide(
     };
     let (part, ()) = futures::join!(host.part(&request, fill), fetching);
     let path: PathBuf = part?;
-    path.into_os_string()
-        .into_string()
-        .map_err(|path| Problem::failed("container.store.path", format!("the store's path is not text: {path:?}")))
+    path.into_os_string().into_string().map_err(|path| {
+        Problem::failed(
+            "container.store.path",
+            format!("the store's path is not text: {path:?}"),
+        )
+    })
 }
 
 /// The text of a small file of the image, seen through its layers from the top; empty if there is none.
 pub(crate) fn text(layers: &[String], path: &str) -> String {
-    layers
-        .iter()
-        .rev()
-        .find_map(|layer| files::small_text_beneath(Path::new(layer), path))
-        .unwrap_or_default()
+    for layer in layers.iter().rev() {
+        match files::small_text_beneath(Path::new(layer), path) {
+            Seen::Text(text) => return text,
+            Seen::Hidden => break,
+            Seen::Nothing => {}
+        }
+    }
+    String::new()
 }
 
 /// Unpacks a layer into its folder.
 fn unpack(layer: &Layer, span: &Span, folder: &Path) -> Result<(), Problem> {
-    let source = span
-        .open()
-        .map_err(|error| Problem::failed("container.layer.unreadable", format!("a layer cannot be read: {error}")))?;
+    let source = span.open().map_err(|error| {
+        Problem::failed(
+            "container.layer.unreadable",
+            format!("a layer cannot be read: {error}"),
+        )
+    })?;
     let announced = match layer.packing {
         Packing::Tar => Compression::None,
         Packing::Gzip => Compression::Gzip,
@@ -75,16 +85,55 @@ fn unpack(layer: &Layer, span: &Span, folder: &Path) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The layers that are seen, of all layers: a layer may hide everything below it.
-pub(crate) fn seen(mut layers: Vec<String>) -> Result<Vec<String>, Problem> {
+/// The layers that are seen, of all layers: a layer may hide everything below it, and one that is there again further up
+/// adds nothing. The kernel takes no folder twice (`ELOOP`).
+pub(crate) fn seen(layers: Vec<String>) -> Result<Vec<String>, Problem> {
+    let mut layers = last_of_each(layers);
     for at in (1..layers.len()).rev() {
         let Some(layer) = layers.get(at) else { continue };
         let hides = wrun_layer::hides_all_below(Path::new(layer)).map_err(|error| {
-            Problem::failed("container.layer.unreadable", format!("`{layer}` cannot be looked at: {error}"))
+            Problem::failed(
+                "container.layer.unreadable",
+                format!("`{layer}` cannot be looked at: {error}"),
+            )
         })?;
         if hides {
             return Ok(layers.split_off(at));
         }
     }
     Ok(layers)
+}
+
+/// Each layer once, where it is uppermost.
+fn last_of_each(layers: Vec<String>) -> Vec<String> {
+    let mut known = BTreeSet::new();
+    let mut kept: Vec<String> = layers
+        .into_iter()
+        .rev()
+        .filter(|layer| known.insert(layer.clone()))
+        .collect();
+    kept.reverse();
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_that_is_there_twice_is_taken_where_it_is_uppermost() {
+        let folder = tempfile::tempdir().unwrap();
+        let layers = |names: &[&str]| -> Vec<String> {
+            let path = |name: &&str| folder.path().join(name).display().to_string();
+            names.iter().map(path).collect()
+        };
+        for name in ["a", "b", "c"] {
+            rustix::fs::mkdir(folder.path().join(name), rustix::fs::Mode::RWXU).unwrap();
+        }
+        assert_eq!(
+            seen(layers(&["a", "b", "a", "c", "b"])).unwrap(),
+            layers(&["a", "c", "b"])
+        );
+        assert_eq!(seen(layers(&["a", "b", "c"])).unwrap(), layers(&["a", "b", "c"]));
+    }
 }

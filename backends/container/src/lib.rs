@@ -91,7 +91,10 @@ fn containerfile<'a>(host: &dyn Host, understood: &'a Understood) -> Build<'a> {
 async fn built(host: &dyn Host, understood: &Understood) -> Result<(Locked, Origin), Problem> {
     let archive = containerfile(host, understood).run(host).await?;
     let path = host.kept(&archive.digest)?.ok_or_else(|| {
-        Problem::failed("container.build.lost", "the image that was built is not in the store any more")
+        Problem::failed(
+            "container.build.lost",
+            "the image that was built is not in the store any more",
+        )
     })?;
     let reference = archive_reference(&archive, &path);
     let origin = Origin::open(understood, &reference, folder(host)).await?;

@@ -7,7 +7,9 @@ use wrun_core::id::Digest;
 use wrun_core::problem::Problem;
 
 use crate::blobs::{Blobs, Span};
-use crate::documents::{self, CONFIG_MAXIMUM, Descriptor, Document, MANIFEST_MAXIMUM, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
+use crate::documents::{
+    self, CONFIG_MAXIMUM, Descriptor, Document, MANIFEST_MAXIMUM, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST,
+};
 use crate::explain;
 use crate::reference::{LocalReference, Reference, RegistryReference};
 use crate::registry::Sent;
@@ -57,7 +59,8 @@ impl Local {
         let shown = reference.to_string();
         let blobs = match reference {
             Reference::Layout(_) => Blobs::Folder(path),
-            _ => Blobs::archive(&path).map_err(|error| explain::document(&format!("`{shown}`"), &error.to_string()))?,
+            _ => Blobs::archive(&path)
+                .map_err(|error| explain::document(&format!("`{shown}`"), &error.to_string()))?,
         };
         Ok(Some(Self {
             shown,
@@ -65,6 +68,14 @@ impl Local {
             blobs,
             kind,
         }))
+    }
+
+    /// The archive, if it is in one.
+    pub(crate) fn archive(&self) -> Option<PathBuf> {
+        match &self.blobs {
+            Blobs::Folder(_) => None,
+            Blobs::Archive { path, .. } => Some(path.clone()),
+        }
     }
 
     fn unusable(&self, reason: &str) -> Problem {
@@ -90,7 +101,11 @@ impl Local {
     fn checked(&self, bytes: Vec<u8>, digest: Digest) -> Result<Vec<u8>, Problem> {
         let found = Digest::of(&bytes);
         if found != digest {
-            return Err(explain::wrong_digest(&format!("a blob of `{}`", self.shown), &digest, &found));
+            return Err(explain::wrong_digest(
+                &format!("a blob of `{}`", self.shown),
+                &digest,
+                &found,
+            ));
         }
         Ok(bytes)
     }
@@ -118,7 +133,8 @@ impl Local {
 
     fn layout_top(&self) -> Result<Sent, Problem> {
         let bytes = self.read("index.json", MANIFEST_MAXIMUM)?;
-        let document = documents::read(&bytes, documents::OCI_INDEX).map_err(|reason| self.unusable(&reason))?;
+        let document =
+            documents::read(&bytes, documents::OCI_INDEX).map_err(|reason| self.unusable(&reason))?;
         let Document::Index(entries) = document else {
             return Err(self.unusable("`index.json` is no index"));
         };
@@ -134,14 +150,19 @@ impl Local {
             ([], Some(name)) => Err(Problem::Failed {
                 code: "container.image.not-found".to_owned(),
                 message: format!("there is no image `{name}` in `{}`", self.shown),
-                help: Some(format!("it holds: {}", listed(entries.iter().filter_map(any_name)))),
+                help: Some(format!(
+                    "it holds: {}",
+                    listed(entries.iter().filter_map(any_name))
+                )),
             }),
             // Without a name, images of several platforms are one image.
-            (_, None) if entries.iter().all(|entry| entry.platform.is_some()) && !entries.is_empty() => Ok(Sent {
-                digest: Digest::of(&bytes),
-                bytes,
-                media_type: documents::OCI_INDEX.to_owned(),
-            }),
+            (_, None) if entries.iter().all(|entry| entry.platform.is_some()) && !entries.is_empty() => {
+                Ok(Sent {
+                    digest: Digest::of(&bytes),
+                    bytes,
+                    media_type: documents::OCI_INDEX.to_owned(),
+                })
+            }
             _ => Err(Problem::Failed {
                 code: "container.image.several".to_owned(),
                 message: format!("there are {} images in `{}`", chosen.len(), self.shown),
@@ -169,11 +190,22 @@ impl Local {
         if let [one] = chosen.as_slice() {
             return Ok((*one).clone());
         }
-        let names = all.iter().filter_map(|saved| saved.repo_tags.as_deref()).flatten();
+        let names = all
+            .iter()
+            .filter_map(|saved| saved.repo_tags.as_deref())
+            .flatten();
         Err(Problem::Failed {
-            code: if chosen.is_empty() { "container.image.not-found" } else { "container.image.several" }.to_owned(),
+            code: if chosen.is_empty() {
+                "container.image.not-found"
+            } else {
+                "container.image.several"
+            }
+            .to_owned(),
             message: format!("there are {} such images in `{}`", chosen.len(), self.shown),
-            help: Some(format!("add a colon and the name of one: {}", listed(names.map(String::as_str)))),
+            help: Some(format!(
+                "add a colon and the name of one: {}",
+                listed(names.map(String::as_str))
+            )),
         })
     }
 

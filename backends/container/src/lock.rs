@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use wrun_core::id::Digest;
-use wrun_core::image::BACKEND;
+use wrun_core::image::{BACKEND, Engine};
 use wrun_core::lock::{Lock, PackageRef};
 use wrun_core::problem::Problem;
 
@@ -92,8 +92,9 @@ pub(crate) struct Files {
     /// The user as written.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) user: String,
-    /// What runs it: the choice of the spec.
-    pub(crate) engine: String,
+    /// What runs it, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) engine: Option<Engine>,
 }
 
 /// A layer.
@@ -128,7 +129,11 @@ pub(crate) fn write(locked: &Locked) -> Result<Lock, Problem> {
         digest: Some(digest),
     };
     let packages = match &locked.content {
-        Content::Files(files) => files.layers.iter().map(|layer| part("layer", layer.digest)).collect(),
+        Content::Files(files) => files
+            .layers
+            .iter()
+            .map(|layer| part("layer", layer.digest))
+            .collect(),
         Content::Module { digest, .. } => vec![part("module", *digest)],
     };
     Ok(Lock {

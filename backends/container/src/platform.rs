@@ -8,8 +8,9 @@ use wrun_core::platform::Platform;
 /// The platform of an image, in the words of Go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ImagePlatform {
+    #[serde(default)]
     pub(crate) os: String,
-    #[serde(rename = "architecture")]
+    #[serde(rename = "architecture", default)]
     pub(crate) arch: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) variant: Option<String>,
@@ -95,14 +96,18 @@ impl ImagePlatform {
         }
         let level = |platform: &Self| {
             let named = platform.variant.as_deref().or_else(|| platform.usual_variant());
-            named.map(|variant| variant.trim_start_matches('v').parse::<u32>().map_err(|_| variant.to_owned()))
+            named.map(|variant| {
+                variant
+                    .trim_start_matches('v')
+                    .parse::<u32>()
+                    .map_err(|_| variant.to_owned())
+            })
         };
         match (level(self), level(offered)) {
             // What is built for less runs too, and what is built for more does not.
             (Some(Ok(own)), Some(Ok(other))) => (other <= own).then_some(other + 1),
             (own, other) if own == other => Some(1),
-            (_, None) => Some(0),
-            (None, Some(_)) => Some(0),
+            (_, None) | (None, Some(_)) => Some(0),
             _ => None,
         }
     }
@@ -137,14 +142,26 @@ mod tests {
 
     #[test]
     fn the_best_that_runs_is_taken() {
-        let all = ["linux/amd64", "linux/arm/v5", "linux/arm/v7", "linux/arm64/v8", "windows/amd64"];
+        let all = [
+            "linux/amd64",
+            "linux/arm/v5",
+            "linux/arm/v7",
+            "linux/arm64/v8",
+            "windows/amd64",
+        ];
         assert_eq!(best("linux/amd64", &all), Some("linux/amd64"));
         assert_eq!(best("linux/arm64", &all), Some("linux/arm64/v8"));
         assert_eq!(best("linux/arm/v7", &all), Some("linux/arm/v7"));
         assert_eq!(best("linux/arm/v6", &all), Some("linux/arm/v5"));
         assert_eq!(best("linux/s390x", &all), None);
         assert_eq!(best("linux/amd64", &["linux/amd64/v3"]), None);
-        assert_eq!(best("linux/amd64/v3", &["linux/amd64", "linux/amd64/v2", "linux/amd64/v4"]), Some("linux/amd64/v2"));
+        assert_eq!(
+            best(
+                "linux/amd64/v3",
+                &["linux/amd64", "linux/amd64/v2", "linux/amd64/v4"]
+            ),
+            Some("linux/amd64/v2")
+        );
     }
 
     #[test]

@@ -184,8 +184,12 @@ fn parse_digest(text: &str) -> Result<Digest, String> {
         Some(("sha256", _)) => text.parse().map_err(|_| {
             format!("`{text}` is not a digest: a digest is `sha256:` followed by 64 hexadecimal digits")
         }),
-        Some((other, _)) => Err(format!("digests of the kind `{other}` are not known, only `sha256`")),
-        None => Err(format!("`{text}` is not a digest: write `sha256:` and 64 hexadecimal digits")),
+        Some((other, _)) => Err(format!(
+            "digests of the kind `{other}` are not known, only `sha256`"
+        )),
+        None => Err(format!(
+            "`{text}` is not a digest: write `sha256:` and 64 hexadecimal digits"
+        )),
     }
 }
 
@@ -196,7 +200,9 @@ fn check_tag(tag: &str) -> Result<(), String> {
     if !tag.is_empty() && tag.len() <= 128 && tag.char_indices().all(good) {
         return Ok(());
     }
-    Err(format!("`{tag}` is not a tag: letters, digits, `_`, `.` and `-`, at most 128"))
+    Err(format!(
+        "`{tag}` is not a tag: letters, digits, `_`, `.` and `-`, at most 128"
+    ))
 }
 
 /// A host name or an address, and perhaps a port.
@@ -276,7 +282,10 @@ mod tests {
             ("oci:image", "oci:image"),
             ("oci:./image:1.0", "oci:./image:1.0"),
             ("oci-archive:image.tar", "oci-archive:image.tar"),
-            ("docker-archive:/x/image.tar:app:1.0", "docker-archive:/x/image.tar:app:1.0"),
+            (
+                "docker-archive:/x/image.tar:app:1.0",
+                "docker-archive:/x/image.tar:app:1.0",
+            ),
         ] {
             assert_eq!(read(text), full, "{text}");
         }
@@ -307,7 +316,11 @@ mod tests {
             ("oci:x:", "colon"),
             ("a.b:99999/c", "registry"),
         ] {
-            assert!(read(text).starts_with("error") && read(text).contains(reason), "{text}: {}", read(text));
+            assert!(
+                read(text).starts_with("error") && read(text).contains(reason),
+                "{text}: {}",
+                read(text)
+            );
         }
     }
 }

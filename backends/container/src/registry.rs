@@ -48,7 +48,11 @@ pub(crate) struct Sent {
 
 impl Location {
     fn new(registry: &str, name: String, credential: Option<&String>) -> Self {
-        let host = if registry == DOCKER_HUB { DOCKER_HUB_HOST } else { registry };
+        let host = if registry == DOCKER_HUB {
+            DOCKER_HUB_HOST
+        } else {
+            registry
+        };
         let scheme = if is_loopback(host) { "http" } else { "https" };
         Self {
             base: format!("{scheme}://{host}"),
@@ -118,7 +122,12 @@ impl Registry {
     }
 
     /// A small blob.
-    pub(crate) async fn blob(&self, host: &dyn Host, digest: Digest, maximum: u64) -> Result<Vec<u8>, Problem> {
+    pub(crate) async fn blob(
+        &self,
+        host: &dyn Host,
+        digest: Digest,
+        maximum: u64,
+    ) -> Result<Vec<u8>, Problem> {
         let what = format!("the configuration {digest} of `{}`", self.shown);
         let mut refused = Refused::default();
         for location in &self.locations {
@@ -142,7 +151,10 @@ impl Registry {
         let mut refused = Refused::default();
         for location in &self.locations {
             let fetch = location.fetch(digest, size);
-            match host.fetch_from_registry(label, &location.repository, &fetch).await {
+            match host
+                .fetch_from_registry(label, &location.repository, &fetch)
+                .await
+            {
                 Ok(path) => return Ok(path),
                 Err(problem) => refused.by(&what, problem)?,
             }
@@ -152,7 +164,9 @@ impl Registry {
 
     /// The fetch of a blob, for people to read before.
     pub(crate) fn fetch(&self, digest: Digest, size: u64) -> Option<Fetch> {
-        self.locations.first().map(|location| location.fetch(digest, size))
+        self.locations
+            .first()
+            .map(|location| location.fetch(digest, size))
     }
 }
 
@@ -235,8 +249,16 @@ impl Location {
         })
     }
 
-    async fn blob(&self, host: &dyn Host, what: &str, digest: Digest, maximum: u64) -> Result<Vec<u8>, Problem> {
-        let response = self.get(host, "blobs", &digest.to_string(), "*/*", maximum).await?;
+    async fn blob(
+        &self,
+        host: &dyn Host,
+        what: &str,
+        digest: Digest,
+        maximum: u64,
+    ) -> Result<Vec<u8>, Problem> {
+        let response = self
+            .get(host, "blobs", &digest.to_string(), "*/*", maximum)
+            .await?;
         self.check_status(what, &response)?;
         let found = Digest::of(&response.body);
         if found != digest {
@@ -274,7 +296,12 @@ fn header<'a>(response: &'a WebResponse, name: &str) -> Option<&'a str> {
 /// The media type of an answer, without parameters.
 fn media_type(response: &WebResponse) -> String {
     let value = header(response, "content-type").unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    value
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase()
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! From a name to a lock: index, manifest, configuration, layers.
 
 use wrun_core::host::Host;
-use wrun_core::id::Digest;
 use wrun_core::problem::Problem;
 
 use crate::documents::{self, CONFIG_MAXIMUM, Configuration, Descriptor, Document, Manifest, Start};
@@ -35,28 +34,38 @@ pub(crate) async fn resolve(
     let mut index = None;
     let mut depth = 0;
     let manifest = loop {
-        let document = documents::read(&sent.bytes, &sent.media_type).map_err(|reason| explain::document(&what, &reason))?;
+        let document = documents::read(&sent.bytes, &sent.media_type)
+            .map_err(|reason| explain::document(&what, &reason))?;
         match document {
             Document::Manifest(manifest) => break manifest,
             Document::Index(entries) => {
                 index.get_or_insert(sent.digest);
                 depth += 1;
                 if depth > DEPTH {
-                    return Err(explain::document(&what, "there is an index in an index, and so on without an end"));
+                    return Err(explain::document(
+                        &what,
+                        "there is an index in an index, and so on without an end",
+                    ));
                 }
                 let entry = choose(&what, &understood.platform, &entries)?;
-                let digest = entry.sha256().map_err(|reason| explain::document(&what, &reason))?;
+                let digest = entry
+                    .sha256()
+                    .map_err(|reason| explain::document(&what, &reason))?;
                 sent = origin.manifest(host, digest, &entry.media_type).await?;
                 check_size(&what, entry, &sent)?;
             }
         }
     };
-    let config_digest = manifest.config.sha256().map_err(|reason| explain::document(&what, &reason))?;
+    let config_digest = manifest
+        .config
+        .sha256()
+        .map_err(|reason| explain::document(&what, &reason))?;
     let (platform, content) = if manifest.is_module() {
         ("wasi/wasm".to_owned(), module(&what, &manifest)?)
     } else {
         let bytes = origin.blob(host, config_digest, CONFIG_MAXIMUM).await?;
-        let configuration = documents::configuration(&bytes).map_err(|reason| explain::document(&what, &reason))?;
+        let configuration =
+            documents::configuration(&bytes).map_err(|reason| explain::document(&what, &reason))?;
         let platform = check_platform(&what, understood, &configuration)?;
         (platform, files(&what, understood, &manifest, &configuration)?)
     };
@@ -84,8 +93,16 @@ fn check_size(what: &str, entry: &Descriptor, sent: &Sent) -> Result<(), Problem
 }
 
 /// The image of an index for a platform.
-fn choose<'a>(what: &str, wanted: &ImagePlatform, entries: &'a [Descriptor]) -> Result<&'a Descriptor, Problem> {
-    let offered = || entries.iter().filter_map(|entry| Some((entry.platform.as_ref()?, entry)));
+fn choose<'a>(
+    what: &str,
+    wanted: &ImagePlatform,
+    entries: &'a [Descriptor],
+) -> Result<&'a Descriptor, Problem> {
+    let offered = || {
+        entries
+            .iter()
+            .filter_map(|entry| Some((entry.platform.as_ref()?, entry)))
+    };
     // The first of equals: order is the wish of whoever made the index.
     let mut best: Option<(u32, &Descriptor)> = None;
     for (platform, entry) in offered() {
@@ -117,13 +134,20 @@ fn choose<'a>(what: &str, wanted: &ImagePlatform, entries: &'a [Descriptor]) -> 
         help: Some(if known.is_empty() {
             "its index names no platform".to_owned()
         } else {
-            format!("there are {}; ask for one of them with `platform`, or use another image", known.join(", "))
+            format!(
+                "there are {}; ask for one of them with `platform`, or use another image",
+                known.join(", ")
+            )
         }),
     })
 }
 
 /// The platform of an image, which has to be the one that is wanted.
-fn check_platform(what: &str, understood: &Understood, configuration: &Configuration) -> Result<String, Problem> {
+fn check_platform(
+    what: &str,
+    understood: &Understood,
+    configuration: &Configuration,
+) -> Result<String, Problem> {
     let wanted = &understood.platform;
     let Some(own) = configuration.platform() else {
         return Ok(wanted.to_string());
@@ -149,7 +173,9 @@ fn module(what: &str, manifest: &Manifest) -> Result<Content, Problem> {
         )));
     };
     if module.size > MODULE_MAXIMUM {
-        return Err(invalid(&format!("its module is larger than {MODULE_MAXIMUM} bytes")));
+        return Err(invalid(&format!(
+            "its module is larger than {MODULE_MAXIMUM} bytes"
+        )));
     }
     Ok(Content::Module {
         digest: module.sha256().map_err(|reason| invalid(&reason))?,
@@ -173,7 +199,10 @@ fn files(
         )));
     }
     if diff_ids.len() > LAYERS {
-        return Err(invalid(&format!("it has {} layers, and {LAYERS} is what can be stacked", diff_ids.len())));
+        return Err(invalid(&format!(
+            "it has {} layers, and {LAYERS} is what can be stacked",
+            diff_ids.len()
+        )));
     }
     let layers = manifest.layers.iter().zip(diff_ids).map(|(layer, diff_id)| {
         Ok(Layer {
@@ -183,7 +212,9 @@ fn files(
             diff_id,
         })
     });
-    let layers: Vec<Layer> = layers.collect::<Result<_, String>>().map_err(|reason| invalid(&reason))?;
+    let layers: Vec<Layer> = layers
+        .collect::<Result<_, String>>()
+        .map_err(|reason| invalid(&reason))?;
     if layers.is_empty() {
         return Err(invalid("it has no layers, so there is nothing that could run"));
     }
@@ -210,7 +241,7 @@ fn files(
         working_dir: working_dir.filter(|folder| !folder.is_empty()).map(absolute),
         start_in: spec.working_dir.clone(),
         user,
-        engine: spec.engine.word().to_owned(),
+        engine: spec.engine.engine(),
     })))
 }
 
@@ -219,7 +250,9 @@ fn variables(written: Vec<String>) -> Result<Vec<(String, String)>, String> {
     written
         .into_iter()
         .map(|line| match line.split_once('=') {
-            Some((name, value)) if !name.is_empty() && !line.contains('\0') => Ok((name.to_owned(), value.to_owned())),
+            Some((name, value)) if !name.is_empty() && !line.contains('\0') => {
+                Ok((name.to_owned(), value.to_owned()))
+            }
             None if !line.is_empty() && !line.contains('\0') => Ok((line, String::new())),
             _ => Err(format!("`{}` is no variable", line.escape_debug())),
         })
@@ -228,5 +261,9 @@ fn variables(written: Vec<String>) -> Result<Vec<(String, String)>, String> {
 
 /// The folder of a configuration, which some builders write without its slash.
 fn absolute(folder: String) -> String {
-    if folder.starts_with('/') { folder } else { format!("/{folder}") }
+    if folder.starts_with('/') {
+        folder
+    } else {
+        format!("/{folder}")
+    }
 }

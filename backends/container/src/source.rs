@@ -24,7 +24,11 @@ pub(crate) enum Origin {
 
 impl Origin {
     /// The origin of an image that is named. `folder` is the task's.
-    pub(crate) async fn open(understood: &Understood, reference: &Reference, folder: &Path) -> Result<Self, Problem> {
+    pub(crate) async fn open(
+        understood: &Understood,
+        reference: &Reference,
+        folder: &Path,
+    ) -> Result<Self, Problem> {
         if let Reference::Registry(reference) = reference {
             return Ok(Self::Registry(Registry::new(understood, reference)));
         }
@@ -53,7 +57,12 @@ impl Origin {
     }
 
     /// The manifest of a digest.
-    pub(crate) async fn manifest(&self, host: &dyn Host, digest: Digest, media_type: &str) -> Result<Sent, Problem> {
+    pub(crate) async fn manifest(
+        &self,
+        host: &dyn Host,
+        digest: Digest,
+        media_type: &str,
+    ) -> Result<Sent, Problem> {
         match self {
             Self::Registry(registry) => registry.manifest(host, &Which::Digest(digest)).await,
             Self::Local(local) => local.manifest(digest, media_type),
@@ -61,7 +70,12 @@ impl Origin {
     }
 
     /// A small blob.
-    pub(crate) async fn blob(&self, host: &dyn Host, digest: Digest, maximum: u64) -> Result<Vec<u8>, Problem> {
+    pub(crate) async fn blob(
+        &self,
+        host: &dyn Host,
+        digest: Digest,
+        maximum: u64,
+    ) -> Result<Vec<u8>, Problem> {
         match self {
             Self::Registry(registry) => registry.blob(host, digest, maximum).await,
             Self::Local(local) => local.blob(digest, maximum),
@@ -69,12 +83,20 @@ impl Origin {
     }
 
     /// A layer as a file, fetched if it is not here. `at` is its place among `count`.
-    pub(crate) async fn layer(&self, host: &dyn Host, layer: &Layer, at: usize, count: usize) -> Result<Span, Problem> {
+    pub(crate) async fn layer(
+        &self,
+        host: &dyn Host,
+        layer: &Layer,
+        at: usize,
+        count: usize,
+    ) -> Result<Span, Problem> {
         match self {
             Self::Registry(registry) => {
                 let label = label(at, count);
                 let path = registry.file(host, &label, layer.digest, layer.size).await?;
-                Span::whole(path).map_err(|error| Problem::failed("container.layer.unreadable", format!("{label}: {error}")))
+                Span::whole(path).map_err(|error| {
+                    Problem::failed("container.layer.unreadable", format!("{label}: {error}"))
+                })
             }
             Self::Local(local) => {
                 let (local, digest) = (local.clone(), layer.digest);
@@ -90,7 +112,9 @@ pub(crate) fn label(at: usize, count: usize) -> String {
 }
 
 /// Does what blocks on a thread of its own.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| Problem::failed("container.host.failed", format!("a thread ended early: {error}")))

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wrun_core::image::Engine;
 
 /// A container image: its files are the root of the task's sandbox. No engine and no daemon is needed.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -63,6 +64,16 @@ pub enum EngineChoice {
 }
 
 impl EngineChoice {
+    /// The engine, if one was asked for.
+    pub(crate) const fn engine(self) -> Option<Engine> {
+        match self {
+            Self::Auto => None,
+            Self::Builtin => Some(Engine::Builtin),
+            Self::Podman => Some(Engine::Podman),
+            Self::Docker => Some(Engine::Docker),
+        }
+    }
+
     /// The word for it.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -72,17 +72,19 @@ impl Understood {
                 ImagePlatform::of(machine)
             }
         };
-        if let Some(folder) = &spec.working_dir {
-            if !folder.starts_with('/') || folder.split('/').any(|part| part == "..") || folder.contains('\0') {
-                findings.push(
-                    Finding::error(
-                        "container.working-dir.syntax",
-                        "/working-dir",
-                        format!("`{folder}` is not an absolute path of the image"),
-                    )
-                    .with_help("write a path such as `/srv`, without `..`"),
-                );
-            }
+        if let Some(folder) = &spec.working_dir
+            && (!folder.starts_with('/')
+                || folder.split('/').any(|part| part == "..")
+                || folder.contains('\0'))
+        {
+            findings.push(
+                Finding::error(
+                    "container.working-dir.syntax",
+                    "/working-dir",
+                    format!("`{folder}` is not an absolute path of the image"),
+                )
+                .with_help("write a path such as `/srv`, without `..`"),
+            );
         }
         if spec.entrypoint.as_ref().is_some_and(|words| {
             words.first().is_some_and(String::is_empty) || words.iter().any(|word| word.contains('\0'))
@@ -147,8 +149,12 @@ impl Understood {
 }
 
 fn nothing() -> Finding {
-    Finding::error("container.image.missing", "", "there is neither an `image` nor a `build`")
-        .with_help(REFERENCE_HELP)
+    Finding::error(
+        "container.image.missing",
+        "",
+        "there is neither an `image` nor a `build`",
+    )
+    .with_help(REFERENCE_HELP)
 }
 
 fn source(spec: &ContainerSpec, findings: &mut Vec<Finding>) -> Option<Source> {
@@ -160,7 +166,10 @@ fn source(spec: &ContainerSpec, findings: &mut Vec<Finding>) -> Option<Source> {
                     Finding::error(
                         "container.image.syntax",
                         "/image",
-                        format!("`{}` is not the name of an image: {reason}", without_secret(image)),
+                        format!(
+                            "`{}` is not the name of an image: {reason}",
+                            without_secret(image)
+                        ),
                     )
                     .with_help(REFERENCE_HELP),
                 );
@@ -271,7 +280,11 @@ fn mirrors(spec: &ContainerSpec, findings: &mut Vec<Finding>) -> Vec<Mirror> {
         match checked {
             Ok(()) => mirrors.push(Mirror {
                 registry: registry.to_ascii_lowercase(),
-                prefix: if path.is_empty() { String::new() } else { format!("{path}/") },
+                prefix: if path.is_empty() {
+                    String::new()
+                } else {
+                    format!("{path}/")
+                },
             }),
             Err(reason) => findings.push(
                 Finding::error("container.mirror.syntax", format!("/mirrors/{at}"), reason)
@@ -285,6 +298,12 @@ fn mirrors(spec: &ContainerSpec, findings: &mut Vec<Finding>) -> Vec<Mirror> {
 impl Understood {
     /// Whether the image is looked up by a tag, so that another one may be found another time.
     pub(crate) fn is_by_tag(&self) -> bool {
-        matches!(self.registry(), Some(RegistryReference { which: Which::Tag(_), .. }))
+        matches!(
+            self.registry(),
+            Some(RegistryReference {
+                which: Which::Tag(_),
+                ..
+            })
+        )
     }
 }

@@ -9,7 +9,10 @@ use wrun_core::image::ImageUser;
 pub(crate) fn check(user: &str) -> Result<(), String> {
     let parts: Vec<&str> = user.split(':').collect();
     let plain = |part: &&str| {
-        !part.is_empty() && !part.chars().any(|letter| letter.is_control() || letter == '/' || letter == ' ')
+        !part.is_empty()
+            && !part
+                .chars()
+                .any(|letter| letter.is_control() || letter == '/' || letter == ' ')
     };
     if parts.len() <= 2 && parts.iter().all(plain) {
         return Ok(());
@@ -39,10 +42,13 @@ pub(crate) fn look_up(user: &str, passwd: &str, group: &str) -> Result<ImageUser
         Some((user, group)) => (user, Some(group)),
         None => (user, None),
     };
-    let entry = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| {
-        // A number in the file is that of a name; a number that is not in it is meant as it is.
-        fields.first() == Some(&user) || (user.parse::<u32>().is_ok() && fields.get(2) == Some(&user))
-    });
+    let entry = passwd
+        .lines()
+        .map(|line| line.split(':').collect::<Vec<_>>())
+        .find(|fields| {
+            // A number in the file is that of a name; a number that is not in it is meant as it is.
+            fields.first() == Some(&user) || (user.parse::<u32>().is_ok() && fields.get(2) == Some(&user))
+        });
     let number = |fields: &[&str], at: usize| fields.get(at).and_then(|field| field.parse::<u32>().ok());
     let id = match user.parse::<u32>() {
         Ok(id) => id,

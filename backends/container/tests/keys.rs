@@ -87,19 +87,27 @@ fn wrong(spec: Value) -> Vec<(String, String)> {
 
 #[test]
 fn a_tag_is_part_of_the_spec_and_written_in_full() {
-    let full = json!({"image": {"name": "docker.io/library/python", "tag": "3.12"}, "platform": "linux/amd64"});
+    let full =
+        json!({"image": {"name": "docker.io/library/python", "tag": "3.12"}, "platform": "linux/amd64"});
     assert_eq!(form(json!({"image": "python:3.12"})), full);
-    assert_eq!(form(json!({"image": "docker.io/library/python:3.12", "engine": "auto"})), full);
+    assert_eq!(
+        form(json!({"image": "docker.io/library/python:3.12", "engine": "auto"})),
+        full
+    );
     assert_eq!(form(json!({"image": "python:3.12", "credentials": "corp"})), full);
 }
 
 #[test]
 fn a_digest_stands_alone() {
     let digest = Digest::of(b"x").to_string();
-    let full = json!({"image": {"name": "docker.io/library/python", "digest": digest}, "platform": "linux/amd64"});
+    let full =
+        json!({"image": {"name": "docker.io/library/python", "digest": digest}, "platform": "linux/amd64"});
     assert_eq!(form(json!({"image": format!("python@{digest}")})), full);
     assert_eq!(form(json!({"image": format!("python:3.12@{digest}")})), full);
-    assert_eq!(form(json!({"image": format!("python@{digest}"), "mirrors": ["m.example"]})), full);
+    assert_eq!(
+        form(json!({"image": format!("python@{digest}"), "mirrors": ["m.example"]})),
+        full
+    );
 }
 
 #[test]
@@ -115,7 +123,10 @@ fn files_are_their_content() {
         ("oci:image", json!({"layout": digest})),
         ("oci:image:1", json!({"layout": digest, "name": "1"})),
         ("oci-archive:other.tar", json!({"oci-archive": digest})),
-        ("docker-archive:a.tar:app:1", json!({"docker-archive": digest, "name": "app:1"})),
+        (
+            "docker-archive:a.tar:app:1",
+            json!({"docker-archive": digest, "name": "app:1"}),
+        ),
     ] {
         assert_eq!(form(json!({"image": image}))["image"], member, "{image}");
     }
@@ -135,21 +146,38 @@ fn what_else_decides_is_part_of_the_form() {
         found
     };
     assert_eq!(with("engine", json!("podman")), json!({"engine": "podman"}));
-    assert_eq!(with("platform", json!("linux/aarch64")), json!({"platform": "linux/arm64"}));
-    assert_eq!(with("platform", json!("linux/arm/v6")), json!({"platform": "linux/arm/v6"}));
+    assert_eq!(
+        with("platform", json!("linux/aarch64")),
+        json!({"platform": "linux/arm64"})
+    );
+    assert_eq!(
+        with("platform", json!("linux/arm/v6")),
+        json!({"platform": "linux/arm/v6"})
+    );
     assert_eq!(with("working-dir", json!("/srv")), json!({"working_dir": "/srv"}));
     assert_eq!(with("user", json!("1000:100")), json!({"user": "1000:100"}));
-    assert_eq!(with("entrypoint", json!(["sh", "-c"])), json!({"entrypoint": {"words": ["sh", "-c"]}}));
-    assert_eq!(with("entrypoint", json!([])), json!({"entrypoint": {"words": []}}));
+    assert_eq!(
+        with("entrypoint", json!(["sh", "-c"])),
+        json!({"entrypoint": {"words": ["sh", "-c"]}})
+    );
+    assert_eq!(
+        with("entrypoint", json!([])),
+        json!({"entrypoint": {"words": []}})
+    );
 }
 
 #[test]
 fn what_is_wrong_is_told_with_its_place() {
     let at = |code: &str, at: &str| (code.to_owned(), at.to_owned());
     assert_eq!(wrong(json!({})), [at("container.image.missing", "")]);
-    assert_eq!(wrong(json!({"image": "Python"})), [at("container.image.syntax", "/image")]);
     assert_eq!(
-        wrong(json!({"image": "a", "platform": "amd64", "working-dir": "srv", "user": "a b", "mirrors": ["m", "https://m"]})),
+        wrong(json!({"image": "Python"})),
+        [at("container.image.syntax", "/image")]
+    );
+    assert_eq!(
+        wrong(
+            json!({"image": "a", "platform": "amd64", "working-dir": "srv", "user": "a b", "mirrors": ["m", "https://m"]})
+        ),
         [
             at("container.platform.syntax", "/platform"),
             at("container.working-dir.syntax", "/working-dir"),
@@ -159,11 +187,17 @@ fn what_is_wrong_is_told_with_its_place() {
     );
     assert_eq!(
         wrong(json!({"image": "a", "target": "b", "args": {"A": "1"}})),
-        [at("container.spec.conflict", "/target"), at("container.spec.conflict", "/args")]
+        [
+            at("container.spec.conflict", "/target"),
+            at("container.spec.conflict", "/args")
+        ]
     );
     assert_eq!(
         wrong(json!({"image": "a", "build": "Containerfile"})),
         [at("container.spec.conflict", "/build")]
     );
-    assert_eq!(wrong(json!({"image": "a", "engin": "podman"})), [at("python.spec.unknown-key", "/engin")]);
+    assert_eq!(
+        wrong(json!({"image": "a", "engin": "podman"})),
+        [at("python.spec.unknown-key", "/engin")]
+    );
 }

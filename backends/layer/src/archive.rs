@@ -188,6 +188,10 @@ impl<'a> Archive<'a> {
             stored,
             map: None,
         };
+        let has_content = matches!(
+            header.entry_type(),
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse
+        );
         let kind = match header.entry_type() {
             // Before POSIX a folder was told by its name.
             EntryType::Regular if path.ends_with(b"/") => Kind::Folder,
@@ -208,8 +212,8 @@ impl<'a> Archive<'a> {
                 });
             }
         };
-        // Only files have content, whatever the size says.
-        self.begin(if matches!(kind, Kind::File(_)) { stored } else { 0 });
+        // Only files have content, whatever the size says; also those that are taken for folders.
+        self.begin(if has_content { stored } else { 0 });
         let mut entry = Entry {
             path,
             kind,

@@ -127,6 +127,14 @@ pub enum UnpackError {
         /// The path.
         path: String,
     },
+    /// Nothing can be made here that stands for what a layer takes away.
+    #[error(
+        "the layer removes `{path}`, and this machine can keep that neither as a device node nor as an attribute that its kernel knows"
+    )]
+    NoWhiteouts {
+        /// The path.
+        path: String,
+    },
     /// The content is not what it should be.
     #[error("the layer has the diff id `{found}` and not `{expected}`")]
     WrongDiffId {
@@ -162,6 +170,7 @@ impl UnpackError {
             Self::UnknownKind { .. } => "layer.entry.unknown",
             Self::Limit { .. } => "layer.limit",
             Self::NoAttributes { .. } => "layer.attributes.unsupported",
+            Self::NoWhiteouts { .. } => "layer.whiteout.unsupported",
             Self::WrongDiffId { .. } => "layer.diff-id",
         }
     }
@@ -190,6 +199,9 @@ impl UnpackError {
             Self::Limit { .. } => "if the image is not made to do harm, run it with `engine = \"podman\"`",
             Self::NoAttributes { .. } => {
                 "put the store on a local disk, such as ext4, xfs or btrfs, with `--cache-dir`"
+            }
+            Self::NoWhiteouts { .. } => {
+                "put the store on a local disk with `--cache-dir`, or use Linux 6.7 or later"
             }
             Self::WrongDiffId { .. } => {
                 "the image was changed after it was made, or its description is wrong; do not use it"

@@ -59,10 +59,12 @@ impl Folder {
         Ok(Self { top, last: None })
     }
 
-    /// An open folder; those that are missing on the way are made, and `made` is told of each.
+    /// An open folder, for something in it that errors speak of; folders that are missing on the way are made, and
+    /// `made` is told of each.
     pub(crate) fn enter(
         &mut self,
         path: &RelativePath,
+        wanted: &RelativePath,
         made: &mut dyn FnMut(RelativePath) -> Result<(), UnpackError>,
     ) -> Result<BorrowedFd<'_>, UnpackError> {
         if !matches!(&self.last, Some((last, _)) if last == path) {
@@ -70,7 +72,7 @@ impl Folder {
             let mut here = RelativePath::top();
             for name in path.names() {
                 here = here.join(name);
-                folder = match step(&folder, name, path, &here)? {
+                folder = match step(&folder, name, wanted, &here)? {
                     Step::Folder(folder) => folder,
                     Step::Missing => {
                         made(here.clone())?;

@@ -10,8 +10,9 @@
 //! - device nodes, pipes and sockets below `dev`, where a container gets its own; elsewhere they are an error;
 //! - modes that would keep the owner from reading: files get `u+r` and folders `u+rx`.
 //!
-//! What a layer removes from those below it becomes what overlay file systems mounted with `userxattr` know as
-//! whiteouts in the form of attributes (Linux 6.7), since the older form, a device node, needs privileges.
+//! What a layer removes from those below it becomes what every overlay file system knows as a whiteout: a device node
+//! with the number 0:0, which everybody may make since Linux 5.8; where that cannot be made, an empty file with an
+//! attribute, which is known since Linux 6.7 to mounts with `userxattr`.
 
 mod archive;
 mod compression;
@@ -30,4 +31,4 @@ pub use compression::Compression;
 pub use error::UnpackError;
 pub use limits::Limits;
 pub use unpack::{Unpacked, unpack};
-pub use whiteout::hides_all_below;
+pub use whiteout::{hides_all_below, hides_below};

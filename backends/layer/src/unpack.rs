@@ -16,7 +16,7 @@ use crate::error::UnpackError;
 use crate::folder::{self, Folder, Found, create, failed, look, set_attribute, times};
 use crate::limits::Limits;
 use crate::name::{RelativePath, shown};
-use crate::whiteout::{HAS_WHITEOUTS, HIDES, Meaning, OPAQUE, WHITEOUT, is_mark, meaning};
+use crate::whiteout::{Form, HAS_WHITEOUTS, HIDES, Meaning, OPAQUE, is_mark, meaning, take_away};
 
 /// The mode of folders that an archive only implies.
 const IMPLIED: u32 = 0o755;
@@ -108,7 +108,7 @@ struct Properties {
     attributes: Vec<(Vec<u8>, Vec<u8>)>,
     /// Whether it hides those below.
     hides: bool,
-    /// Whether it has files that stand for nothing.
+    /// Whether it has files that stand for nothing and are no device nodes.
     has_whiteouts: bool,
 }
 
@@ -194,7 +194,7 @@ impl Layer {
         path: &RelativePath,
         entry: &Entry,
     ) -> Result<(), UnpackError> {
-        let folder = self.enter(above)?;
+        let folder = self.enter(above, path)?;
         match folder::make_folder(folder, name) {
             Err(Errno::EXIST) if look(folder, name) == Ok(Found::Folder) => {}
             Err(Errno::EXIST) => {
@@ -261,7 +261,7 @@ impl Layer {
         path: &RelativePath,
         make: impl Fn(BorrowedFd<'_>) -> Result<T, Errno>,
     ) -> Result<T, UnpackError> {
-        let folder = self.enter(above)?;
+        let folder = self.enter(above, path)?;
         match make(folder) {
             Err(Errno::EXIST) => {}
             other => return other.map_err(failed("make", path)),
@@ -294,11 +294,11 @@ impl Layer {
         }
     }
 
-    /// Opens a folder, and makes what is missing on the way.
-    fn enter(&mut self, path: &RelativePath) -> Result<BorrowedFd<'_>, UnpackError> {
+    /// Opens a folder for something in it, and makes what is missing on the way.
+    fn enter(&mut self, path: &RelativePath, wanted: &RelativePath) -> Result<BorrowedFd<'_>, UnpackError> {
         let (entries, limits, folders) = (&mut self.entries, &self.limits, &mut self.folders);
         let count = &mut self.unpacked.folders;
-        self.folder.enter(path, &mut |made| {
+        self.folder.enter(path, wanted, &mut |made| {
             add_entry(entries, limits)?;
             *count += 1;
             folders.insert(made, implied());
@@ -328,7 +328,7 @@ impl Layer {
     /// Does what has to wait until everything is there: removals, and what folders are like.
     fn finish(mut self) -> Result<Unpacked, UnpackError> {
         for path in std::mem::take(&mut self.emptied) {
-            self.enter(&path)?;
+            self.enter(&path, &path)?;
             self.folders.entry(path).or_insert_with(implied).hides = true;
             self.unpacked.removals += 1;
         }
@@ -360,17 +360,18 @@ impl Layer {
             return Ok(());
         }
         self.unpacked.removals += 1;
-        let folder = self.enter(&above)?;
+        let folder = self.enter(&above, path)?;
         match look(folder, name).map_err(failed("look at", path))? {
             Found::Folder => {
                 self.folders.entry(path.clone()).or_insert_with(implied).hides = true;
             }
             Found::Other => {}
             Found::Nothing => {
-                let file = create(folder, name).map_err(failed("make", path))?;
-                set_attribute(file.as_fd(), WHITEOUT, HIDES, path)?;
+                let form = take_away(folder, name, path)?;
                 self.count()?;
-                self.folders.entry(above).or_insert_with(implied).has_whiteouts = true;
+                if form == Form::Attribute {
+                    self.folders.entry(above).or_insert_with(implied).has_whiteouts = true;
+                }
             }
         }
         Ok(())

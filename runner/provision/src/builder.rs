@@ -73,7 +73,7 @@ impl TaskHost {
     /// Keeps a file as one that was fetched.
     pub(crate) async fn keep_file(&self, file: &Path) -> Result<Digest, ProvisionError> {
         let (store, path) = (self.store.clone(), file.to_owned());
-        self.blocking("keeping a file", move || {
+        self.blocking("keeping a file", move || -> Result<Digest, ProvisionError> {
             let mut writer = store.artifact_writer();
             let mut failed = None;
             files::read_in_chunks(&path, |chunk| match writer.write(chunk) {

@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::backend::{Input, InputRequest, Request, Slot};
 use wrun_core::credential::CredentialId;
 use wrun_core::event::{Event, Phase};
-use wrun_core::host::{BuilderRun, Fill, Host, PartRequest, Repository, ScratchFolder, WebRequest, WebResponse};
+use wrun_core::host::{
+    BuilderRun, Fill, Host, PartRequest, Repository, ScratchFolder, WebRequest, WebResponse,
+};
 use wrun_core::id::Digest;
 use wrun_core::image::{Engine, ImageSource};
 use wrun_core::plan::{Fetch, InstallPlan};

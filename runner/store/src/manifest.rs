@@ -1,7 +1,7 @@
 //! The manifest of a tree: one line for each file, folder and symbolic link.
 //!
 //! A line is `mode size what path`: the mode in octal with the type bits, the size in bytes, for a file its SHA-256,
-//! for a symbolic link `->` and its target, for a folder `-`, and the path. Bytes that are not printable ASCII, and
+//! for a symbolic link `->` and its target, for a folder `-`, for what stands for nothing in a layer `!`, and the path. Bytes that are not printable ASCII, and
 //! blanks and `%`, are written as `%` with two hexadecimal digits. Lines are sorted by path.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use cap_std::fs::{Dir, File, MetadataExt as _};
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags};
 use sha2::{Digest as _, Sha256};
 use wrun_core::id::{Digest, EnvId};
 
@@ -90,6 +90,8 @@ impl Manifest {
                 };
                 let (digest, file) = read().map_err(root.error_at("read", &at))?;
                 (digest, entry.metadata.size(), Some(file))
+            } else if stands_for_nothing(entry) {
+                ("!".to_owned(), 0, None)
             } else {
                 return Err(StoreError::SpecialFile { path: at });
             };
@@ -126,6 +128,12 @@ impl Manifest {
             })
             .collect()
     }
+}
+
+/// Whether it is the device node that is no device: by it overlay file systems know what a layer takes away from those
+/// below (Linux, `Documentation/filesystems/overlayfs.rst`).
+fn stands_for_nothing(entry: &Entry) -> bool {
+    FileType::from_raw_mode(entry.metadata.mode()) == FileType::CharacterDevice && entry.metadata.rdev() == 0
 }
 
 fn digest(file: &mut File) -> io::Result<Digest> {

@@ -81,6 +81,12 @@ async fn run(helper: Helper, how: &[String], file: &Path) -> Result<u8, wrun::Er
         };
     }
     let mut handle = runner.submit(submission);
+    let canceller = handle.canceller();
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            canceller.cancel();
+        }
+    });
     while let Some(event) = handle.next_event().await {
         say("layers", &serde_json::to_value(Record::new("layers", event)));
     }

@@ -22,5 +22,10 @@ pub fn shell_image() -> Option<Image> {
         crate::skipped("/bin/busybox is not static (Debian: busybox-static)");
         return None;
     }
-    Some(Image::new().layer(&[("bin/", b""), ("bin/sh", &bytes), ("bin/cat", &bytes), ("bin/id", &bytes)]))
+    Some(Image::new().layer(&[
+        ("bin/", b""),
+        ("bin/sh", &bytes),
+        ("bin/cat", &bytes),
+        ("bin/id", &bytes),
+    ]))
 }

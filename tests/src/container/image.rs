@@ -109,11 +109,16 @@ impl Image {
         for (path, content) in entries {
             let mut header = tar::Header::new_ustar();
             let is_folder = path.ends_with('/');
-            header.set_entry_type(if is_folder { tar::EntryType::Directory } else { tar::EntryType::Regular });
+            header.set_entry_type(if is_folder {
+                tar::EntryType::Directory
+            } else {
+                tar::EntryType::Regular
+            });
             header.set_mode(0o755);
             header.set_size(content.len() as u64);
             header.set_mtime(0);
-            tar.append_data(&mut header, path, *content).expect("memory can be written");
+            tar.append_data(&mut header, path, *content)
+                .expect("memory can be written");
         }
         self.raw_layer(tar.into_inner().expect("memory can be written"))
     }
@@ -174,7 +179,10 @@ impl Image {
                 media_type: "application/wasm".to_owned(),
             }];
         }
-        let is_docker = self.media_types.last().is_some_and(|kind| kind.contains("docker"));
+        let is_docker = self
+            .media_types
+            .last()
+            .is_some_and(|kind| kind.contains("docker"));
         let join = if is_docker { "." } else { "+" };
         self.layers
             .iter()
@@ -182,7 +190,10 @@ impl Image {
                 let (bytes, ending) = match self.packing {
                     Packing::Tar => (tar.clone(), None),
                     Packing::Gzip => (gzip(tar), Some("gzip")),
-                    Packing::Zstd => (zstd::encode_all(tar.as_slice(), 3).expect("memory can be written"), Some("zstd")),
+                    Packing::Zstd => (
+                        zstd::encode_all(tar.as_slice(), 3).expect("memory can be written"),
+                        Some("zstd"),
+                    ),
                 };
                 let base = self.media_types.last().cloned().unwrap_or_default();
                 Document {
@@ -196,7 +207,10 @@ impl Image {
     /// The digests of its layers as they are unpacked.
     #[must_use]
     pub fn diff_id_list(&self) -> Vec<String> {
-        self.layers.iter().map(|tar| format!("sha256:{}", files::sha256(tar))).collect()
+        self.layers
+            .iter()
+            .map(|tar| format!("sha256:{}", files::sha256(tar)))
+            .collect()
     }
 
     /// Its configuration.
@@ -204,7 +218,10 @@ impl Image {
     pub fn config_blob(&self) -> Document {
         let [_, kind, _] = &self.media_types;
         if self.module.is_some() {
-            return Document::json("application/vnd.wasm.config.v0+json", &json!({"os": "wasip1", "architecture": "wasm"}));
+            return Document::json(
+                "application/vnd.wasm.config.v0+json",
+                &json!({"os": "wasip1", "architecture": "wasm"}),
+            );
         }
         let (arch, variant) = &self.platform;
         let ids = self.diff_ids.clone().unwrap_or_else(|| self.diff_id_list());
@@ -290,7 +307,10 @@ impl Image {
         entry["annotations"] = json!({"org.opencontainers.image.ref.name": name});
         let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]});
         let mut entries = vec![
-            ("oci-layout".to_owned(), br#"{"imageLayoutVersion": "1.0.0"}"#.to_vec()),
+            (
+                "oci-layout".to_owned(),
+                br#"{"imageLayoutVersion": "1.0.0"}"#.to_vec(),
+            ),
             ("index.json".to_owned(), index.to_string().into_bytes()),
         ];
         for blob in self.blobs().into_iter().chain([manifest]) {
@@ -303,7 +323,10 @@ impl Image {
 /// An index of images.
 #[must_use]
 pub fn index(entries: &[Value]) -> Document {
-    Document::json(INDEX, &json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}))
+    Document::json(
+        INDEX,
+        &json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}),
+    )
 }
 
 fn tar_of(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
@@ -312,7 +335,8 @@ fn tar_of(entries: &[(String, Vec<u8>)]) -> Vec<u8> {
         let mut header = tar::Header::new_ustar();
         header.set_mode(0o644);
         header.set_size(content.len() as u64);
-        tar.append_data(&mut header, path, content.as_slice()).expect("memory can be written");
+        tar.append_data(&mut header, path, content.as_slice())
+            .expect("memory can be written");
     }
     tar.into_inner().expect("memory can be written")
 }

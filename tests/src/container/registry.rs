@@ -202,7 +202,10 @@ impl Registry {
     /// How often a path that holds this was asked for.
     #[must_use]
     pub fn asked(&self, path: &str) -> usize {
-        self.requests().iter().filter(|request| request.path.contains(path)).count()
+        self.requests()
+            .iter()
+            .filter(|request| request.path.contains(path))
+            .count()
     }
 
     fn content<T>(&self, look: impl FnOnce(&mut Content) -> T) -> T {
@@ -348,10 +351,13 @@ impl Shared {
                 ],
                 body: document.bytes.clone(),
             };
-            let start = request
-                .headers
-                .get("range")
-                .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+            let start = request.headers.get("range").and_then(|range| {
+                range
+                    .strip_prefix("bytes=")?
+                    .strip_suffix('-')?
+                    .parse::<usize>()
+                    .ok()
+            });
             if let Some(start) = start.filter(|start| *start < answer.body.len()) {
                 let length = answer.body.len();
                 answer.status = 206;
@@ -386,12 +392,19 @@ impl Shared {
 }
 
 fn send(mut stream: &TcpStream, request: &Request, answer: &Answer, cut: usize) -> std::io::Result<()> {
-    let Answer { status, headers, body } = answer;
+    let Answer {
+        status,
+        headers,
+        body,
+    } = answer;
     let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(*status));
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    head.push_str(&format!("Content-Length: {}\r\nConnection: close\r\n\r\n", body.len()));
+    head.push_str(&format!(
+        "Content-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    ));
     stream.write_all(head.as_bytes())?;
     if request.method != "HEAD" {
         stream.write_all(body.get(..cut.min(body.len())).unwrap_or_default())?;

@@ -7,6 +7,9 @@ use std::fmt::Write as _;
 #[must_use]
 pub fn of_image(image: &str, run: &str, rest: &str) -> String {
     let mut text = String::new();
-    drop(writeln!(text, "[run]\n{run}\n[env.container]\nimage = \"{image}\"\n{rest}"));
+    drop(writeln!(
+        text,
+        "[run]\n{run}\n[env.container]\nimage = \"{image}\"\n{rest}"
+    ));
     text
 }

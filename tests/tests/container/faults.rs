@@ -9,7 +9,6 @@ fn app() -> Image {
     Image::module(files::bytes(&binary::guest("hello.wasm")))
 }
 
-
 fn submit(world: &World, registry: &Registry) -> Ran {
     world.write("task.toml", of_image(&registry.name("app:1"), "", ""));
     // Three attempts of thirty seconds are the longest that a server is waited for.
@@ -28,7 +27,10 @@ fn fails_well(world: &World, registry: &Registry, ran: &Ran, codes: &[&str]) {
         .says("error: ")
         .says("help: ")
         .does_not_say("panicked");
-    assert!(codes.iter().any(|code| ran.stderr.contains(code)), "none of {codes:?}: {ran:?}");
+    assert!(
+        codes.iter().any(|code| ran.stderr.contains(code)),
+        "none of {codes:?}: {ran:?}"
+    );
     processes::assert_none_mentions(world.path());
     assert!(world.environments().is_empty());
     registry.heal();
@@ -75,7 +77,11 @@ fn a_connection_that_is_cut_is_tried_again_and_goes_on_where_it_ended() {
     let (world, registry) = (World::new(), Registry::with("app:1", &app()));
     registry.fault_times("/blobs/", Trouble::Cut(1000), 1);
     submit(&world, &registry).ends_with(0);
-    let ranges: Vec<_> = registry.requests().iter().filter_map(|request| request.headers.get("range").cloned()).collect();
+    let ranges: Vec<_> = registry
+        .requests()
+        .iter()
+        .filter_map(|request| request.headers.get("range").cloned())
+        .collect();
     assert_eq!(ranges, ["bytes=1000-"]);
 }
 
@@ -100,7 +106,12 @@ fn what_is_changed_or_short_is_never_used() {
         let (world, registry) = (World::new(), Registry::with("app:1", &app()));
         registry.fault(path, trouble);
         let ran = submit(&world, &registry);
-        fails_well(&world, &registry, &ran, &["container.digest", "provision.http.digest"]);
+        fails_well(
+            &world,
+            &registry,
+            &ran,
+            &["container.digest", "provision.http.digest"],
+        );
     }
 }
 

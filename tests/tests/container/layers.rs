@@ -38,12 +38,16 @@ fn images_of_this_machine_run_too() {
     image.write_layout(&world.project().join("image"), "app:1");
     image.write_docker_archive(&world.project().join("image.tar"), "app:1");
     world.submit(&of_image("oci:image", "", "")).prints("hello\n");
-    world.submit(&of_image("docker-archive:image.tar", "", "")).prints("hello\n");
+    world
+        .submit(&of_image("docker-archive:image.tar", "", ""))
+        .prints("hello\n");
 }
 
 #[test]
 fn a_layer_of_two_images_is_fetched_once() {
-    let (Some(one), Some(two)) = (app("one\n"), app("two\n")) else { return };
+    let (Some(one), Some(two)) = (app("one\n"), app("two\n")) else {
+        return;
+    };
     let (world, registry) = (World::new(), Registry::with("one:1", &one));
     registry.push("two:1", &two);
     submit(&world, &registry, "one:1").prints("one\n");
@@ -54,7 +58,9 @@ fn a_layer_of_two_images_is_fetched_once() {
 
 #[test]
 fn concurrent_pulls_of_one_layer_fetch_it_once() {
-    let (Some(one), Some(two)) = (app("one\n"), app("two\n")) else { return };
+    let (Some(one), Some(two)) = (app("one\n"), app("two\n")) else {
+        return;
+    };
     let (world, registry) = (World::new(), Registry::with("one:1", &one));
     registry.push("two:1", &two);
     let run = |name: &str| {
@@ -74,7 +80,10 @@ fn a_wrong_diff_id_is_told_and_nothing_of_it_is_used() {
     let Some(image) = app("hello\n") else { return };
     let mut ids = image.diff_id_list();
     ids.swap(0, 1);
-    let (world, registry) = (World::new(), Registry::with("app:1", &image.clone().diff_ids(&ids)));
+    let (world, registry) = (
+        World::new(),
+        Registry::with("app:1", &image.clone().diff_ids(&ids)),
+    );
     let ran = submit(&world, &registry, "app:1");
     ran.ends_with(125).says("diff id").says("help: ");
     assert!(world.environments().is_empty());
@@ -122,9 +131,17 @@ fn a_pull_that_was_killed_goes_on_where_it_ended() {
     registry.heal();
     let before = registry.requests().len();
     world.wrun(&["submit", "task.toml"]).run().prints("hello\n");
-    let resumed = registry.requests().split_off(before).into_iter().find_map(|request| {
-        request.path.contains(&large.digest()).then(|| request.headers.get("range").cloned()).flatten()
-    });
+    let resumed = registry
+        .requests()
+        .split_off(before)
+        .into_iter()
+        .find_map(|request| {
+            request
+                .path
+                .contains(&large.digest())
+                .then(|| request.headers.get("range").cloned())
+                .flatten()
+        });
     assert_eq!(resumed, Some(format!("bytes={half}-")));
 }
 
@@ -134,7 +151,10 @@ fn what_the_image_says_of_user_folder_and_variables_holds() {
     let image = shell
         .layer(&[
             ("etc/", b""),
-            ("etc/passwd", b"root:x:0:0:root:/:/bin/sh\nada:x:1000:100::/:/bin/sh\n"),
+            (
+                "etc/passwd",
+                b"root:x:0:0:root:/:/bin/sh\nada:x:1000:100::/:/bin/sh\n",
+            ),
             ("srv/", b""),
         ])
         .config(json!({
@@ -147,11 +167,59 @@ fn what_the_image_says_of_user_folder_and_variables_holds() {
     let (world, registry) = (World::new(), Registry::with("app:1", &image));
     submit(&world, &registry, "app:1").prints("1\n/srv\n1000\n");
     let name = registry.name("app:1");
-    world.submit(&of_image(&name, "", "user = \"7:8\"\nworking-dir = \"/etc\"")).prints("1\n/etc\n7\n");
-    world.submit(&of_image(&name, "args = [\"echo $A\"]", "")).prints("1\n");
-    world.submit(&of_image(&name, "args = [\"/etc/passwd\"]", "entrypoint = [\"/bin/cat\"]")).shows("ada:x:1000");
+    world
+        .submit(&of_image(&name, "", "user = \"7:8\"\nworking-dir = \"/etc\""))
+        .prints("1\n/etc\n7\n");
+    world
+        .submit(&of_image(&name, "args = [\"echo $A\"]", ""))
+        .prints("1\n");
+    world
+        .submit(&of_image(
+            &name,
+            "args = [\"/etc/passwd\"]",
+            "entrypoint = [\"/bin/cat\"]",
+        ))
+        .shows("ada:x:1000");
     world
         .submit(&of_image(&name, "", "user = \"bob\""))
         .ends_with(125)
         .says("no user `bob`");
+}
+
+#[test]
+fn a_layer_that_is_there_twice_is_no_hindrance() {
+    let Some(image) = app("hello\n") else { return };
+    let image = image
+        .layer(&[("srv/", b"")])
+        .layer(&[("opt/", b"")])
+        .layer(&[("srv/", b"")]);
+    let (world, registry) = (World::new(), Registry::with("app:1", &image));
+    submit(&world, &registry, "app:1").prints("hello\n");
+}
+
+#[test]
+fn what_a_layer_removes_is_gone() {
+    let Some(shell) = shell_image() else { return };
+    let image = shell
+        .layer(&[
+            ("etc/", b""),
+            ("etc/gone", b"x"),
+            ("etc/kept", b"x"),
+            ("etc/passwd", b"ada:x:1000:100::/:/bin/sh\n"),
+            ("srv/", b""),
+            ("srv/old", b"x"),
+        ])
+        .layer(&[("etc/.wh.gone", b""), ("srv/.wh..wh..opq", b""), ("srv/new", b"x")])
+        .config(json!({
+            "Entrypoint": ["/bin/sh", "-c"],
+            "Cmd": ["for path in /etc/gone /etc/kept /srv/old /srv/new; do test -e $path && echo $path; done"],
+            "User": "ada",
+        }));
+    let (world, registry) = (World::new(), Registry::with("app:1", &image));
+    submit(&world, &registry, "app:1").prints("/etc/kept\n/srv/new\n");
+    // A user that the image once knew is none.
+    registry.push("app:2", &image.layer(&[("etc/.wh.passwd", b"")]));
+    submit(&world, &registry, "app:2")
+        .ends_with(125)
+        .says("no user `ada`");
 }

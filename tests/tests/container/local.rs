@@ -20,8 +20,15 @@ fn a_folder_and_a_tar_in_oci_layout_are_the_image() {
     let world = World::new();
     app("a").write_layout(&world.project().join("image"), "app:1");
     app("a").write_layout_archive(&world.project().join("image.tar"), "app:1");
-    for image in ["oci:image", "oci:image:app:1", "oci-archive:image.tar", "oci-archive:./image.tar:app:1"] {
-        plan(&world, image).ends_with(0).shows(&app("a").manifest().digest());
+    for image in [
+        "oci:image",
+        "oci:image:app:1",
+        "oci-archive:image.tar",
+        "oci-archive:./image.tar:app:1",
+    ] {
+        plan(&world, image)
+            .ends_with(0)
+            .shows(&app("a").manifest().digest());
     }
     plan(&world, "oci:image:other")
         .ends_with(125)
@@ -58,8 +65,15 @@ fn another_content_is_another_image() {
 #[test]
 fn a_file_that_is_no_image_is_told() {
     let world = World::new();
-    world.write("a.tar", "this is no archive, and it is long enough to be looked at as one".repeat(20));
+    world.write(
+        "a.tar",
+        "this is no archive, and it is long enough to be looked at as one".repeat(20),
+    );
     world.write("b.tar.gz", b"\x1f\x8b\x08\x00");
-    plan(&world, "oci-archive:a.tar").ends_with(125).says("container.image.invalid");
-    plan(&world, "docker-archive:b.tar.gz").ends_with(125).says("gzip -d");
+    plan(&world, "oci-archive:a.tar")
+        .ends_with(125)
+        .says("container.image.invalid");
+    plan(&world, "docker-archive:b.tar.gz")
+        .ends_with(125)
+        .says("gzip -d");
 }

@@ -28,12 +28,22 @@ fn log_in(world: &World, registry: &Registry, password: &str) {
 /// No secret is in what was said or in the store.
 #[track_caller]
 fn keeps_secrets(world: &World, ran: &Ran) {
-    for secret in [PASSWORD, &BASE64.encode(format!("ada:{PASSWORD}").as_bytes()), "token-1", "token-2"] {
-        assert!(!ran.stderr.contains(secret) && !ran.stdout.contains(secret), "{secret}: {ran:?}");
+    for secret in [
+        PASSWORD,
+        &BASE64.encode(format!("ada:{PASSWORD}").as_bytes()),
+        "token-1",
+        "token-2",
+    ] {
+        assert!(
+            !ran.stderr.contains(secret) && !ran.stdout.contains(secret),
+            "{secret}: {ran:?}"
+        );
         for path in files::walk(&world.store()) {
             if path.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
                 let content = files::bytes(&path);
-                let found = content.windows(secret.len()).any(|window| window == secret.as_bytes());
+                let found = content
+                    .windows(secret.len())
+                    .any(|window| window == secret.as_bytes());
                 assert!(!found, "{secret} is in {}", path.display());
             }
         }
@@ -54,7 +64,10 @@ fn a_token_is_fetched_for_whoever_needs_no_login() {
 fn the_login_of_docker_is_used_for_a_password_and_for_a_token() {
     let (world, registry) = (World::new(), Registry::with("app:1", &app()));
     registry.require_password("ada", PASSWORD);
-    plan(&world, &registry, "").ends_with(125).says("container.registry.denied").says("login");
+    plan(&world, &registry, "")
+        .ends_with(125)
+        .says("container.registry.denied")
+        .says("login");
     log_in(&world, &registry, PASSWORD);
     let ran = plan(&world, &registry, "");
     ran.ends_with(0);
@@ -62,9 +75,15 @@ fn the_login_of_docker_is_used_for_a_password_and_for_a_token() {
 
     let world = World::new();
     registry.require_token_of("ada", PASSWORD);
-    plan(&world, &registry, "").ends_with(125).says("provision.registry.token").says("without a login");
+    plan(&world, &registry, "")
+        .ends_with(125)
+        .says("provision.registry.token")
+        .says("without a login");
     log_in(&world, &registry, "wrong");
-    plan(&world, &registry, "").ends_with(125).says("provision.registry.token").says("with the login");
+    plan(&world, &registry, "")
+        .ends_with(125)
+        .says("provision.registry.token")
+        .says("with the login");
     log_in(&world, &registry, PASSWORD);
     let ran = plan(&world, &registry, "");
     ran.ends_with(0);
@@ -75,7 +94,10 @@ fn the_login_of_docker_is_used_for_a_password_and_for_a_token() {
 fn a_credential_is_used_by_name() {
     let (world, registry) = (World::new(), Registry::with("app:1", &app()));
     registry.require_token_of("ada", PASSWORD);
-    world.write("task.toml", of_image(&registry.name("app:1"), "", "credentials = \"corp\""));
+    world.write(
+        "task.toml",
+        of_image(&registry.name("app:1"), "", "credentials = \"corp\""),
+    );
     world
         .wrun(&["plan", "task.toml"])
         .run()
@@ -130,10 +152,17 @@ fn a_token_that_is_not_taken_any_more_is_renewed() {
 
 #[test]
 fn a_redirection_does_not_take_the_token_along() {
-    let (world, registry, other) = (World::new(), Registry::with("app:1", &app()), Registry::with("app:1", &app()));
+    let (world, registry, other) = (
+        World::new(),
+        Registry::with("app:1", &app()),
+        Registry::with("app:1", &app()),
+    );
     registry.require_token();
     let blob = app().layer_blobs().remove(0);
-    registry.fault("/blobs/", Trouble::Redirect(format!("http://{}/v2/app/blobs/{}", other.host(), blob.digest())));
+    registry.fault(
+        "/blobs/",
+        Trouble::Redirect(format!("http://{}/v2/app/blobs/{}", other.host(), blob.digest())),
+    );
     let ran = world.submit(&of_image(&registry.name("app:1"), "", ""));
     keeps_secrets(&world, &ran);
     let redirected = other.requests();
@@ -149,5 +178,7 @@ fn a_broken_authentication_file_is_told() {
     registry.require_token();
     files::write(&world.home().join(".docker/config.json"), "{ hunter2");
     let ran = plan(&world, &registry, "");
-    ran.ends_with(125).says("provision.registry.auth-file").does_not_say("hunter2");
+    ran.ends_with(125)
+        .says("provision.registry.auth-file")
+        .does_not_say("hunter2");
 }

@@ -57,10 +57,16 @@ fn the_image_of_this_machine_is_taken_out_of_an_index() {
         .ends_with(0)
         .shows(&own.manifest().digest());
     let by_digest = format!("app@{}", index.digest());
-    plan(&world, &of_image(&registry.name(&by_digest), "", "platform = \"linux/s390x\""))
-        .ends_with(0)
-        .shows(&other.manifest().digest());
-    let ran = plan(&world, &of_image(&registry.name("app:1"), "", "platform = \"linux/riscv64\""));
+    plan(
+        &world,
+        &of_image(&registry.name(&by_digest), "", "platform = \"linux/s390x\""),
+    )
+    .ends_with(0)
+    .shows(&other.manifest().digest());
+    let ran = plan(
+        &world,
+        &of_image(&registry.name("app:1"), "", "platform = \"linux/riscv64\""),
+    );
     ran.ends_with(125)
         .says("container.platform.none")
         .says("linux/s390x");
@@ -99,7 +105,11 @@ fn a_mirror_is_asked_first_and_the_registry_where_it_has_nothing() {
     assert_eq!(mirror.asked("/v2/hub/app/manifests/1"), 1);
     assert_eq!(registry.asked("/v2/app/manifests/1"), 1);
 
-    let (world, registry, mirror) = (World::new(), Registry::start(), Registry::with("hub/app:1", &app()));
+    let (world, registry, mirror) = (
+        World::new(),
+        Registry::start(),
+        Registry::with("hub/app:1", &app()),
+    );
     let task = of_image(
         &registry.name("app:1"),
         "",

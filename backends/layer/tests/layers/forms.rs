@@ -74,12 +74,15 @@ fn a_prefix_is_a_part_of_the_path_and_old_folders_end_with_a_slash() {
         kind: 0,
         path: b"old/",
         mode: 0o750,
+        content: b"of no use",
         ..Item::default()
-    });
+    })
+    .file("after", "x");
     let place = Place::new();
     place.unpack(&tar.end()).unwrap();
     assert_eq!(place.read("a/prefix/name"), "x");
     assert!(place.inside.join("old").is_dir());
+    assert_eq!(place.read("after"), "x");
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn what_is_no_path_is_refused() {
     through.file("a", "x").file("a/b", "y");
     assert_eq!(Place::new().refusal(&through.end()), "layer.path.through-file");
     let mut top = Tar::default();
-    top.file("./", "x").symlink(".", "/etc");
+    top.file(".", "x");
     assert_eq!(Place::new().refusal(&top.end()), "layer.path.invalid");
     let deep = "d/".repeat(300);
     for path in [

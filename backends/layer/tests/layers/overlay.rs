@@ -13,8 +13,8 @@ use crate::archive::{Item, Tar};
 const NOBODY: u32 = 65534;
 /// Says to a copy of this program where to do it.
 const ROOT: &str = "WRUN_LAYER_TEST_ROOT";
-/// The first kernel that knows whiteouts in the form of attributes.
-const FIRST_KERNEL: (u32, u32) = (6, 7);
+/// The first kernel that lets every user mount an overlay.
+const FIRST_KERNEL: (u32, u32) = (5, 11);
 
 /// Mounts the layers and shows what is to be seen, before and after some changes.
 const LOOK: &str = r#"
@@ -127,9 +127,7 @@ fn missing(command: &[&str]) -> Option<String> {
     let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
     let kernel = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     if kernel < FIRST_KERNEL {
-        return Some(format!(
-            "the kernel {release} knows no whiteouts in the form of attributes"
-        ));
+        return Some(format!("the kernel {release} mounts overlays for root only"));
     }
     let probe = Command::new(command[0])
         .args(&command[1..])
@@ -197,7 +195,7 @@ fn removals_hold_in_a_mount_of_a_user_without_rights() {
 fn a_file_system_without_attributes_is_told() {
     const WITHOUT: &str = r#"mount -t ramfs none "$WRUN_LAYER_TEST_RAMFS" && exec "$0" "$@""#;
     if let Some(folder) = std::env::var_os("WRUN_LAYER_TEST_RAMFS") {
-        let archive = Tar::default().file(".wh.gone", "").end();
+        let archive = Tar::default().file("folder/.wh..wh..opq", "").end();
         let into = Path::new(&folder);
         let error = unpack(
             archive.as_slice(),

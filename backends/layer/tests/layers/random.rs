@@ -105,7 +105,7 @@ fn below(folder: &Path) -> Vec<PathBuf> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn nothing_outside_is_touched(items in prop::collection::vec(item(), 0..20), compressed: bool) {

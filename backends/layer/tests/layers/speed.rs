@@ -12,7 +12,7 @@ fn distribution() -> Vec<u8> {
     let mut tar = Tar::default();
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     for number in 0..600 {
-        let content: Vec<u8> = (0..50_000)
+        let content: Vec<u8> = (0..28_000)
             .map(|index| {
                 state ^= state << 13;
                 state ^= state >> 7;

@@ -3,7 +3,7 @@
 //! The format is that of `containers-auth.json(5)` and of docker's `config.json`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use data_encoding::BASE64;
 use serde::Deserialize;
@@ -115,11 +115,6 @@ impl LoginFiles {
             }
         }
         Ok(None)
-    }
-
-    /// The files that are looked at.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.0.iter().map(PathBuf::as_path)
     }
 }
 
@@ -308,7 +303,8 @@ mod tests {
         let get = |name: &str| variables.get(name).map(|value| (*value).to_owned());
         let files = LoginFiles::from_variables(get);
         let paths: Vec<_> = files
-            .paths()
+            .0
+            .iter()
             .map(|path| path.to_string_lossy().into_owned())
             .collect();
         assert_eq!(
@@ -320,6 +316,6 @@ mod tests {
             ]
         );
         let only = LoginFiles::from_variables(|name| (name == "REGISTRY_AUTH_FILE").then(|| "/a".to_owned()));
-        assert_eq!(only.paths().count(), 1);
+        assert_eq!(only.0.len(), 1);
     }
 }

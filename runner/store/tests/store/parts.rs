@@ -38,6 +38,38 @@ fn a_part_keeps_its_modes_and_is_found_by_its_lease() {
 }
 
 #[test]
+fn what_stands_for_nothing_in_a_layer_is_kept() {
+    let (_folder, store) = fresh();
+    let id = part_id("x");
+    let flight = flight(&store, &FlightKey::Part(id.clone())).unwrap();
+    let build = store.begin_part(&flight, &id).unwrap();
+    build.tree().write("etc/kept", b"kept", false).unwrap();
+    let node = build.path().join("etc/gone");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &node,
+        rustix::fs::FileType::CharacterDevice,
+        rustix::fs::Mode::empty(),
+        0,
+    )
+    .unwrap();
+    let part = build.commit("x", 1).unwrap();
+    assert_eq!((part.record.files, part.record.bytes), (1, 4));
+    assert_eq!(store.check_part(&id).unwrap(), []);
+    std::fs::remove_file(&node).unwrap();
+    assert_eq!(
+        store.check_part(&id).unwrap(),
+        [Mismatch {
+            path: "tree/etc/gone".to_owned(),
+            difference: Difference::Missing
+        }]
+    );
+    drop(flight);
+    store.remove_part(&id).unwrap();
+    assert!(!part.path.exists());
+}
+
+#[test]
 fn a_part_that_is_used_or_named_is_not_removed() {
     let (_folder, store) = fresh();
     let id = make_part(&store, "x").id;
