@@ -1,6 +1,8 @@
 //! The commands beside `submit` and `exec`.
 
 use serde_json::Value;
+use wrun::core::id::Digest;
+use wrun_store::{FlightKey, PartId, Store};
 use wrun_tests::tasks::PythonTask;
 use wrun_tests::{Index, Wheel, World, binary, files};
 
@@ -135,6 +137,67 @@ fn the_schema_accepts_every_example_and_refuses_mistakes() {
         let value: Value = toml::from_str(bad).unwrap();
         assert!(!validator.is_valid(&value), "{bad}");
     }
+}
+
+#[test]
+fn parts_that_no_environment_needs_are_listed_and_removed() {
+    let world = World::new();
+    world.wrun(&["cache", "ls"]).run().ends_with(0);
+    let store = Store::open(&world.store()).unwrap();
+    let id = PartId::new("layer", Digest::of(b"content")).unwrap();
+    let lease = store.part_lease(&id).unwrap();
+    let flight = store
+        .flight(&FlightKey::Part(id.clone()), &|| false, &mut |_| {})
+        .unwrap();
+    let build = store.begin_part(&flight, &id).unwrap();
+    build.tree().write("file", b"content", false).unwrap();
+    let path = build.commit("layer of a test", 1).unwrap().path;
+    drop(flight);
+
+    let name = id.to_string();
+    let listed = world.wrun(&["cache", "ls"]).run();
+    listed.says("1 part that environments share");
+    let line = listed
+        .stdout
+        .lines()
+        .find(|line| line.starts_with(&name[..20]))
+        .unwrap();
+    assert!(
+        line.contains("of no environment  layer of a test  (in use)"),
+        "{line}"
+    );
+    let value = world.wrun(&["--format", "json", "cache", "ls"]).run().json();
+    assert_eq!(value["parts"][0]["part_id"], name);
+    let info = world
+        .wrun(&["cache", "info", &name[..12]])
+        .run()
+        .ends_with(0)
+        .json();
+    assert_eq!(info["path"], path.display().to_string());
+    assert_eq!(info["environments"], serde_json::json!([]));
+    world
+        .wrun(&["cache", "info", "layer-"])
+        .run()
+        .ends_with(125)
+        .says("too short");
+
+    world
+        .wrun(&["cache", "rm", &name])
+        .run()
+        .ends_with(125)
+        .says("store.lease.busy");
+    drop(lease);
+    world
+        .wrun(&["cache", "rm", &name])
+        .run()
+        .ends_with(0)
+        .says(&format!("removed: {name}"));
+    assert!(!path.exists());
+    world
+        .wrun(&["cache", "rm", &name])
+        .run()
+        .ends_with(125)
+        .says("no part");
 }
 
 #[test]
