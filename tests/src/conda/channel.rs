@@ -98,6 +98,16 @@ impl Channel {
         self.folder.path()
     }
 
+    /// The sizes of all packages, in bytes.
+    #[must_use]
+    pub fn sizes(&self) -> Vec<u64> {
+        self.records
+            .values()
+            .flat_map(Map::values)
+            .filter_map(|record| record["size"].as_u64())
+            .collect()
+    }
+
     /// The address as a file.
     #[must_use]
     pub fn url(&self) -> String {

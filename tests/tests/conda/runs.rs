@@ -222,6 +222,29 @@ fn a_secret_in_an_address_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn a_secret_in_a_match_spec_is_refused_too() {
+    let world = World::new();
+    for spec in [
+        "https://ada:hunter2@x.example/c::thing",
+        "https://x.example/t/hunter2/c::thing",
+        "https://ada:hunter2@x.example/c/noarch/thing-1.0-0.conda",
+        "thing[channel=https://ada:hunter2@x.example/c]",
+    ] {
+        let in_table = json!({ "packages": [spec] });
+        world
+            .submit(&task(&["thing"], in_table))
+            .ends_with(125)
+            .says("conda.channel.secret");
+        world.write("environment.yml", format!("dependencies: [\"{spec}\"]\n"));
+        let ran = world.submit(&task(&["thing"], json!({ "file": "environment.yml" })));
+        ran.ends_with(125)
+            .says("conda.channel.secret")
+            .does_not_say("hunter2");
+    }
+    assert!(files::holding(&world.store(), "hunter2").is_empty());
+}
+
+#[test]
 fn the_order_of_channels_counts() {
     let world = World::new();
     let first = Channel::with([Package::saying("thing", "1.0", "first")]);
