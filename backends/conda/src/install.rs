@@ -187,7 +187,8 @@ pub(crate) fn runs_here(platform: Subdir) -> Result<(), Problem> {
         code: "conda.platform.other".to_owned(),
         message: format!("the environment is for `{platform}`, and this is {here}"),
         help: Some(
-            "a lock can be made for any platform (`wrun plan --lock FILE`); run it on a machine of that kind"
+            "a lock can be made for any platform (`wrun plan --lock FILE`), without packages for pip; run it on a \
+             machine of that kind"
                 .to_owned(),
         ),
     })

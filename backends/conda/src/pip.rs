@@ -41,8 +41,8 @@ fn spec(understood: &Understood) -> Value {
         format!("{}/{LINES}", understood.pip_folder)
     };
     let mut spec = json!({ "requirements": file, "indexes": understood.spec.indexes });
-    if let Some(cut_off) = &understood.spec.exclude_newer {
-        spec["exclude-newer"] = json!(cut_off);
+    if let (Some(members), Some(cut_off)) = (spec.as_object_mut(), &understood.spec.exclude_newer) {
+        members.insert("exclude-newer".to_owned(), json!(cut_off));
     }
     spec
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use wrun_tests::conda::{Channel, Format, Package, SUBDIR, Server};
-use wrun_tests::{Ran, World, files, network};
+use wrun_tests::{Ran, World, files, network, skipped};
 
 use crate::task;
 
@@ -48,6 +48,41 @@ fn a_channel_in_a_folder_is_read_once() {
         finds_everything(&alone);
     }
     assert_eq!(world.environments().len(), 1);
+}
+
+#[test]
+fn a_later_run_starts_nothing_but_the_task_and_connects_to_nothing() {
+    const TRACED: &[&str] = &[
+        "strace",
+        "-f",
+        "-qq",
+        "-e",
+        "trace=execve,connect",
+        "-o",
+        "trace.txt",
+    ];
+    if !network::works(&TRACED[..1], &["--version"]) {
+        skipped("tracing: there is no `strace`");
+        return;
+    }
+    let world = World::new();
+    let channel = Channel::with([
+        Package::new("thing", "1.0").file("etc/conda/activate.d/thing.sh", "export FROM_SCRIPT=yes\n")
+    ]);
+    let server = Server::of(channel.path());
+    let spec = json!({ "packages": ["thing"], "channels": [server.url()] });
+    let text = task(&["printenv", "FROM_SCRIPT"], spec);
+    world.submit(&text).prints("yes\n");
+    let later = world.wrun(&["submit", "task.toml"]).through(TRACED).run();
+    later.prints("yes\n");
+    let trace = files::read(&world.path().join("trace.txt"));
+    let started: Vec<&str> = trace
+        .lines()
+        .filter(|line| line.contains("execve("))
+        .filter_map(|line| line.split('"').nth(1)?.rsplit('/').next())
+        .collect();
+    assert_eq!(started, ["wrun", "exe", "printenv"], "{trace}");
+    assert!(!trace.contains("connect("), "{trace}");
 }
 
 #[test]
