@@ -86,6 +86,39 @@ fn a_later_run_starts_nothing_but_the_task_and_connects_to_nothing() {
 }
 
 #[test]
+fn a_channel_in_parts_is_read_in_parts() {
+    let (world, channel) = (World::new(), channel());
+    channel.write_shards();
+    for subdir in ["noarch", SUBDIR] {
+        files::remove(&channel.path().join(subdir).join("repodata.json"));
+    }
+    let server = Server::of(channel.path());
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing"], "channels": [server.url()] }),
+    );
+    world.submit(&text).prints("thing 1.0\n");
+    let shards = |server: &Server| {
+        let requests = server.requests();
+        requests
+            .iter()
+            .filter(|request| request.path.contains("/shards/"))
+            .count()
+    };
+    assert_eq!(
+        shards(&server),
+        2,
+        "only the parts of `thing` and `part` are read: {:?}",
+        server.requests()
+    );
+    // A part that is not what the index says is not believed.
+    let world = World::new();
+    server.replace(".msgpack.zst", b"something else".to_vec());
+    world.submit(&text).ends_with(125).says("conda.repodata.broken");
+    assert!(world.environments().is_empty());
+}
+
+#[test]
 fn a_channel_on_the_web_is_asked_once() {
     let (world, channel) = (World::new(), channel());
     let server = Server::of(channel.path());
