@@ -21,6 +21,8 @@ pub enum Fault {
     Status(u16),
     /// The connection is dropped after so many bytes of the answer's body.
     Cut(usize),
+    /// Nothing comes any more after so many bytes of the answer's body, and the connection stays.
+    Stall(usize),
     /// The answer brings one byte a second.
     Drip,
     /// The answer comes only after this time.
@@ -222,6 +224,7 @@ impl Shared {
             hook(&request);
         }
         let mut cut = None;
+        let stalls = matches!(fault, Some(Fault::Stall(_)));
         let answer = match fault {
             Some(Fault::Hang) => {
                 self.wait(Duration::MAX);
@@ -240,14 +243,18 @@ impl Shared {
             },
             other => {
                 match other {
-                    Some(Fault::Cut(length)) => cut = Some(length),
+                    Some(Fault::Cut(length) | Fault::Stall(length)) => cut = Some(length),
                     Some(Fault::Slow(time)) => self.wait(time),
                     _ => {}
                 }
                 self.content(|content| content.answer(&request))
             }
         };
-        send(stream, &request, &answer, cut)
+        send(stream, &request, &answer, cut)?;
+        if stalls {
+            self.wait(Duration::MAX);
+        }
+        Ok(())
     }
 }
 

@@ -46,7 +46,9 @@ pub fn with_own_mounts() -> Option<&'static [&'static str]> {
     None
 }
 
-fn works(way: &[&str], probe: &[&str]) -> bool {
+/// Whether a command that is put together from two parts can be run and succeeds.
+#[must_use]
+pub fn works(way: &[&str], probe: &[&str]) -> bool {
     let Some((program, arguments)) = way.split_first() else {
         return false;
     };

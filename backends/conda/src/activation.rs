@@ -1,4 +1,7 @@
 //! Activation: found out once, when an environment is built, and recorded in it. So no later start needs a shell.
+//!
+//! The scripts are code of packages, and the files of an environment are commonly those of the package cache under
+//! another name: so scripts read the environment and cannot write it.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,21 +10,26 @@ use std::time::Duration;
 use rattler_conda_types::Subdir;
 use rattler_shell::activation::Activator;
 use rattler_shell::shell::Bash;
+use wrun_core::backend::{Request, Slot};
 use wrun_core::host::Host;
 use wrun_core::launch::Recorded;
-use wrun_core::plan::{Action, Place, Program, Run, Step, Word};
+use wrun_core::plan::{Action, Piece, Place, Program, Run, Step, Word};
 use wrun_core::problem::Problem;
 use wrun_core::tool::{ToolFound, ToolKind, ToolRequest};
 
+use crate::beside;
 use crate::files;
 use crate::repodata::causes;
 
 /// What was recorded, in the environment.
 pub(crate) const RECORD: &str = "etc/wrun/activation.json";
 
-/// The variables after the scripts, before they are read; those before the scripts are in a file beside it.
-const VARIABLES: &str = "etc/wrun/activation.after";
-const VARIABLES_BEFORE: &str = "etc/wrun/activation.before";
+/// The step that runs the scripts.
+pub(crate) const LABEL: &str = "record the activation";
+
+/// The variables before and after the scripts, in the folder that is theirs to write.
+const BEFORE: &str = "before";
+const AFTER: &str = "after";
 
 /// The shell that runs the scripts.
 const SHELL: &str = "activation-shell";
@@ -39,24 +47,24 @@ const NOT_RECORDED: &[&str] = &["_", "SHLVL", "PWD", "OLDPWD", "PS1", "SHELLOPTS
 const OF_THE_BUILD: &[&str] = &["HOME", "TMPDIR"];
 
 /// What is known about the activation of an environment without a shell.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Activation {
+    /// The environment.
+    path: PathBuf,
     /// Variables that the environment sets: files of packages, and of the spec.
     variables: BTreeMap<String, String>,
     /// Scripts, in the order in which they are run.
     scripts: Vec<String>,
-    /// The environment, if it is not the tree that is built.
-    outside: Option<PathBuf>,
 }
 
 impl Activation {
     /// Reads what packages brought.
     pub(crate) fn of(
-        prefix: &Path,
+        path: &Path,
         platform: Subdir,
         variables: &BTreeMap<String, String>,
     ) -> Result<Self, Problem> {
-        let activator = Activator::from_path(prefix, Bash::default(), platform).map_err(|error| {
+        let activator = Activator::from_path(path, Bash::default(), platform).map_err(|error| {
             Problem::failed(
                 "conda.activation.broken",
                 format!(
@@ -68,32 +76,57 @@ impl Activation {
         let mut all: BTreeMap<String, String> = activator.env_vars.into_iter().collect();
         all.extend(variables.clone());
         Ok(Self {
+            path: path.to_path_buf(),
             variables: all,
             scripts: activator
                 .activation_scripts
                 .iter()
-                .filter_map(|path| Some(path.strip_prefix(prefix).ok()?.to_string_lossy().into_owned()))
+                .filter_map(|script| Some(script.strip_prefix(path).ok()?.to_string_lossy().into_owned()))
                 .collect(),
-            outside: None,
         })
     }
 
-    /// The same for an environment that is not the tree that is built.
-    pub(crate) fn outside(mut self, path: &Path) -> Self {
-        self.outside = Some(path.to_path_buf());
-        self
+    /// Runs the scripts, if there are any, and writes down in the tree of `slot` what came of them.
+    pub(crate) async fn record(self, host: &dyn Host, request: &Request, slot: &Slot) -> Result<(), Problem> {
+        let mut recorded = Recorded {
+            variables: self.variables.clone(),
+            ..Recorded::default()
+        };
+        if let Some(shell) = self.shell(host).await? {
+            let made = beside::run(host, request, &self.path, vec![shell], self.step(), slot).await?;
+            let brought = |name: &str| {
+                let path = made.path().join(name);
+                files::read_small(&path).map_err(|error| unreadable(&path, &error))
+            };
+            let Recorded {
+                variables,
+                search_path,
+                reads: _,
+            } = changed(&self.path, &brought(BEFORE)?, &brought(AFTER)?);
+            recorded.variables.extend(variables);
+            recorded.search_path = search_path;
+        }
+        // What a launch says of the tree itself holds for another environment too.
+        if self.path != slot.prefix {
+            let text = self.path.to_string_lossy().into_owned();
+            for name in ["CONDA_PREFIX", "CONDA_DEFAULT_ENV"] {
+                recorded.variables.insert(name.to_owned(), text.clone());
+            }
+            recorded.reads.push(text);
+            let programs = self.path.join("bin").to_string_lossy().into_owned();
+            recorded.search_path.push(programs);
+        }
+        write(&slot.prefix, &recorded)
     }
 
     /// A folder of the environment.
     fn folder(&self, rel: &str) -> Word {
-        match &self.outside {
-            None => Place::prefix(rel).into(),
-            Some(path) => path.join(rel).to_string_lossy().trim_end_matches('/').into(),
-        }
+        let path = self.path.join(rel).to_string_lossy().into_owned();
+        path.trim_end_matches('/').into()
     }
 
     /// The shell for the scripts, if there are any.
-    pub(crate) async fn shell(&self, host: &dyn Host) -> Result<Option<ToolFound>, Problem> {
+    async fn shell(&self, host: &dyn Host) -> Result<Option<ToolFound>, Problem> {
         if self.scripts.is_empty() {
             return Ok(None);
         }
@@ -110,18 +143,15 @@ impl Activation {
         host.find_tool(&request, &[]).await.map(Some)
     }
 
-    /// The step that runs the scripts, if there are any.
-    pub(crate) fn step(&self) -> Option<Step> {
-        if self.scripts.is_empty() {
-            return None;
-        }
+    /// The step that runs the scripts.
+    fn step(&self) -> Step {
         // What scripts write is not what is recorded, and a script that fails is as if it had not been there, as in conda.
         let script = "prefix=$1; before=$2; after=$3; shift 3; command -p env -0 > \"$before\"; \
                       for script; do . \"$prefix/$script\" >&2; done; command -p env -0 > \"$after\"";
         let mut args: Vec<Word> = vec!["-c".into(), script.into(), "activate".into()];
         args.push(self.folder(""));
-        args.push(Place::prefix(VARIABLES_BEFORE).into());
-        args.push(Place::prefix(VARIABLES).into());
+        args.push(Place::prefix(BEFORE).into());
+        args.push(Place::prefix(AFTER).into());
         args.extend(self.scripts.iter().map(|script| Word::from(script.as_str())));
         let mut env: Vec<(String, Word)> = self
             .variables
@@ -129,16 +159,15 @@ impl Activation {
             .map(|(name, value)| (name.clone(), value.as_str().into()))
             .collect();
         let mut path = self.folder("bin");
-        path.0
-            .push(wrun_core::plan::Piece::Text(format!(":{SYSTEM_PATH}")));
+        path.0.push(Piece::Text(format!(":{SYSTEM_PATH}")));
         env.extend([
             ("PATH".to_owned(), path),
             ("CONDA_PREFIX".to_owned(), self.folder("")),
             ("CONDA_DEFAULT_ENV".to_owned(), self.folder("")),
             ("CONDA_SHLVL".to_owned(), "1".into()),
         ]);
-        Some(Step {
-            label: "record the activation".to_owned(),
+        Step {
+            label: LABEL.to_owned(),
             weight: 1,
             after: Vec::new(),
             action: Action::Run(Run {
@@ -150,50 +179,7 @@ impl Activation {
                 network: false,
                 timeout: TIMEOUT,
             }),
-        })
-    }
-
-    /// Makes the folder that the step writes into.
-    pub(crate) fn prepare(prefix: &Path) -> Result<(), Problem> {
-        let folder = files::parent(&prefix.join(VARIABLES));
-        files::make_folder(&folder).map_err(|error| unwritable(&folder, &error))
-    }
-
-    /// Writes down what came of it, after the step.
-    pub(crate) fn record(self, prefix: &Path) -> Result<(), Problem> {
-        let mut recorded = Recorded {
-            variables: self.variables,
-            ..Recorded::default()
-        };
-        if !self.scripts.is_empty() {
-            let brought = |name: &str| {
-                let path = prefix.join(name);
-                let content = files::read(&path).map_err(|error| unwritable(&path, &error))?;
-                files::remove_file(&path).map_err(|error| unwritable(&path, &error))?;
-                Ok::<_, Problem>(content)
-            };
-            let (before, after) = (brought(VARIABLES_BEFORE)?, brought(VARIABLES)?);
-            let Recorded {
-                variables,
-                search_path,
-                reads: _,
-            } = changed(self.outside.as_deref().unwrap_or(prefix), &before, &after);
-            recorded.variables.extend(variables);
-            recorded.search_path = search_path;
         }
-        // What a launch says of the tree itself holds for another environment too.
-        if let Some(path) = &self.outside {
-            let text = path.to_string_lossy().into_owned();
-            recorded.variables.insert("CONDA_PREFIX".to_owned(), text.clone());
-            recorded
-                .variables
-                .insert("CONDA_DEFAULT_ENV".to_owned(), text.clone());
-            recorded.reads.push(text);
-            recorded
-                .search_path
-                .push(path.join("bin").to_string_lossy().into_owned());
-        }
-        write(prefix, &recorded)
     }
 }
 
@@ -210,6 +196,16 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Problem {
         "conda.activation.failed",
         format!(
             "the activation cannot be recorded in `{}`: {error}",
+            path.display()
+        ),
+    )
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+    Problem::failed(
+        "conda.activation.failed",
+        format!(
+            "what the activation scripts left in `{}` cannot be read: {error}",
             path.display()
         ),
     )

@@ -91,6 +91,32 @@ pub(crate) fn record(path: &Path, url: &Url, digest: Digest) -> Result<RepoDataR
     })
 }
 
+/// Checks that what a record is called can be a part of a file's name: environments and caches name files after it, and a
+/// channel can write anything there.
+pub(crate) fn check_names(record: &RepoDataRecord) -> Result<(), Problem> {
+    let PackageRecord {
+        name, version, build, ..
+    } = &record.package_record;
+    let file = record.identifier.to_file_name();
+    let version = version.to_string();
+    let called = [
+        ("name", name.as_normalized()),
+        ("version", version.as_str()),
+        ("build", build.as_str()),
+        ("file name", file.as_str()),
+    ];
+    let wrong = called
+        .into_iter()
+        .find(|(_, text)| text.contains(['/', '\\']) || text.chars().any(char::is_control));
+    match wrong {
+        None => Ok(()),
+        Some((what, text)) => Err(broken(
+            &record.url,
+            &format!("`{}` cannot be the {what} of a package", text.escape_debug()),
+        )),
+    }
+}
+
 /// Unpacks the archive of a record into a folder that is not there yet, and checks it: its digest, that it is the package
 /// that it should be, and that nothing in it would be put outside of an environment.
 pub(crate) fn unpack(archive: &Path, record: &RepoDataRecord, to: &Path) -> Result<(), Problem> {

@@ -157,22 +157,28 @@ fn channel(text: &str, at: &str, config: &ChannelConfig) -> Result<Channel, Find
             url.scheme()
         )));
     }
-    // anaconda.org takes tokens as a part of the path: `/t/TOKEN/channel`.
-    if redact::has_secret(url) || url.path().starts_with("/t/") {
-        let shown = if url.path().starts_with("/t/") {
-            format!("{}://{}/t/…", url.scheme(), url.host_str().unwrap_or_default())
-        } else {
-            redact::strip(text)
-        };
-        return Err(Finding::error(
-            "conda.channel.secret",
-            at,
-            format!("the address `{shown}` was written with a secret in it"),
-        )
-        .with_help(
-            "write the channel as a table with `credentials = \"name\"`, and set the variables \
-             `WRUN_INDEX_NAME_USERNAME` and `WRUN_INDEX_NAME_PASSWORD` when running",
-        ));
+    secret(url, at).map_or(Ok(channel), Err)
+}
+
+/// What is wrong with an address that was written with a secret in it. anaconda.org takes tokens as a part of the path:
+/// `/t/TOKEN/channel`.
+pub(crate) fn secret(url: &Url, at: &str) -> Option<Finding> {
+    let has_token = url.path().starts_with("/t/");
+    if !has_token && !redact::has_secret(url) {
+        return None;
     }
-    Ok(channel)
+    let shown = if has_token {
+        format!("{}://{}/t/…", url.scheme(), url.host_str().unwrap_or_default())
+    } else {
+        redact::strip(url.as_str())
+    };
+    let finding = Finding::error(
+        "conda.channel.secret",
+        at,
+        format!("the address `{shown}` was written with a secret in it"),
+    );
+    Some(finding.with_help(
+        "write the channel as a table with `credentials = \"name\"`, and set the variables \
+         `WRUN_INDEX_NAME_USERNAME` and `WRUN_INDEX_NAME_PASSWORD` when running",
+    ))
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use rattler_conda_types::{
-    MatchSpec, Matches as _, PackageName, ParseMatchSpecOptions, RepoDataRecord, Subdir,
+    MatchSpec, Matches as _, PackageName, PackageRecord, ParseMatchSpecOptions, RepoDataRecord, Subdir,
 };
 use rattler_repodata_gateway::RepoData;
 use rattler_solve::ExcludeNewer;
 use wrun_core::diagnostic::suggestion;
 use wrun_core::problem::Problem;
 
+use crate::blocked::Blocked;
 use crate::channels;
 use crate::spec::Priority;
 use crate::understand::Understood;
@@ -43,7 +44,12 @@ struct Reason {
 
 /// Why there is no solution; `said` is what the solver says.
 pub(crate) fn unsatisfiable(asked: &Asked<'_>, said: &[String]) -> Problem {
-    let mut reasons: Vec<Reason> = asked.specs.iter().filter_map(|spec| asked.alone(spec)).collect();
+    let blocked = asked.all_blocked();
+    let mut reasons: Vec<Reason> = asked
+        .specs
+        .iter()
+        .filter_map(|spec| asked.alone(spec, &blocked))
+        .collect();
     let tree = said.join("\n");
     if reasons.is_empty()
         && let Some((mut reason, certain)) = asked.pair()
@@ -88,7 +94,7 @@ pub(crate) fn bare(spec: &MatchSpec) -> Option<MatchSpec> {
 }
 
 /// A dependency as a spec.
-fn parsed(depends: &str) -> Option<MatchSpec> {
+pub(crate) fn parsed(depends: &str) -> Option<MatchSpec> {
     MatchSpec::from_str(depends, ParseMatchSpecOptions::lenient()).ok()
 }
 
@@ -112,10 +118,10 @@ impl Asked<'_> {
     }
 
     /// Why one spec cannot be had, whatever the others are.
-    fn alone(&self, spec: &MatchSpec) -> Option<Reason> {
+    fn alone(&self, spec: &MatchSpec, blocked: &Blocked<'_>) -> Option<Reason> {
         let name = name(spec)?;
         if name.as_normalized().starts_with("__") {
-            return self.not_offered(spec, None);
+            return self.not_offered(spec, "the task");
         }
         let all: Vec<&RepoDataRecord> = self.of_name(name).collect();
         if all.is_empty() {
@@ -125,25 +131,36 @@ impl Asked<'_> {
         if fitting.is_empty() {
             return Some(no_such_version(spec, &all));
         }
-        let allowed = |record: &&RepoDataRecord| {
-            self.exclude_newer
-                .is_none_or(|cut_off| !cut_off.is_excluded(record))
-        };
-        let in_time: Vec<&RepoDataRecord> = fitting.iter().copied().filter(allowed).collect();
+        let in_time: Vec<&RepoDataRecord> = fitting
+            .iter()
+            .copied()
+            .filter(|record| self.is_in_time(record))
+            .collect();
         if in_time.is_empty() {
             let until = self.understood.exclude_newer.as_deref().unwrap_or_default();
-            return Some(Reason {
-                code: "conda.solve.too-new",
-                message: format!("every `{}` was uploaded after {until}", shown(spec)),
-                help: Some("move `exclude-newer`, or ask for an older version".to_owned()),
-            });
+            return Some(too_new(format!(
+                "every `{}` was uploaded after {until}",
+                shown(spec)
+            )));
         }
         if self.understood.spec.channel_priority == Priority::Strict
             && let Some(reason) = self.hidden_by_priority(spec, &all, &in_time)
         {
             return Some(reason);
         }
-        self.blocked(spec, &in_time)
+        self.blocked(spec, &in_time, blocked)
+    }
+
+    /// Whether a package is older than the cut-off, if there is one.
+    fn is_in_time(&self, record: &RepoDataRecord) -> bool {
+        self.exclude_newer
+            .is_none_or(|cut_off| !cut_off.is_excluded(record))
+    }
+
+    /// Everything that cannot be installed, whatever else is chosen.
+    fn all_blocked(&self) -> Blocked<'_> {
+        let records = self.records().filter(|record| self.is_in_time(record)).collect();
+        Blocked::find(records, |spec| self.not_offered(spec, "").is_none())
     }
 
     fn no_such_package(&self, name: &PackageName) -> Reason {
@@ -223,51 +240,65 @@ impl Asked<'_> {
         })
     }
 
-    /// Why every package that fits a spec needs something that cannot be had.
-    fn blocked(&self, spec: &MatchSpec, fitting: &[&RepoDataRecord]) -> Option<Reason> {
-        let mut first = None;
-        for record in fitting {
-            let blocker = record
-                .package_record
-                .depends
-                .iter()
-                .filter_map(|depends| parsed(depends))
-                .find_map(|depends| self.unavailable(record, &depends))?;
-            first.get_or_insert(blocker);
-        }
-        let mut reason = first?;
-        if fitting.len() > 1 {
-            reason.message = format!(
-                "{} (and so do all others that fit `{}`)",
-                reason.message,
-                shown(spec)
-            );
+    /// Why every package that fits a spec needs something that cannot be had, be it far below.
+    fn blocked(
+        &self,
+        spec: &MatchSpec,
+        fitting: &[&RepoDataRecord],
+        blocked: &Blocked<'_>,
+    ) -> Option<Reason> {
+        let ends = fitting
+            .iter()
+            .map(|record| Some((*record, blocked.end_of(record)?)))
+            .collect::<Option<Vec<_>>>()?;
+        let (first, (last, lacks)) = ends
+            .iter()
+            .max_by_key(|(record, _)| &record.package_record.version)?;
+        let who = if std::ptr::eq(*first, *last) {
+            format!("`{}`", identity(last))
+        } else {
+            format!("`{}` (for `{}`)", identity(last), shown(spec))
+        };
+        let mut reason = self.unavailable(&who, lacks)?;
+        if ends.len() > 1 {
+            let all_lack_it = ends.iter().all(|(_, (_, other))| name(other) == name(lacks));
+            reason.message += &if all_lack_it {
+                format!(" (and so do all others that fit `{}`)", shown(spec))
+            } else {
+                format!(
+                    " (and others that fit `{}` need other things that are missing)",
+                    shown(spec)
+                )
+            };
         }
         Some(reason)
     }
 
-    /// Why something that a package depends on cannot be had, if it cannot.
-    fn unavailable(&self, record: &RepoDataRecord, depends: &MatchSpec) -> Option<Reason> {
+    /// Why something that `who` depends on cannot be had, if it cannot.
+    fn unavailable(&self, who: &str, depends: &MatchSpec) -> Option<Reason> {
         let needed = name(depends)?;
         if needed.as_normalized().starts_with("__") {
-            return self.not_offered(depends, Some(record));
+            return self.not_offered(depends, who);
         }
         let all: Vec<&RepoDataRecord> = self.of_name(needed).collect();
-        let who = identity(record);
         if all.is_empty() {
             return Some(Reason {
                 code: "conda.solve.missing",
-                message: format!("`{who}` needs `{}`, which no channel has", shown(depends)),
+                message: format!("{who} needs `{}`, which no channel has", shown(depends)),
                 help: Some("add the channel that has it to `channels`".to_owned()),
             });
         }
         if all.iter().any(|record| fits(depends, record)) {
-            return None;
+            let until = self.understood.exclude_newer.as_deref()?;
+            return Some(too_new(format!(
+                "{who} needs `{}`, and every one was uploaded after {until}",
+                shown(depends)
+            )));
         }
         Some(Reason {
             code: "conda.solve.version",
             message: format!(
-                "`{who}` needs `{}`, and there is {}",
+                "{who} needs `{}`, and there is {}",
                 shown(depends),
                 versions(&all)
             ),
@@ -276,7 +307,7 @@ impl Asked<'_> {
     }
 
     /// Why the machine does not offer what a virtual package stands for, if it does not.
-    fn not_offered(&self, spec: &MatchSpec, of: Option<&RepoDataRecord>) -> Option<Reason> {
+    fn not_offered(&self, spec: &MatchSpec, who: &str) -> Option<Reason> {
         let needed = name(spec)?;
         let offered = self
             .virtual_packages
@@ -291,20 +322,27 @@ impl Asked<'_> {
         if fits {
             return None;
         }
-        let who = of.map_or_else(
-            || "the task".to_owned(),
-            |record| format!("`{}`", identity(record)),
-        );
         let has = offered.map_or_else(
             || format!("this machine has no `{}`", needed.as_normalized()),
             |offered| format!("this machine has {}", offered.version),
         );
         let bare = needed.as_normalized().trim_start_matches('_');
+        let system = match bare {
+            "osx" => Some("macOS"),
+            "win" => Some("Windows"),
+            "linux" if offered.is_none() => Some("Linux"),
+            _ => None,
+        };
         Some(Reason {
             code: "conda.solve.virtual-package",
             message: format!("{who} needs `{}`, and {has}", shown(spec)),
-            help: Some(format!(
-                "run it on a machine that has it, or say that there is one: `virtual-packages = {{ {bare} = \"…\" }}`"
+            help: Some(system.map_or_else(
+                || {
+                    format!(
+                        "run it on a machine that has it, or say that there is one: `virtual-packages = {{ {bare} = \"…\" }}`"
+                    )
+                },
+                |system| format!("it is made for {system}: run the task there, or ask for something else"),
             )),
         })
     }
@@ -325,6 +363,9 @@ impl Asked<'_> {
                 let (Some(third), true) = (name(&left.spec), name(&left.spec) == name(&right.spec)) else {
                     continue;
                 };
+                if !left.is_needed && !right.is_needed {
+                    continue;
+                }
                 let both = |record: &RepoDataRecord| fits(&left.spec, record) && fits(&right.spec, record);
                 if self.of_name(third).next().is_none() || self.of_name(third).any(both) {
                     continue;
@@ -356,6 +397,7 @@ impl Asked<'_> {
                 who: "the task asks for".to_owned(),
                 root: shown(spec),
                 spec: spec.clone(),
+                is_needed: true,
                 only_choice: true,
             })
             .collect();
@@ -363,7 +405,7 @@ impl Asked<'_> {
         let mut next = 0;
         while let Some(want) = wants.get(next).cloned() {
             next += 1;
-            let Some(record) = self.newest(&want.spec) else {
+            let Some(record) = self.newest(&want.spec).filter(|_| want.is_needed) else {
                 continue;
             };
             let who = identity(record);
@@ -379,14 +421,22 @@ impl Asked<'_> {
             } else {
                 format!(" (for `{}`)", want.root)
             };
-            wants.extend(record.package_record.depends.iter().filter_map(|depends| {
-                Some(Want {
-                    who: format!("`{who}`{of} needs"),
-                    root: want.root.clone(),
-                    spec: parsed(depends)?,
-                    only_choice: want.only_choice && choices == 1,
-                })
-            }));
+            let only_choice = want.only_choice && choices == 1;
+            let PackageRecord {
+                depends, constrains, ..
+            } = &record.package_record;
+            for (texts, verb, is_needed) in [(depends, "needs", true), (constrains, "goes only with", false)]
+            {
+                wants.extend(texts.iter().filter_map(|text| {
+                    Some(Want {
+                        who: format!("`{who}`{of} {verb}"),
+                        root: want.root.clone(),
+                        spec: parsed(text)?,
+                        is_needed,
+                        only_choice,
+                    })
+                }));
+            }
         }
         wants
     }
@@ -400,17 +450,27 @@ struct Want {
     /// What was asked for in the first place.
     root: String,
     spec: MatchSpec,
+    /// Whether it has to be there at all, or only to be of that kind if it is.
+    is_needed: bool,
     /// Whether nothing else could stand in for whoever needs it.
     only_choice: bool,
 }
 
 /// Whether a package is what a spec asks for, its channel included.
-fn fits(spec: &MatchSpec, record: &RepoDataRecord) -> bool {
+pub(crate) fn fits(spec: &MatchSpec, record: &RepoDataRecord) -> bool {
     spec.matches(record)
         && spec
             .channel
             .as_ref()
             .is_none_or(|channel| record.channel.as_deref() == Some(channel.canonical_name().as_str()))
+}
+
+fn too_new(message: String) -> Reason {
+    Reason {
+        code: "conda.solve.too-new",
+        message,
+        help: Some("move `exclude-newer`, or ask for an older version".to_owned()),
+    }
 }
 
 fn no_such_version(spec: &MatchSpec, all: &[&RepoDataRecord]) -> Reason {

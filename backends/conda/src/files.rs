@@ -46,9 +46,39 @@ pub(crate) fn small_text(path: &Path) -> Option<String> {
     fs::read_to_string(path).ok()
 }
 
-/// Reads a file.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// Reads a small file that code of packages wrote. What is no plain file or not small is an error.
+pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let metadata = fs::symlink_metadata(path)?;
+    if !metadata.is_file() || metadata.len() > SMALL {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("it is no file of at most {SMALL} bytes"),
+        ));
+    }
     fs::read(path)
+}
+
+/// All plain files below a folder, whatever links there are.
+pub(crate) fn plain_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                folders.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether there is a folder at a path, and not a link to one.
+pub(crate) fn is_folder(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir())
 }
 
 /// Writes a file and the folders above it.
@@ -67,14 +97,6 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
 /// Moves something to a name that is free.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
-}
-
-/// Removes a file, if it is there.
-pub(crate) fn remove_file(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// Removes a folder with everything in it, if it is there.

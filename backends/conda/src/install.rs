@@ -9,11 +9,12 @@ use wrun_backend_pip::Pip;
 use wrun_backend_python::failure;
 use wrun_core::backend::{Request, Slot};
 use wrun_core::host::Host;
-use wrun_core::plan::{Action, Check, InstallPlan, Place, Program, Run, Step, Word};
+use wrun_core::plan::{Action, InstallPlan, Place, Program, Run, Step, Word};
 use wrun_core::problem::{Advice, Problem, StepFailure};
 use wrun_core::tool::{ToolFound, ToolKind, ToolRequest};
 
-use crate::activation::Activation;
+use crate::activation::{self, Activation};
+use crate::compile::compile;
 use crate::fetch;
 use crate::files;
 use crate::link::{self, Linking};
@@ -31,20 +32,8 @@ pub(crate) const EXISTING: &str = "environment";
 /// How long one script for the time after the installation may take.
 const SCRIPT_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// How long compiling modules may take.
-const COMPILE_TIMEOUT: Duration = Duration::from_mins(30);
-
 /// The shell that scripts for the time after the installation are run with.
 const SCRIPT_SHELL: &str = "script-shell";
-
-/// Compiles modules that no package compiled, valid whatever the times of files are (PEP 552). What does not compile is
-/// passed over: packages hold templates that only look like modules.
-const COMPILE: &str = "\
-import compileall, py_compile, sys
-mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-for folder in sys.argv[1:]:
-    compileall.compile_dir(folder, quiet=2, invalidation_mode=mode)
-";
 
 /// Builds a lock into a slot.
 pub(crate) async fn build(
@@ -120,7 +109,7 @@ async fn install(
     finish(host, request, locked, &records, &installed, platform, slot).await
 }
 
-/// Everything after linking: what runs code of packages, as one plan of the host.
+/// Everything after linking: what runs code of packages.
 async fn finish(
     host: &dyn Host,
     request: &Request,
@@ -146,9 +135,6 @@ async fn finish(
             "scripts for the time after the installation are not run"
         );
     }
-    if let Some(step) = compile_step(records) {
-        plan.steps.push(step);
-    }
     if let Some(locked) = &locked.pip {
         let tools = pip::tools(host, &slot.prefix, records).await?;
         let pip_request = Request {
@@ -168,15 +154,16 @@ async fn finish(
         plan.checks.extend(checks);
         request.tools.extend(tools);
     }
-    let activation = Activation::of(&slot.prefix, platform, &locked.variables)?;
-    Activation::prepare(&slot.prefix)?;
-    request.tools.extend(activation.shell(host).await?);
-    plan.steps.extend(activation.step());
     in_order(&mut plan);
     if !plan.steps.is_empty() {
         host.execute(&request, &plan, slot, &explain).await?;
     }
-    activation.record(&slot.prefix)
+    // pip compiles everything.
+    if locked.pip.is_none() {
+        compile(host, &request, records, slot).await?;
+    }
+    let activation = Activation::of(&slot.prefix, platform, &locked.variables)?;
+    activation.record(host, &request, slot).await
 }
 
 /// Each step after the one before it.
@@ -187,7 +174,7 @@ fn in_order(plan: &mut InstallPlan) {
 }
 
 /// Whether programs of a platform can be started on this machine.
-fn runs_here(platform: Subdir) -> Result<(), Problem> {
+pub(crate) fn runs_here(platform: Subdir) -> Result<(), Problem> {
     let here = Subdir::current();
     if platform == Subdir::NoArch || Some(platform) == here {
         return Ok(());
@@ -200,7 +187,8 @@ fn runs_here(platform: Subdir) -> Result<(), Problem> {
         code: "conda.platform.other".to_owned(),
         message: format!("the environment is for `{platform}`, and this is {here}"),
         help: Some(
-            "a lock can be made for any platform (`wrun plan --lock FILE`); run it on a machine of that kind"
+            "a lock can be made for any platform (`wrun plan --lock FILE`), without packages for pip; run it on a \
+             machine of that kind"
                 .to_owned(),
         ),
     })
@@ -256,43 +244,8 @@ async fn shell(host: &dyn Host) -> Result<ToolFound, Problem> {
     host.find_tool(&request, &[]).await
 }
 
-/// Packages that fit every Python bring no bytecode, and an environment that is done cannot be written to: without this
-/// every start would compile them again.
-fn compile_step(records: &[RepoDataRecord]) -> Option<Step> {
-    let has_noarch = records
-        .iter()
-        .any(|record| record.package_record.noarch.is_python());
-    let python = records
-        .iter()
-        .map(|record| &record.package_record)
-        .find(|record| record.name.as_normalized() == "python")?;
-    if !has_noarch {
-        return None;
-    }
-    let (major, minor) = python.version.as_major_minor()?;
-    Some(Step {
-        label: "compile to bytecode".to_owned(),
-        weight: 5,
-        after: Vec::new(),
-        action: Action::Run(Run {
-            program: Program::Place(Place::prefix("bin/python")),
-            args: vec![
-                "-I".into(),
-                "-c".into(),
-                COMPILE.into(),
-                Place::prefix(format!("lib/python{major}.{minor}/site-packages")).into(),
-            ],
-            env: Vec::new(),
-            secrets: Vec::new(),
-            cwd: Place::scratch(""),
-            network: false,
-            timeout: COMPILE_TIMEOUT,
-        }),
-    })
-}
-
 /// What a failed step means.
-fn explain(failure: &StepFailure) -> Advice {
+pub(crate) fn explain(failure: &StepFailure) -> Advice {
     if failure.label.starts_with("run the script of") {
         return Advice {
             code: "conda.script.failed".to_owned(),
@@ -301,7 +254,7 @@ fn explain(failure: &StepFailure) -> Advice {
             retry: false,
         };
     }
-    if failure.label == "record the activation" {
+    if failure.label == activation::LABEL {
         return Advice {
             code: "conda.activation.failed".to_owned(),
             message: "the activation scripts of the environment failed".to_owned(),
@@ -322,16 +275,6 @@ async fn enter_existing(host: &dyn Host, request: &Request, path: &Path, slot: &
     };
     files::symlink(path, &slot.prefix.join(EXISTING)).map_err(failed)?;
     let platform = Subdir::current().unwrap_or(Subdir::NoArch);
-    let activation = Activation::of(path, platform, &BTreeMap::new())?.outside(path);
-    Activation::prepare(&slot.prefix)?;
-    let mut request = request.clone();
-    request.tools.extend(activation.shell(host).await?);
-    let plan = InstallPlan {
-        steps: activation.step().into_iter().collect(),
-        checks: vec![Check::Exists(Place::prefix(EXISTING))],
-        reads: vec![path.to_path_buf()],
-        estimated_bytes: None,
-    };
-    host.execute(&request, &plan, slot, &explain).await?;
-    activation.record(&slot.prefix)
+    let activation = Activation::of(path, platform, &BTreeMap::new())?;
+    activation.record(host, request, slot).await
 }

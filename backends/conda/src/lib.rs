@@ -7,8 +7,11 @@
 
 mod activation;
 mod archive;
+mod beside;
+mod blocked;
 mod canonical;
 mod channels;
+mod compile;
 mod environment_file;
 mod existing;
 mod explain;

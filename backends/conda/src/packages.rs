@@ -75,7 +75,10 @@ impl Packages {
     ) -> Result<Vec<PathBuf>, Problem> {
         let names = records
             .iter()
-            .map(|record| Ok(fetch::digest(record)?.hex()))
+            .map(|record| {
+                archive::check_names(record)?;
+                Ok(fetch::digest(record)?.hex())
+            })
             .collect::<Result<Vec<String>, Problem>>()?;
         let wanted: Vec<(&RepoDataRecord, &String)> = records
             .iter()

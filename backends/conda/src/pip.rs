@@ -15,6 +15,7 @@ use wrun_core::problem::Problem;
 use wrun_core::question::{Exchange, MAXIMUM_ROUNDS};
 use wrun_core::tool::{ToolFound, ToolKind, ToolRequest};
 
+use crate::install::runs_here;
 use crate::link::{self, Linking};
 use crate::lock::PipLock;
 use crate::packages::Packages;
@@ -39,7 +40,11 @@ fn spec(understood: &Understood) -> Value {
     } else {
         format!("{}/{LINES}", understood.pip_folder)
     };
-    json!({ "requirements": file, "indexes": understood.spec.indexes })
+    let mut spec = json!({ "requirements": file, "indexes": understood.spec.indexes });
+    if let (Some(members), Some(cut_off)) = (spec.as_object_mut(), &understood.spec.exclude_newer) {
+        members.insert("exclude-newer".to_owned(), json!(cut_off));
+    }
+    spec
 }
 
 /// The files that lines for pip refer to, with the lines themselves as a file.
@@ -109,6 +114,8 @@ pub(crate) async fn solve(
     understood: &Understood,
     records: &[RepoDataRecord],
 ) -> Result<PipLock, Problem> {
+    // pip only knows what the interpreter that runs it can use.
+    runs_here(understood.platform)?;
     let inputs = inputs(host, understood).await?;
     let scratch = host.scratch("the interpreter that pip solves for")?;
     let prefix = scratch.path().join("environment");

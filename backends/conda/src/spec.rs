@@ -26,7 +26,7 @@ pub struct CondaSpec {
     pub channels: Vec<ChannelEntry>,
     /// How the order of channels counts.
     pub channel_priority: Priority,
-    /// Nothing that was uploaded later is looked at: `"2024-01-31"` (the end of that day, UTC) or
+    /// Nothing that was uploaded later is looked at, by pip neither: `"2024-01-31"` (the end of that day, UTC) or
     /// `"2024-01-31T12:00:00Z"`.
     pub exclude_newer: Option<String>,
     /// The platform to solve for, as channels name it: `"linux-64"`. Without it: that of this machine.

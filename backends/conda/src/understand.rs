@@ -6,13 +6,14 @@ use std::str::FromStr as _;
 
 use rattler_conda_types::{MatchSpec, ParseMatchSpecOptions, Subdir};
 use serde_json::Value;
+use url::Url;
 use wrun_backend_python::spec as parts;
 use wrun_backend_python::{index, instant, path};
 use wrun_core::backend::{InputKind, InputRequest, Inputs};
 use wrun_core::diagnostic::Finding;
 use wrun_core::problem::Problem;
 
-use crate::channels::Channels;
+use crate::channels::{self, Channels};
 use crate::environment_file::EnvironmentFile;
 use crate::explicit::ExplicitFile;
 use crate::spec::{CondaSpec, KEYS};
@@ -101,10 +102,23 @@ impl Understood {
             Source::Existing(existing.clone())
         } else {
             let mut specs = match_specs(spec.packages.as_deref().unwrap_or_default(), &mut findings);
+            let of_table = specs.len();
             specs.extend(file.packages);
-            // A package may be asked for out of a channel that is not listed.
-            for channel in specs.iter().filter_map(|spec| spec.channel.as_ref()) {
-                channels.push((**channel).clone(), None);
+            // A package may be asked for out of a channel that is not listed, or by its address.
+            for (position, spec) in specs.iter().enumerate() {
+                let at = if position < of_table { "/packages" } else { "/file" };
+                let channel = spec
+                    .channel
+                    .iter()
+                    .map(|channel| -> &Url { channel.base_url.url() });
+                findings.extend(
+                    channel
+                        .chain(&spec.url)
+                        .filter_map(|address| channels::secret(address, at)),
+                );
+                if let Some(channel) = &spec.channel {
+                    channels.push((**channel).clone(), None);
+                }
             }
             Source::Solved(specs)
         };

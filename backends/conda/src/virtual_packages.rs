@@ -127,13 +127,18 @@ pub(crate) async fn find(
         }
     }
     let found_out = own && overrides.archspec.is_none();
+    // What is left for a warm start is a question to the kernel; a thread of its own would take longer than that.
+    let asks_hardware = found_out || (own && (overrides.cuda.is_none() || overrides.amdgpu.is_none()));
     let cache_of_library = cache.clone();
-    let detected = tokio::task::spawn_blocking(move || {
-        VirtualPackages::detect_for_platform(platform, &overrides, Some(&cache_of_library))
-    })
-    .await
-    .map_err(|error| Problem::failed("conda.virtual-package.failed", error.to_string()))?
-    .map_err(|error| {
+    let detect = move || VirtualPackages::detect_for_platform(platform, &overrides, Some(&cache_of_library));
+    let detected = if asks_hardware {
+        tokio::task::spawn_blocking(detect)
+            .await
+            .map_err(|error| Problem::failed("conda.virtual-package.failed", error.to_string()))?
+    } else {
+        detect()
+    };
+    let detected = detected.map_err(|error| {
         Problem::failed(
             "conda.virtual-package.failed",
             format!("what this machine offers to packages cannot be found out: {error}"),

@@ -182,8 +182,8 @@ pub struct Run {
     pub program: Program,
     /// Its arguments.
     pub args: Vec<Word>,
-    /// Its variables; there are no others but `PATH`, `HOME` and `TMPDIR` (in the scratch folder), certificates and
-    /// proxies.
+    /// Its variables; there are no others but `PATH`, `HOME` and `TMPDIR` (in the scratch folder), certificates and, if it
+    /// needs the network, proxies.
     pub env: Vec<(String, Word)>,
     /// Variables made from credentials.
     pub secrets: Vec<SecretVariable>,

@@ -114,7 +114,8 @@ impl TaskHost {
             env.push((variable.into(), "1".into()));
         }
         let (home, temporary) = places.home_and_temporary();
-        self.add_surroundings(&mut env, [("HOME", home.into()), ("TMPDIR", temporary.into())]);
+        let folders = [("HOME", home.into()), ("TMPDIR", temporary.into())];
+        self.add_surroundings(&mut env, folders, run.network);
         let args: Vec<OsString> = run
             .args
             .iter()
@@ -154,12 +155,19 @@ impl TaskHost {
         })
     }
 
-    /// Adds what every run gets, unless the run sets it itself.
-    fn add_surroundings(&self, env: &mut Vec<(OsString, OsString)>, folders: [(&str, OsString); 2]) {
+    /// Adds what every run gets, unless the run sets it itself. The addresses of proxies commonly hold a password, so only
+    /// what needs the network learns them.
+    fn add_surroundings(
+        &self,
+        env: &mut Vec<(OsString, OsString)>,
+        folders: [(&str, OsString); 2],
+        network: bool,
+    ) {
         let passed = self
             .settings
             .passthrough
             .iter()
+            .filter(|(name, _)| network || !name.to_ascii_lowercase().ends_with("_proxy"))
             .map(|(name, value)| (name.as_str(), value.into()));
         let path = ("PATH", self.path_variable());
         let of_image = self.inside.iter().flat_map(|inside| &inside.variables);

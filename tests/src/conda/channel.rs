@@ -6,6 +6,7 @@ use std::path::Path;
 use data_encoding::HEXLOWER;
 use rattler_digest::Md5;
 use rattler_digest::digest::Digest as _;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -98,6 +99,53 @@ impl Channel {
         self.folder.path()
     }
 
+    /// Offers the channel in parts too, one for each name: an index of digests, and a file for each digest
+    /// (<https://conda.org/learn/ceps/cep-0016/>).
+    pub fn write_shards(&self) {
+        for (subdir, records) in &self.records {
+            let mut shards: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+            for (file, record) in records {
+                let name = record["name"].as_str().expect("a record has a name").to_owned();
+                shards
+                    .entry(name)
+                    .or_default()
+                    .insert(file.clone(), record.clone());
+            }
+            let folder = self.path().join(subdir);
+            let mut index: BTreeMap<String, Bytes> = BTreeMap::new();
+            for (name, records) in shards {
+                let (conda, tar): (BTreeMap<_, _>, BTreeMap<_, _>) = records
+                    .into_iter()
+                    .map(|(file, record)| (file, record_of(record)))
+                    .partition(|(file, _)| file.strip_suffix(".conda").is_some());
+                let shard = compressed(&Shard {
+                    packages: tar,
+                    conda,
+                    removed: [],
+                });
+                let digest = files::sha256(&shard);
+                files::write(&folder.join(format!("shards/{digest}.msgpack.zst")), &shard);
+                let digest = HEXLOWER.decode(digest.as_bytes()).expect("digits");
+                index.insert(name, Bytes(digest));
+            }
+            let index = compressed(&ShardIndex {
+                info: json!({ "subdir": subdir, "base_url": "./", "shards_base_url": "./shards/" }),
+                shards: index,
+            });
+            files::write(&folder.join("repodata_shards.msgpack.zst"), index);
+        }
+    }
+
+    /// The sizes of all packages, in bytes.
+    #[must_use]
+    pub fn sizes(&self) -> Vec<u64> {
+        self.records
+            .values()
+            .flat_map(Map::values)
+            .filter_map(|record| record["size"].as_u64())
+            .collect()
+    }
+
     /// The address as a file.
     #[must_use]
     pub fn url(&self) -> String {
@@ -123,6 +171,57 @@ impl Channel {
             );
         }
     }
+}
+
+/// Digests, which shards hold as bytes and not as text.
+const DIGESTS: &[&str] = &["sha256", "md5"];
+
+/// Bytes, and not a list of numbers.
+struct Bytes(Vec<u8>);
+
+impl Serialize for Bytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Member {
+    Digest(Bytes),
+    Other(Value),
+}
+
+#[derive(Serialize)]
+struct Shard {
+    packages: BTreeMap<String, BTreeMap<String, Member>>,
+    #[serde(rename = "packages.conda")]
+    conda: BTreeMap<String, BTreeMap<String, Member>>,
+    removed: [String; 0],
+}
+
+#[derive(Serialize)]
+struct ShardIndex {
+    info: Value,
+    shards: BTreeMap<String, Bytes>,
+}
+
+fn record_of(record: Value) -> BTreeMap<String, Member> {
+    let Value::Object(members) = record else {
+        return BTreeMap::new();
+    };
+    let member = |(name, value): (String, Value)| {
+        let digest = value.as_str().filter(|_| DIGESTS.contains(&name.as_str()));
+        let digest = digest.and_then(|text| HEXLOWER.decode(text.as_bytes()).ok());
+        let member = digest.map_or(Member::Other(value), |digest| Member::Digest(Bytes(digest)));
+        (name, member)
+    };
+    members.into_iter().map(member).collect()
+}
+
+fn compressed(content: &impl Serialize) -> Vec<u8> {
+    let packed = rmp_serde::to_vec_named(content).expect("it can be written");
+    zstd::encode_all(packed.as_slice(), 3).expect("it can be compressed")
 }
 
 impl Default for Channel {

@@ -65,6 +65,7 @@ pub struct Package {
     /// Its format.
     pub format: Format,
     depends: Vec<String>,
+    constrains: Vec<String>,
     noarch: Option<&'static str>,
     files: Vec<File>,
     entry_points: Vec<String>,
@@ -84,6 +85,7 @@ impl Package {
             subdir: SUBDIR.to_owned(),
             format: Format::Conda,
             depends: Vec::new(),
+            constrains: Vec::new(),
             noarch: None,
             files: Vec::new(),
             entry_points: Vec::new(),
@@ -117,6 +119,13 @@ impl Package {
     #[must_use]
     pub fn depends(mut self, spec: &str) -> Self {
         self.depends.push(spec.to_owned());
+        self
+    }
+
+    /// The same that goes only with this, if that is there at all.
+    #[must_use]
+    pub fn constrains(mut self, spec: &str) -> Self {
+        self.constrains.push(spec.to_owned());
         self
     }
 
@@ -229,6 +238,7 @@ impl Package {
             "build": self.build,
             "build_number": 0,
             "depends": self.depends,
+            "constrains": self.constrains,
             "subdir": self.subdir,
         });
         if let Some(members) = index.as_object_mut() {

@@ -1,5 +1,6 @@
 //! A server of files that can be made to fail.
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,9 @@ use data_encoding::BASE64;
 use crate::Fault;
 use crate::files;
 use crate::index::{Request, drip, read_request, reason};
+
+/// How long requests that come together are waited for; longer than any client waits.
+const TOGETHER: Duration = Duration::from_mins(10);
 
 struct Planned {
     /// The end of the path.
@@ -25,12 +29,14 @@ struct Content {
     faults: Vec<Planned>,
     replaced: Vec<(String, Vec<u8>)>,
     authorization: Option<String>,
+    gathering: Option<(String, usize)>,
     requests: Vec<Request>,
 }
 
 struct Shared {
     folder: PathBuf,
     content: Mutex<Content>,
+    arrived: Condvar,
     closed: Mutex<bool>,
     closing: Condvar,
 }
@@ -50,6 +56,7 @@ impl Server {
         let shared = Arc::new(Shared {
             folder: folder.to_owned(),
             content: Mutex::default(),
+            arrived: Condvar::new(),
             closed: Mutex::new(false),
             closing: Condvar::new(),
         });
@@ -99,6 +106,11 @@ impl Server {
             content.faults.clear();
             content.replaced.clear();
         });
+    }
+
+    /// From now on requests for paths that hold this are answered only when so many different ones have come.
+    pub fn gather(&self, path: &str, count: usize) {
+        self.content(|content| content.gathering = Some((path.to_owned(), count)));
     }
 
     /// From now on requests need this user name and password (RFC 7617).
@@ -166,7 +178,9 @@ impl Shared {
                 .map(|(_, bytes)| bytes.clone());
             (content.fault(&request.path), replaced, allowed)
         });
+        self.gather(&request.path);
         let mut cut = None;
+        let stalls = matches!(fault, Some(Fault::Stall(_)));
         match fault {
             Some(Fault::Hang) => {
                 self.wait(Duration::MAX);
@@ -179,7 +193,7 @@ impl Shared {
                 });
             }
             Some(Fault::Status(status)) => return send(stream, &request, status, &[], None),
-            Some(Fault::Cut(length)) => cut = Some(length),
+            Some(Fault::Cut(length) | Fault::Stall(length)) => cut = Some(length),
             Some(Fault::Slow(time)) => self.wait(time),
             None => {}
         }
@@ -191,11 +205,39 @@ impl Shared {
             Some(bytes) => send(stream, &request, 200, &bytes, cut),
             None if path.is_file() => send(stream, &request, 200, &files::bytes(&path), cut),
             None => send(stream, &request, 404, b"there is no such file", None),
+        }?;
+        if stalls {
+            self.wait(Duration::MAX);
         }
+        Ok(())
+    }
+
+    /// Waits for the others, if this request is one of those that come together.
+    fn gather(&self, path: &str) {
+        self.arrived.notify_all();
+        let content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .arrived
+            .wait_timeout_while(content, TOGETHER, |content| content.is_gathering(path));
+        drop(waited);
     }
 }
 
 impl Content {
+    /// Whether a request for a path still waits for others.
+    fn is_gathering(&self, path: &str) -> bool {
+        self.gathering.as_ref().is_some_and(|(part, count)| {
+            let of_them = |request: &&Request| request.path.contains(part.as_str());
+            let come: BTreeSet<&str> = self
+                .requests
+                .iter()
+                .filter(of_them)
+                .map(|request| request.path.as_str())
+                .collect();
+            path.contains(part.as_str()) && come.len() < *count
+        })
+    }
+
     fn fault(&mut self, path: &str) -> Option<Fault> {
         let planned = self
             .faults

@@ -13,7 +13,7 @@ fn scripts_are_run_once_and_their_variables_are_there_at_every_start() {
         .program("special/thing", "#!/bin/sh\necho \"$FROM_SCRIPT|$FROM_FILE|$CONDA_PREFIX|$WITH_HOME|$HTTPS_PROXY|\"\n")
         .file(
             "etc/conda/activate.d/thing.sh",
-            "echo noise\nexport FROM_SCRIPT=\"two\nlines\"\nexport PATH=\"$CONDA_PREFIX/special:$PATH\"\nexport WITH_HOME=$HOME/x\n",
+            "echo noise\nexport FROM_SCRIPT=\"two\nlines\"\nexport PATH=\"$CONDA_PREFIX/special:$PATH\"\nexport WITH_HOME=$HOME/x\nexport COPY=$HTTPS_PROXY\n",
         )
         .file("etc/conda/env_vars.d/thing.json", "{\"FROM_FILE\": \"file\"}")]);
     let text = task(
@@ -82,4 +82,25 @@ fn scripts_for_after_the_installation_are_run_only_if_the_task_says_so() {
         .ends_with(125)
         .says("conda.script.failed")
         .says("no luck");
+}
+
+#[test]
+fn code_of_a_package_cannot_change_another_package_while_an_environment_is_built() {
+    let world = World::new();
+    let channel = Channel::with([
+        Package::new("victim", "1.0")
+            .program("bin/victim", "#!/bin/sh\ncat $CONDA_PREFIX/share/victim\n")
+            .file("share/victim", "good\n"),
+        Package::saying("evil", "1.0", "evil").depends("victim").file(
+            "etc/conda/activate.d/evil.sh",
+            "echo bad >> $CONDA_PREFIX/share/victim\nchmod u+w $CONDA_PREFIX/share/victim\n\
+             echo bad >> $CONDA_PREFIX/share/victim\ntouch $CONDA_PREFIX/share/more && export MORE=yes\n",
+        ),
+    ]);
+    let spec = |name: &str| json!({ "packages": [name], "channels": [channel.url()] });
+    world.submit(&task(&["evil"], spec("evil"))).prints("evil\n");
+    world.submit(&task(&["victim"], spec("evil"))).prints("good\n");
+    world.submit(&task(&["victim"], spec("victim"))).prints("good\n");
+    let tree = world.tree(&world.environments()[0]);
+    assert!(!tree.join("share/more").exists(), "scripts add nothing");
 }

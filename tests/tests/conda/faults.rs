@@ -266,6 +266,32 @@ fn broken_archives_are_told_and_never_used() {
 }
 
 #[test]
+fn a_package_whose_name_is_a_path_writes_nothing_elsewhere() {
+    for build in ["0/../../../../../../out", "0\\..\\out", "0\nx"] {
+        let world = World::new();
+        let mut channel = Channel::new();
+        let mut thing = Package::saying("thing", "1.0", "thing");
+        thing.build = build.to_owned();
+        let bytes = thing.bytes();
+        thing.build = "0".to_owned();
+        channel.add_bytes(&thing, &bytes, |record| record["build"] = json!(build));
+        let text = task(
+            &["thing"],
+            json!({ "packages": ["thing"], "channels": [channel.url()] }),
+        );
+        world
+            .submit(&text)
+            .ends_with(125)
+            .says("conda.package.broken")
+            .says("cannot be the build of a package");
+        let outside = files::walk(world.path())
+            .into_iter()
+            .find(|path| path.file_name().is_some_and(|name| name == "out.json"));
+        assert_eq!(outside, None);
+    }
+}
+
+#[test]
 fn a_link_that_leaves_the_environment_is_refused() {
     let world = World::new();
     let channel = Channel::with([
@@ -312,6 +338,56 @@ fn a_server_that_says_nothing_can_be_left() {
     assert_ne!(ran.code, 0, "{ran:?}");
     assert!(ran.elapsed < Duration::from_secs(20), "{ran:?}");
     failing.recovers();
+}
+
+#[test]
+fn a_killed_build_fetches_nothing_twice() {
+    const PARTS: usize = 6;
+    const HALF: usize = 1234;
+    let part = |number: usize| {
+        let name = format!("part{number}");
+        // Not to be compressed, and each of another size.
+        let mut random = Random::new(number as u64 + 1);
+        let content = (0..5000 + number * 100).map(|_| u8::try_from(random.below(256)).unwrap());
+        Package::new(&name, "1.0").file(&format!("share/{name}"), content.collect::<Vec<u8>>())
+    };
+    let thing = (0..PARTS).fold(Package::saying("thing", "1.0", "thing"), |thing, number| {
+        thing.depends(&format!("part{number}"))
+    });
+    let failing = Failing::with((0..PARTS).map(part).chain([thing]));
+    failing.server.fault("part3-1.0-0.conda", Fault::Stall(HALF));
+    failing.world.write("task.toml", failing.text());
+    let running = failing.world.wrun(&["submit", "task.toml"]).spawn();
+    // All but the one that came to a halt are there, and of that one what was sent.
+    let start = Instant::now();
+    loop {
+        let sizes: Vec<u64> = files::walk(&failing.world.store().join("pkgs"))
+            .iter()
+            .filter_map(|path| path.metadata().ok().filter(std::fs::Metadata::is_file))
+            .map(|metadata| metadata.len())
+            .collect();
+        let whole = failing.channel.sizes();
+        let come = whole.iter().filter(|size| sizes.contains(size)).count();
+        if come == PARTS && sizes.contains(&(HALF as u64)) {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(60), "{sizes:?} {whole:?}");
+        std::thread::yield_now();
+    }
+    drop(running.kill_after(Duration::ZERO));
+    assert!(failing.world.environments().is_empty());
+    failing.server.heal();
+    let before = failing.server.downloads().len();
+    failing.submit().prints("thing\n");
+    let later = failing.server.downloads().split_off(before);
+    let asked: Vec<(&str, Option<&str>)> = later
+        .iter()
+        .map(|request| {
+            let range = request.headers.get("range").map(String::as_str);
+            (request.path.rsplit('/').next().unwrap_or_default(), range)
+        })
+        .collect();
+    assert_eq!(asked, [("part3-1.0-0.conda", Some("bytes=1234-"))]);
 }
 
 #[test]

@@ -124,3 +124,31 @@ fn pip_is_added_where_only_packages_for_it_are_listed() {
         .ends_with(125)
         .says("conda.pip.python");
 }
+
+#[test]
+fn what_pip_would_need_for_another_platform_is_told() {
+    let world = World::new();
+    let python = Package::new("python", "3.12.1").subdir("win-64");
+    let pip = Package::new("pip", "26.0").subdir("win-64");
+    let channel = Channel::with([python, pip]);
+    let spec = json!({ "packages": ["python", "pip"], "pip": ["wheelie"], "channels": [channel.url()], "platform": "win-64" });
+    world.write("task.toml", task(&["python"], spec));
+    world
+        .wrun(&["plan", "--lock", "lock.json", "task.toml"])
+        .run()
+        .ends_with(125)
+        .says("conda.platform.other")
+        .says("pip");
+}
+
+#[test]
+fn the_cut_off_holds_for_pip_too() {
+    let world = World::new();
+    let old = Package::new("pip", "25.0").noarch("python").depends("python");
+    let channel = Channel::with([python_package(), old]);
+    let spec = json!({ "packages": ["python", "pip=25"], "pip": ["wheelie"], "channels": [channel.url()], "exclude-newer": "2024-01-31" });
+    world
+        .submit(&task(&["python"], spec))
+        .ends_with(125)
+        .says("exclude-newer");
+}

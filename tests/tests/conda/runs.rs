@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use wrun_tests::conda::{Channel, Format, Package, SUBDIR, Server};
-use wrun_tests::{Ran, World, files, network};
+use wrun_tests::{Ran, World, files, network, skipped};
 
 use crate::task;
 
@@ -48,6 +48,74 @@ fn a_channel_in_a_folder_is_read_once() {
         finds_everything(&alone);
     }
     assert_eq!(world.environments().len(), 1);
+}
+
+#[test]
+fn a_later_run_starts_nothing_but_the_task_and_connects_to_nothing() {
+    const TRACED: &[&str] = &[
+        "strace",
+        "-f",
+        "-qq",
+        "-e",
+        "trace=execve,connect",
+        "-o",
+        "trace.txt",
+    ];
+    if !network::works(&TRACED[..1], &["--version"]) {
+        skipped("tracing: there is no `strace`");
+        return;
+    }
+    let world = World::new();
+    let channel = Channel::with([
+        Package::new("thing", "1.0").file("etc/conda/activate.d/thing.sh", "export FROM_SCRIPT=yes\n")
+    ]);
+    let server = Server::of(channel.path());
+    let spec = json!({ "packages": ["thing"], "channels": [server.url()] });
+    let text = task(&["printenv", "FROM_SCRIPT"], spec);
+    world.submit(&text).prints("yes\n");
+    let later = world.wrun(&["submit", "task.toml"]).through(TRACED).run();
+    later.prints("yes\n");
+    let trace = files::read(&world.path().join("trace.txt"));
+    let started: Vec<&str> = trace
+        .lines()
+        .filter(|line| line.contains("execve("))
+        .filter_map(|line| line.split('"').nth(1)?.rsplit('/').next())
+        .collect();
+    assert_eq!(started, ["wrun", "exe", "printenv"], "{trace}");
+    assert!(!trace.contains("connect("), "{trace}");
+}
+
+#[test]
+fn a_channel_in_parts_is_read_in_parts() {
+    let (world, channel) = (World::new(), channel());
+    channel.write_shards();
+    for subdir in ["noarch", SUBDIR] {
+        files::remove(&channel.path().join(subdir).join("repodata.json"));
+    }
+    let server = Server::of(channel.path());
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing"], "channels": [server.url()] }),
+    );
+    world.submit(&text).prints("thing 1.0\n");
+    let shards = |server: &Server| {
+        let requests = server.requests();
+        requests
+            .iter()
+            .filter(|request| request.path.contains("/shards/"))
+            .count()
+    };
+    assert_eq!(
+        shards(&server),
+        2,
+        "only the parts of `thing` and `part` are read: {:?}",
+        server.requests()
+    );
+    // A part that is not what the index says is not believed.
+    let world = World::new();
+    server.replace(".msgpack.zst", b"something else".to_vec());
+    world.submit(&text).ends_with(125).says("conda.repodata.broken");
+    assert!(world.environments().is_empty());
 }
 
 #[test]
@@ -219,6 +287,29 @@ fn a_secret_in_an_address_is_refused_and_not_repeated() {
         assert!(message.is_some_and(|line| !line.contains("hunter2")), "{ran:?}");
         assert!(files::holding(&world.store(), "hunter2").is_empty());
     }
+}
+
+#[test]
+fn a_secret_in_a_match_spec_is_refused_too() {
+    let world = World::new();
+    for spec in [
+        "https://ada:hunter2@x.example/c::thing",
+        "https://x.example/t/hunter2/c::thing",
+        "https://ada:hunter2@x.example/c/noarch/thing-1.0-0.conda",
+        "thing[channel=https://ada:hunter2@x.example/c]",
+    ] {
+        let in_table = json!({ "packages": [spec] });
+        world
+            .submit(&task(&["thing"], in_table))
+            .ends_with(125)
+            .says("conda.channel.secret");
+        world.write("environment.yml", format!("dependencies: [\"{spec}\"]\n"));
+        let ran = world.submit(&task(&["thing"], json!({ "file": "environment.yml" })));
+        ran.ends_with(125)
+            .says("conda.channel.secret")
+            .does_not_say("hunter2");
+    }
+    assert!(files::holding(&world.store(), "hunter2").is_empty());
 }
 
 #[test]

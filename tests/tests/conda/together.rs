@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wrun_tests::conda::{Channel, Package, Server};
-use wrun_tests::{Fault, Running, World};
+use wrun_tests::{Fault, Running, World, files};
 
 use crate::task;
 
 const ENVIRONMENTS: usize = 20;
 const PROCESSES: usize = 5;
+const OVERLAPPING: usize = 16;
 
 #[test]
 fn twenty_environments_asked_for_by_five_processes_are_each_built_once() {
@@ -26,8 +27,8 @@ fn twenty_environments_asked_for_by_five_processes_are_each_built_once() {
     });
     let channel = Channel::with(shared.chain(own));
     let server = Server::of(channel.path());
-    // Long enough that builds are under way at the same time.
-    server.fault(".conda", Fault::Slow(Duration::from_millis(100)));
+    // None goes on before so many are under way. One process has eight at once, so they overlap across processes too.
+    server.gather("/own", OVERLAPPING);
     let mut names = Vec::new();
     for number in 0..ENVIRONMENTS {
         let name = format!("own{number}");
@@ -104,4 +105,43 @@ fn a_build_does_not_wait_for_another_whose_server_is_slow() {
         .prints("quick\n");
     waiting.signal(rustix::process::Signal::INT);
     assert_ne!(waiting.wait().code, 0);
+}
+
+#[test]
+fn a_build_does_not_wait_for_another_that_is_being_installed() {
+    let world = World::new();
+    let gate = "mkfifo $TMPDIR/gate && read line < $TMPDIR/gate && export SAID=$line\n";
+    let channel = Channel::with([
+        Package::new("common", "1.0").file("share/common", "common"),
+        Package::new("slow", "1.0")
+            .depends("common")
+            .program("bin/slow", "#!/bin/sh\necho slow $SAID\n")
+            .file("etc/conda/activate.d/slow.sh", gate),
+        Package::saying("quick", "1.0", "quick").depends("common"),
+    ]);
+    let text = |name: &str| {
+        task(
+            &[name],
+            json!({ "packages": [name], "channels": [channel.url()] }),
+        )
+    };
+    world.write("slow.toml", text("slow"));
+    let waiting = world.wrun(&["submit", "slow.toml"]).spawn();
+    let start = std::time::Instant::now();
+    let gate = loop {
+        let found = files::walk(&world.store().join("tmp"))
+            .into_iter()
+            .find(|path| path.file_name().is_some_and(|name| name == "gate"));
+        if let Some(gate) = found {
+            break gate;
+        }
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "the slow build is not under way"
+        );
+        std::thread::yield_now();
+    };
+    world.submit(&text("quick")).prints("quick\n");
+    files::write(&gate, "on\n");
+    waiting.wait().prints("slow on\n");
 }

@@ -35,6 +35,12 @@ fn channel() -> Channel {
         Package::new("middle-a", "1.0").depends("numpy >=2"),
         Package::new("deep-b", "1.0").depends("middle-b"),
         Package::new("middle-b", "1.0").depends("numpy <2"),
+        Package::new("picky", "1.0").constrains("numpy <2"),
+        Package::new("chain-a", "1.0").depends("chain-b 1"),
+        Package::new("chain-a", "2.0").depends("chain-b 2"),
+        Package::new("chain-b", "1").depends("needs-lost"),
+        Package::new("chain-b", "2").depends("chain-a 1"),
+        Package::new("maconly", "1.0").depends("__osx >=11"),
     ])
 }
 
@@ -115,4 +121,20 @@ fn a_version_that_only_a_later_channel_has() {
         })
         .collect();
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_package_that_goes_only_with_others() {
+    insta::assert_snapshot!(said(&channel(), json!({ "packages": ["picky", "pandas"] })));
+}
+
+#[test]
+fn something_far_below_that_is_nowhere() {
+    insta::assert_snapshot!(said(&channel(), json!({ "packages": ["chain-a"] })));
+}
+
+#[test]
+fn a_package_of_another_system() {
+    let spec = json!({ "packages": ["maconly"], "platform": "linux-64" });
+    insta::assert_snapshot!(said(&channel(), spec));
 }

@@ -73,8 +73,11 @@ fn restrict(policy: &Policy) -> Result<RestrictionStatus, Failure> {
                 rules = below(rules, Path::new(path), rights)?;
             }
             rules = below(rules, Path::new("/dev"), devices)?;
-            for memory in ["/tmp", "/dev/shm"] {
-                rules = below(rules, Path::new(memory), all)?;
+            for memory in ["/tmp", "/dev/shm"].map(Path::new) {
+                // Rights hold for everything below, other mounts too: a shared folder in there would be open as a whole.
+                if !shared_folders(policy).any(|shared| shared.starts_with(memory)) {
+                    rules = below(rules, memory, all)?;
+                }
             }
         }
         Tier::Restricted | Tier::None => {
@@ -124,6 +127,16 @@ fn restrict(policy: &Policy) -> Result<RestrictionStatus, Failure> {
         }
     }
     streams(rules).map_err(failed)?.restrict_self().map_err(failed)
+}
+
+/// Folders that are there as a whole, of which only parts are granted.
+fn shared_folders(policy: &Policy) -> impl Iterator<Item = &Path> {
+    policy.entries.iter().filter_map(|entry| match entry {
+        Entry::Bind {
+            path, reach: false, ..
+        } => Some(path.as_path()),
+        _ => None,
+    })
 }
 
 /// Rules that allow nothing.
