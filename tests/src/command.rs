@@ -284,6 +284,12 @@ impl Running {
         }
     }
 
+    /// Its process number.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
     /// Ends what it reads.
     pub fn close_stdin(&mut self) {
         self.input = None;

@@ -47,7 +47,8 @@ pub struct Confinement {
     /// Whether programs on the machine's own loopback are reached through the proxy too, if they are listed; those that are
     /// listed by their port are reached without it as well.
     pub loopback: bool,
-    /// A folder of its own, to write in; with a limit of its size it is one in memory at that address.
+    /// A folder of its own, to write in; with a limit of its size it is one in memory at that address. An empty path is
+    /// none.
     pub scratch: PathBuf,
     /// What it reaches of the network, and how hosts that are listed by name are reached.
     pub gate: Gate,
@@ -134,6 +135,7 @@ impl Confinement {
                 at: self.scratch.clone(),
                 bytes,
             }),
+            _ if self.scratch.as_os_str().is_empty() => {}
             _ => entries.resolve(&self.scratch, Access::Write)?,
         }
         if image.is_none() {
@@ -158,6 +160,7 @@ impl Confinement {
         Ok(Policy {
             tier,
             program: command.program.clone(),
+            job: None,
             args: command.args.clone(),
             env,
             cwd: command.cwd.clone(),

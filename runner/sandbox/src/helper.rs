@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use crate::job::{self, Job};
 use crate::platform;
 
 /// The first argument of a helper.
@@ -17,9 +18,20 @@ impl Helper {
     /// the process that it was asked for, and this does not return; else this program can be used as one.
     #[must_use]
     pub fn enter() -> Self {
+        Self::enter_with(&[])
+    }
+
+    /// As [`Helper::enter`], for a program whose helper does jobs of its own too ([`crate::start_job`]).
+    #[must_use]
+    pub fn enter_with(jobs: &'static [Job]) -> Self {
+        job::offer(jobs);
         let mut arguments = std::env::args_os().skip(1);
-        if arguments.next().as_deref() == Some(OsStr::new(ARGUMENT)) {
+        let first = arguments.next();
+        if first.as_deref() == Some(OsStr::new(ARGUMENT)) {
             platform::become_process(&arguments.collect::<Vec<OsString>>());
+        }
+        if first.as_deref() == Some(OsStr::new(job::ARGUMENT)) {
+            std::process::exit(job::work_alone(arguments));
         }
         // The path by which the program was started may lead elsewhere by now; this always leads to it.
         Self(PathBuf::from("/proc/self/exe"))

@@ -154,6 +154,8 @@ pub(crate) struct Policy {
     /// The program, absolute, or in an image as its caller names it; absent only to try the sandbox out.
     #[serde(with = "text::os")]
     pub program: PathBuf,
+    /// The job that is done in place of a program ([`crate::Job`]).
+    pub job: Option<String>,
     /// Its arguments, without its own name.
     #[serde(with = "text::os_list")]
     pub args: Vec<OsString>,

@@ -17,6 +17,8 @@ use crate::confined::{Confined, receive};
 use crate::confinement::Confinement;
 use crate::error::SandboxError;
 use crate::held::Held;
+use crate::helper::Helper;
+use crate::job;
 use crate::message::{Facts, Failure, Message};
 use crate::policy::Policy;
 use crate::prepare::{Prepared, prepare};
@@ -44,15 +46,42 @@ pub async fn start(
     command: Command,
     cancel: &CancellationToken,
 ) -> Result<Start, SandboxError> {
+    begin(confinement, None, command, cancel).await
+}
+
+/// As [`start`], for a job of the helper itself ([`crate::Job`]) in place of the command's program.
+///
+/// # Errors
+/// As for [`start`].
+pub async fn start_job(
+    confinement: &Confinement,
+    job: &str,
+    command: Command,
+    cancel: &CancellationToken,
+) -> Result<Start, SandboxError> {
+    begin(confinement, Some(job), command, cancel).await
+}
+
+async fn begin(
+    confinement: &Confinement,
+    job: Option<&str>,
+    command: Command,
+    cancel: &CancellationToken,
+) -> Result<Start, SandboxError> {
     let mut before: Option<String> = None;
     let mut refused = None;
     for tier in tiers(confinement.demand) {
         let refusal = if let Some(refusal) = Refusal::of_image(*tier, confinement) {
             refusal
         } else if *tier == Tier::None {
+            let command = match (job, &confinement.helper) {
+                (None, _) => command,
+                (Some(job), Some(helper)) => by_itself(helper, job, command),
+                (Some(_), None) => return Ok(Start::Refused(Refusal::no_helper())),
+            };
             return without(confinement, command, before);
         } else {
-            match attempt(*tier, confinement, &command, cancel, before.clone()).await? {
+            match attempt(*tier, confinement, job, &command, cancel, before.clone()).await? {
                 Attempt::Running(confined) => return Ok(Start::Running(confined)),
                 Attempt::Cancelled => return Ok(Start::Cancelled),
                 Attempt::Refused(refusal) => refusal,
@@ -70,6 +99,15 @@ pub async fn start(
         });
     }
     Ok(refused.map_or(Start::Cancelled, Start::Refused))
+}
+
+/// A helper that does a job with nothing around it.
+fn by_itself(helper: &Helper, job: &str, command: Command) -> Command {
+    Command {
+        program: helper.path().to_owned(),
+        args: job::arguments(job, &command.inherit, command.args),
+        ..command
+    }
 }
 
 /// Starts a command that is held to nothing. `reason` is why it is not a stronger tier.
@@ -118,6 +156,7 @@ enum Attempt {
 async fn attempt(
     tier: Tier,
     confinement: &Confinement,
+    job: Option<&str>,
     command: &Command,
     cancel: &CancellationToken,
     reason: Option<String>,
@@ -140,7 +179,10 @@ async fn attempt(
         .iter()
         .map(OwnedFd::try_clone)
         .collect::<io::Result<_>>()?;
-    let policy = confinement.policy(tier, command, held.resources, &groups, &keep)?;
+    let policy = Policy {
+        job: job.map(str::to_owned),
+        ..confinement.policy(tier, command, held.resources, &groups, &keep)?
+    };
     let Prepared {
         program,
         args,

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use wrun_core::backend::{Backend, PlanBackend};
-use wrun_exec::{Helper, RuntimeOptions, WasiRuntime};
+use wrun_core::task::{duration, size};
+use wrun_exec::{CompileLimits, Helper, RuntimeOptions, WasiRuntime};
 use wrun_provision::{EnvironmentCredentials, PlanAdapter, Settings};
 use wrun_store::Store;
 
@@ -84,7 +85,9 @@ impl RunnerBuilder {
     }
 
     /// What sets sandboxes up for native tasks; without it they run only if they are asked to be held by nothing
-    /// ([`wrun_core::sandbox::Demand::Off`]). See [`Helper::enter`].
+    /// ([`wrun_core::sandbox::Demand::Off`]). It also compiles WebAssembly guests, in a process of its own; without it they
+    /// are compiled in this process, with nothing that bounds the time and memory that a guest makes the compiler take.
+    /// See [`Helper::enter`].
     #[must_use]
     pub fn helper(mut self, helper: Helper) -> Self {
         self.helper = Some(helper);
@@ -94,7 +97,7 @@ impl RunnerBuilder {
     /// Opens the store and makes the runner.
     ///
     /// # Errors
-    /// No folder for the store is known, or it cannot be opened.
+    /// No folder for the store is known, it cannot be opened, or a variable has a value that means nothing.
     pub fn build(self) -> Result<Runner, Error> {
         let Self {
             cache_dir,
@@ -128,7 +131,7 @@ impl RunnerBuilder {
             .with_pip_configuration()
             .with_certificates();
         settings.offline |= offline;
-        settings.helper.clone_from(&helper);
+        settings.helper = helper.clone().map(Into::into);
         let mut credentials = EnvironmentCredentials::from_environment(pairs());
         if let Some(credential) = settings
             .package_index
@@ -137,7 +140,11 @@ impl RunnerBuilder {
         {
             credentials = credentials.with(index::NAME, credential);
         }
-        let wasi = WasiRuntime::new(RuntimeOptions { pooling })?;
+        let wasi = WasiRuntime::new(RuntimeOptions {
+            pooling,
+            helper: helper.clone(),
+            compile: compile_limits(&variables)?,
+        })?;
         Ok(Runner(Arc::new(Inner {
             store,
             settings,
@@ -149,6 +156,23 @@ impl RunnerBuilder {
             helper,
         })))
     }
+}
+
+/// What the compilation of a guest may take, as the variables say.
+fn compile_limits(variables: &BTreeMap<String, String>) -> Result<CompileLimits, Error> {
+    let mut limits = CompileLimits::default();
+    let set = |name: &'static str| {
+        let value = variables.get(name).filter(|value| !value.is_empty());
+        value.map(|value| (name, value))
+    };
+    let wrong = |name: &'static str| move |reason| Error::Setting { name, reason };
+    if let Some((name, value)) = set("WRUN_COMPILE_TIME") {
+        limits.time = duration(value).map_err(wrong(name))?;
+    }
+    if let Some((name, value)) = set("WRUN_COMPILE_MEMORY") {
+        limits.memory = size(value).map_err(wrong(name))?;
+    }
+    Ok(limits)
 }
 
 fn default_root(variables: &BTreeMap<String, String>) -> Option<PathBuf> {

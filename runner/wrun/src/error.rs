@@ -44,6 +44,19 @@ pub enum Error {
         known: String,
     },
 
+    /// A variable that steers the runner has a value that means nothing.
+    #[error("the variable `{name}` cannot be used: {reason}")]
+    #[diagnostic(
+        code("setting.invalid"),
+        help("write a value such as the reference page of variables shows, or leave it out")
+    )]
+    Setting {
+        /// The variable.
+        name: &'static str,
+        /// What is wrong with its value.
+        reason: String,
+    },
+
     /// The environment cannot be made.
     #[error("{problem}")]
     Environment {

@@ -108,7 +108,7 @@ pub(crate) async fn run(
     }
     let refusals = Refusals::new(Arc::clone(&attempt.context.emit));
     let confinement = Confinement {
-        helper: attempt.context.inner.helper.clone(),
+        helper: attempt.context.inner.helper.clone().map(Into::into),
         demand: attempt.context.demand,
         paths: reads,
         shared: None,
@@ -240,7 +240,7 @@ fn surroundings(attempt: &Attempt<'_>, scratch: &Scratch) -> Result<Surroundings
 pub(crate) async fn try_sandbox(context: &Context, demand: Demand) -> Result<SandboxReport, Error> {
     let scratch = context.inner.store.scratch("doctor")?;
     let confinement = Confinement {
-        helper: context.inner.helper.clone(),
+        helper: context.inner.helper.clone().map(Into::into),
         demand,
         scratch: scratch.path().to_owned(),
         ..Confinement::none()

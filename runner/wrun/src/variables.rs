@@ -29,6 +29,14 @@ pub const TABLE: &[(&str, &str)] = &[
          by commas: for an index that keeps its files elsewhere.",
     ),
     (
+        "WRUN_COMPILE_TIME",
+        "How long the compilation of one WebAssembly guest may take, for instance `30m`. Default: five minutes.",
+    ),
+    (
+        "WRUN_COMPILE_MEMORY",
+        "How much memory the compilation of one WebAssembly guest may take, for instance `16GiB`. Default: 4 GiB.",
+    ),
+    (
         "WRUN_INDEX_<NAME>_USERNAME",
         "The user name for the index or credential `<NAME>` of a task.",
     ),

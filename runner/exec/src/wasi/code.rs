@@ -159,7 +159,8 @@ pub(super) fn keep(
 #[expect(unsafe_code, reason = "compiled code is trusted by its nature")]
 fn from_memory(engine: &Engine, kind: GuestKind, code: &[u8]) -> wasmtime::Result<Program> {
     match kind {
-        // SAFETY: `code` is what this process has just compiled, and has not left its memory.
+        // SAFETY: `code` is what this process has just compiled, or its helper, which is gone; nobody else could write
+        // to it.
         GuestKind::Module => unsafe { Module::deserialize(engine, code) }.map(Program::Module),
         // SAFETY: as above.
         GuestKind::Component => unsafe { Component::deserialize(engine, code) }.map(Program::Component),

@@ -64,11 +64,7 @@ impl Flavour {
     /// # Errors
     /// The processor is not supported, or the address space of a pool cannot be reserved.
     pub(super) fn new(allocation: Allocation) -> wasmtime::Result<Self> {
-        let mut config = config();
-        if allocation == Allocation::Pool {
-            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
-        }
-        let engine = Engine::new(&config)?;
+        let engine = engine(allocation)?;
         let fingerprint = fingerprint(&engine);
         let ticker = Ticker::new(&engine);
         let slots = (allocation == Allocation::Pool).then(|| Semaphore::new(SLOTS as usize));
@@ -82,6 +78,20 @@ impl Flavour {
             modules,
             components,
         })
+    }
+
+    /// An engine that only compiles, of the settings with this fingerprint; nothing if these are others.
+    ///
+    /// # Errors
+    /// As for [`Flavour::new`].
+    pub(super) fn compiling(allocation: Allocation, fingerprint: &str) -> wasmtime::Result<Option<Engine>> {
+        let engine = engine(allocation)?;
+        Ok((self::fingerprint(&engine) == fingerprint).then_some(engine))
+    }
+
+    /// What compiled code depends on besides the guest.
+    pub(super) fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// The name of the compiled form of a guest with this digest. It changes with everything that the compiled form
@@ -105,6 +115,14 @@ impl Flavour {
             .as_ref()
             .map_err(WasiError::engine)
     }
+}
+
+fn engine(allocation: Allocation) -> wasmtime::Result<Engine> {
+    let mut config = config();
+    if allocation == Allocation::Pool {
+        config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool()));
+    }
+    Engine::new(&config)
 }
 
 fn config() -> Config {

@@ -1,6 +1,7 @@
 //! Why a WebAssembly guest cannot be run.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use miette::Diagnostic;
 
@@ -30,6 +31,46 @@ pub enum WasiError {
     )]
     Invalid {
         /// The validator's reason, with the offset in the file.
+        reason: String,
+    },
+
+    /// The guest could not be compiled in the time that there is for it.
+    #[error("compiling the guest took more than {}", humantime::format_duration(*limit))]
+    #[diagnostic(
+        code("exec.wasi.compile-time"),
+        help(
+            "it may be made to take a compiler's time; if it is only large set `WRUN_COMPILE_TIME`, for instance to `30m`"
+        )
+    )]
+    CompileTime {
+        /// How long it was allowed to take.
+        limit: Duration,
+    },
+
+    /// The guest could not be compiled in the memory that there is for it.
+    #[error("compiling the guest took more than {} of memory", bytesize::ByteSize(*limit).display().iec())]
+    #[diagnostic(
+        code("exec.wasi.compile-memory"),
+        help(
+            "it may be made to take a compiler's memory; if it is only large set `WRUN_COMPILE_MEMORY`, for instance to `16GiB`"
+        )
+    )]
+    CompileMemory {
+        /// Bytes that it was allowed to take.
+        limit: u64,
+    },
+
+    /// The process that compiles guests failed.
+    #[error("the compiler failed: {reason}")]
+    #[diagnostic(
+        code("exec.wasi.compiler"),
+        help(
+            "it runs in a process of its own, so nothing else was harmed; if it is this guest each time, the guest \
+             brings the compiler down"
+        )
+    )]
+    Compiler {
+        /// How it ended, or why it could not be started.
         reason: String,
     },
 

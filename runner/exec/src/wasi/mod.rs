@@ -9,6 +9,7 @@
 //! over, also while the guest waits in a host function.
 
 mod code;
+mod compiler;
 mod end;
 mod engine;
 mod error;
@@ -29,6 +30,8 @@ mod tests;
 mod ticker;
 
 pub use code::{CodeLock, CodeStore, CodeStoreError};
+pub(crate) use compiler::COMPILE;
+pub use compiler::CompileLimits;
 pub use error::WasiError;
 pub use guest::Guest;
 pub use kind::GuestKind;

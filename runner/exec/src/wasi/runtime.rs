@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use wrun_core::outcome::Outcome;
 
 use super::code::{self, CodeStore, Kept, Program};
+use super::compiler::{self, CompileLimits};
 use super::engine::{Allocation, Flavour};
 use super::error::WasiError;
 use super::guest::Guest;
@@ -19,6 +20,7 @@ use super::kind::GuestKind;
 use super::recent::Recent;
 use super::run;
 use super::task::WasiTask;
+use crate::helper::Helper;
 use crate::report::Report;
 use crate::stdio::Stdio;
 
@@ -26,12 +28,17 @@ use crate::stdio::Stdio;
 const GUESTS: usize = 128;
 
 /// How a [`WasiRuntime`] works.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RuntimeOptions {
     /// Reserve memory for 64 guests at once, so that each starts faster. Right for a process that runs many guests,
     /// wasted on one that runs a single guest. Where the address space cannot be reserved, memory is mapped for each
     /// guest as if this were not set.
     pub pooling: bool,
+    /// Compiles guests in a process of its own. Without one they are compiled in this process, where nothing bounds the
+    /// time and the memory that it takes.
+    pub helper: Option<Helper>,
+    /// What the helper may take to compile a guest.
+    pub compile: CompileLimits,
 }
 
 /// Runs WebAssembly guests. Cheap to clone; all clones share engines and loaded guests.
@@ -147,7 +154,10 @@ impl WasiRuntime {
         if let Some(found) = self.find(preferred, kind, digest, store).await? {
             return Ok(found);
         }
-        let refused = match compile_and_keep(preferred, bytes, kind, digest, store).await? {
+        let refused = match self
+            .compile_and_keep(preferred, bytes, kind, digest, store)
+            .await?
+        {
             Ok(program) => return Ok((program, Arc::clone(preferred))),
             Err(reason) => reason,
         };
@@ -156,10 +166,40 @@ impl WasiRuntime {
         }
         info!(reason = refused, "the guest does not fit the pool");
         let on_demand = self.on_demand().await?;
-        match compile_and_keep(on_demand, bytes, kind, digest, store).await? {
+        match self
+            .compile_and_keep(on_demand, bytes, kind, digest, store)
+            .await?
+        {
             Ok(program) => Ok((program, Arc::clone(on_demand))),
             Err(reason) => Err(WasiError::Setup { reason }),
         }
+    }
+
+    /// Compiles for one engine and keeps the code. The inner error says why the engine does not take what it compiled.
+    async fn compile_and_keep(
+        &self,
+        flavour: &Flavour,
+        bytes: &[u8],
+        kind: GuestKind,
+        digest: &[u8],
+        store: &dyn CodeStore,
+    ) -> Result<Result<Program, String>, WasiError> {
+        let RuntimeOptions {
+            pooling: _,
+            helper,
+            compile,
+        } = &self.0.options;
+        let compiled = match helper {
+            Some(helper) => compiler::compile(&helper.clone().into(), *compile, flavour, bytes).await?,
+            None => code::compile(&flavour.engine, kind, bytes).await?,
+        };
+        Ok(code::keep(
+            &flavour.engine,
+            kind,
+            &flavour.code_key(digest),
+            &compiled,
+            store,
+        ))
     }
 
     /// Looks for kept code: first for the preferred engine, then, if it is there but does not fit the pool, for the
@@ -222,24 +262,6 @@ impl fmt::Debug for WasiRuntime {
             .field("options", &self.0.options)
             .finish_non_exhaustive()
     }
-}
-
-/// Compiles for one engine and keeps the code. The inner error says why the engine does not take what it compiled.
-async fn compile_and_keep(
-    flavour: &Flavour,
-    bytes: &[u8],
-    kind: GuestKind,
-    digest: &[u8],
-    store: &dyn CodeStore,
-) -> Result<Result<Program, String>, WasiError> {
-    let compiled = code::compile(&flavour.engine, kind, bytes).await?;
-    Ok(code::keep(
-        &flavour.engine,
-        kind,
-        &flavour.code_key(digest),
-        &compiled,
-        store,
-    ))
 }
 
 /// Waits for a deadline, if there is one.

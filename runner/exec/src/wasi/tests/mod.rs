@@ -114,7 +114,11 @@ pub(super) struct Ran {
 }
 
 pub(super) fn runtime(pooling: bool) -> WasiRuntime {
-    WasiRuntime::new(RuntimeOptions { pooling }).unwrap()
+    WasiRuntime::new(RuntimeOptions {
+        pooling,
+        ..RuntimeOptions::default()
+    })
+    .unwrap()
 }
 
 pub(super) async fn load(runtime: &WasiRuntime, text: &str) -> Result<Guest, WasiError> {

@@ -13,6 +13,7 @@ const ARCHITECTURE_NUMBER: u32 = 0xc000_00b7;
 fn policy(tier: Tier, network: Network) -> Policy {
     Policy {
         tier,
+        job: None,
         program: "/bin/true".into(),
         args: Vec::new(),
         env: Vec::new(),

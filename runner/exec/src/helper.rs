@@ -1,0 +1,36 @@
+//! The program that sets sandboxes up, and compiles guests.
+
+use std::path::{Path, PathBuf};
+
+use crate::wasi::COMPILE;
+
+/// A program that can be started as the helper, which sets sandboxes up around native processes and compiles WebAssembly
+/// in a process of its own: one that calls [`Helper::enter`] before anything else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Helper(wrun_sandbox::Helper);
+
+impl Helper {
+    /// To be the first call of `main`, before any thread is started. If this process was started as a helper it does what
+    /// it was asked for, and this does not return; else this program can be used as one.
+    #[must_use]
+    pub fn enter() -> Self {
+        Self(wrun_sandbox::Helper::enter_with(&[COMPILE]))
+    }
+
+    /// Another program that is known to call [`Helper::enter`]: an installed `wrun` of the same version.
+    pub fn program(path: impl Into<PathBuf>) -> Self {
+        Self(wrun_sandbox::Helper::program(path))
+    }
+
+    /// Its path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl From<Helper> for wrun_sandbox::Helper {
+    fn from(helper: Helper) -> Self {
+        helper.0
+    }
+}
