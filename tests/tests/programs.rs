@@ -53,12 +53,18 @@ impl Program {
     fn run(&self) -> Option<(World, PathBuf, Ran)> {
         for need in self.needs {
             if !is_installed(need) {
-                skipped(&format!("`{need}` is not installed, so that `{}` is not run", self.name));
+                skipped(&format!(
+                    "`{need}` is not installed, so that `{}` is not run",
+                    self.name
+                ));
                 return None;
             }
         }
         let world = World::new();
-        files::copy(&binary::examples().join("programs"), &world.path().join("programs"));
+        files::copy(
+            &binary::examples().join("programs"),
+            &world.path().join("programs"),
+        );
         let folder = world.path().join("programs").join(self.name);
         let ran = world.wrun(&["submit", "task.toml"]).dir(&folder).run();
         ran.ends_with(0);
@@ -109,9 +115,16 @@ fn matplotlib_draws() {
     let Some((_world, folder, _)) = Program::new("matplotlib", OUT, "Read-only file system").run() else {
         return;
     };
-    for (name, begins) in [("plot.png", "\u{89}PNG"), ("plot.svg", "<?xml"), ("plot.pdf", "%PDF")] {
+    for (name, begins) in [
+        ("plot.png", "\u{89}PNG"),
+        ("plot.svg", "<?xml"),
+        ("plot.pdf", "%PDF"),
+    ] {
         let bytes = files::bytes(&folder.join("out").join(name));
-        let begins: Vec<u8> = begins.chars().map(|char| u8::try_from(char).unwrap_or_default()).collect();
+        let begins: Vec<u8> = begins
+            .chars()
+            .map(|char| u8::try_from(char).unwrap_or_default())
+            .collect();
         assert!(bytes.starts_with(&begins), "{name}");
     }
 }
@@ -141,9 +154,13 @@ fn sqlite_is_used_by_several_processes() {
 
 #[test]
 fn multiprocessing_stays_within_its_number_of_processes() {
-    Program::new("multiprocessing", "processes = 40\n", "Resource temporarily unavailable")
-        .instead("processes = 4\n")
-        .run();
+    Program::new(
+        "multiprocessing",
+        "processes = 40\n",
+        "Resource temporarily unavailable",
+    )
+    .instead("processes = 4\n")
+    .run();
 }
 
 #[test]
@@ -153,7 +170,10 @@ fn node_serves_itself() {
 
 #[test]
 fn git_makes_a_repository() {
-    let Some((_world, folder, _)) = Program::new("git", OUT, "Read-only file system").with(&["git"]).run() else {
+    let Some((_world, folder, _)) = Program::new("git", OUT, "Read-only file system")
+        .with(&["git"])
+        .run()
+    else {
         return;
     };
     assert!(folder.join("out/poems/.git/HEAD").is_file());
@@ -169,5 +189,7 @@ fn make_builds_with_several_jobs() {
 
 #[test]
 fn gcc_compiles() {
-    Program::new("gcc", OUT, "Read-only file system").with(&["gcc"]).run();
+    Program::new("gcc", OUT, "Read-only file system")
+        .with(&["gcc"])
+        .run();
 }
