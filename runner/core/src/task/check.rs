@@ -11,12 +11,14 @@ use serde_json::{Map, Value};
 use super::file::{AllowFile, LimitsFile, NetFile, RetryFile, RunFile, SpecFile, TaskFile, VariableFile};
 use super::issue::{Issue, unknown_backend};
 use super::model::{Allow, EnvRequest, Retry, Run, Task, Variable};
+use super::parse::RuntimeEnvFile;
 use super::pointer::Pointer;
 use super::quantity;
 use crate::backend::Manifest;
 use crate::grants::Limits;
 use crate::net::Net;
 use crate::outcome::OutcomeClass;
+use crate::ray::{self, Translated};
 
 /// The task that the file means. It is one only if there is no error among the issues; if there is none, there is an
 /// error.
@@ -25,9 +27,11 @@ pub(super) fn check(
     base: &Path,
     default_name: &str,
     backends: &[Manifest],
+    runtime_env: Option<&RuntimeEnvFile>,
     issues: &mut Vec<Issue>,
 ) -> Option<Task> {
     let mut checks = Checks { issues };
+    let translated = checks.runtime_env(file, backends, runtime_env);
     let name = checks.name(file.name.as_deref().unwrap_or(default_name));
     let run = checks.run(file.run.as_ref());
     let dir = checks.dir(file.run.as_ref().and_then(|run| run.dir.as_deref()));
@@ -39,7 +43,7 @@ pub(super) fn check(
         .retry
         .as_ref()
         .map_or_else(|| Some(Retry::default()), |retry| checks.retry(retry));
-    Some(Task {
+    let mut task = Task {
         name: name?,
         base: base.to_owned(),
         run: run?,
@@ -49,7 +53,11 @@ pub(super) fn check(
         allow: allow?,
         limits,
         retry: retry?,
-    })
+    };
+    if let Some(translated) = translated {
+        translated.apply(&mut task);
+    }
+    Some(task)
 }
 
 struct Checks<'i> {
@@ -204,11 +212,12 @@ impl Checks<'_> {
         let at = Pointer::of(["env"]);
         let requests: Vec<_> = env
             .iter()
+            .filter(|(name, _)| *name != ray::KEY)
             .map(|(name, spec)| self.environment(name, spec, at.join(name), backends))
             .collect();
         let mut names = env
             .keys()
-            .filter(|name| backends.iter().any(|backend| backend.id == **name));
+            .filter(|name| *name == ray::KEY || backends.iter().any(|backend| backend.id == **name));
         if let (Some(first), Some(_)) = (names.next(), names.clone().next()) {
             for name in names {
                 let message = format!("`env.{name}` does not go together with `env.{first}`");
@@ -242,6 +251,10 @@ impl Checks<'_> {
             (SpecFile::Short(items), Some(member)) => {
                 Map::from_iter([(member.clone(), Value::Array(items.clone()))])
             }
+            (SpecFile::File(_), _) => {
+                let message = format!("`{at}` must be a table, not a string");
+                return self.report(Issue::error("task.type", at, message, "a string"));
+            }
             (SpecFile::Short(_), None) => {
                 let message = format!("`{at}` must be a table, and is a list: `{name}` has no short form");
                 let issue = Issue::error("task.type", at, message, "a list");
@@ -252,6 +265,71 @@ impl Checks<'_> {
             backend: name.to_owned(),
             spec: Value::Object(spec),
         })
+    }
+
+    /// What the file's `runtime_env` stands for, if it has one.
+    fn runtime_env(
+        &mut self,
+        file: &TaskFile,
+        backends: &[Manifest],
+        read: Option<&RuntimeEnvFile>,
+    ) -> Option<Translated> {
+        let at = Pointer::of(["env", ray::KEY]);
+        let (value, named) = match file.env.get(ray::KEY)? {
+            SpecFile::Table(members) => (Value::Object(members.clone()), None),
+            SpecFile::File(path) => match read {
+                Some(RuntimeEnvFile { path: known, content }) if known == path => match content {
+                    Ok(value) => (value.clone(), Some(path)),
+                    Err(reason) => {
+                        let message = format!("cannot read `{path}`: {reason}");
+                        return self.report(Issue::error("ray.file.unreadable", at, message, "here"));
+                    }
+                },
+                _ => {
+                    let message = format!("`{path}` cannot be read here");
+                    let help = "write the fields of the file into the table `[env.runtime_env]`";
+                    return self
+                        .report(Issue::error("ray.file.unreadable", at, message, "a file").with_help(help));
+                }
+            },
+            SpecFile::Short(_) => {
+                let message = format!("`{at}` must be a table or the path of a file, not a list");
+                return self.report(Issue::error("task.type", at, message, "a list"));
+            }
+        };
+        let (translated, findings) = ray::translate(&value);
+        for finding in findings {
+            let within = Pointer::parse(&finding.at);
+            // What is wrong in a file of its own is told at the line that names it.
+            let (place, message) = match named {
+                Some(path) if within.is_root() => (at.clone(), format!("`{path}`: {}", finding.message)),
+                Some(path) => (at.clone(), format!("`{path}`, `{within}`: {}", finding.message)),
+                None => (at.append(within.segments()), finding.message),
+            };
+            self.issues.push(Issue {
+                severity: finding.severity,
+                help: finding.help,
+                ..Issue::error(&finding.code, place, message, "here")
+            });
+        }
+        if let Some(env) = &translated.env
+            && !backends.iter().any(|backend| backend.id == env.backend)
+        {
+            let message = format!("it needs the backend `{}`, which is not known here", env.backend);
+            return self.report(Issue::error("task.env.unknown", at, message, "here"));
+        }
+        let twice = file.run.as_ref().is_some_and(|run| run.dir.is_some()) && translated.dir.is_some();
+        if twice {
+            let message = "the task's folder is given twice: by `run.dir` and by `working_dir`";
+            let issue = Issue::error(
+                "ray.working-dir",
+                at.join("working_dir"),
+                message,
+                "beside `run.dir`",
+            );
+            return self.report(issue.with_help("remove one of the two"));
+        }
+        Some(translated)
     }
 
     fn vars(&mut self, vars: &BTreeMap<String, VariableFile>) -> Option<BTreeMap<String, Variable>> {

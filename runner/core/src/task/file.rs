@@ -75,6 +75,8 @@ pub(super) enum SpecFile {
     Table(Map<String, Value>),
     /// The short form.
     Short(Vec<Value>),
+    /// The path of a file, for a `runtime_env`.
+    File(String),
 }
 
 /// The value of a variable.
