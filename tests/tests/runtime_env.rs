@@ -50,7 +50,7 @@ fn a_file_of_json_or_yaml_says_what_the_task_needs() {
             .run()
             .json();
         assert_eq!(plan["environment"], "hit", "{plan}");
-        assert_eq!(plan["vars"]["PYTHONPATH"]["value"], ".:libs", "{plan}");
+        assert_eq!(plan["vars"]["PYTHONPATH"], ".:libs", "{plan}");
     }
 }
 

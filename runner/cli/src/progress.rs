@@ -109,9 +109,28 @@ impl<'a> Progress<'a> {
                 }
             }
             Event::Sandbox(report) => {
+                if self.speaker.verbose && report.tier == Tier::Full {
+                    self.line("sandbox", "tier `full`");
+                }
                 for text in weaknesses(report) {
                     self.line("sandbox", &text);
                 }
+            }
+            Event::Finished {
+                outcome,
+                attempts,
+                milliseconds,
+                ..
+            } if self.speaker.verbose => {
+                let tries = if *attempts > 1 {
+                    format!(" in attempt {attempts}")
+                } else {
+                    String::new()
+                };
+                self.line(
+                    "done",
+                    &format!("the task {outcome} after {}{tries}", time(*milliseconds)),
+                );
             }
             Event::Retrying {
                 outcome,

@@ -46,9 +46,14 @@ impl Source {
 }
 
 impl Source {
-    /// Gives findings about the task their places in the text; they point into the whole file.
-    pub(crate) fn place_all(&self, findings: &[Finding]) -> Error {
-        Error::Task(Box::new(place(&self.text, &self.origin, findings)))
+    /// Gives findings about the task their places in the text; they point into the whole file. Those of a backend about
+    /// its spec are told with them.
+    pub(crate) fn place_all(&self, findings: &[Finding], of_spec: Option<(Manifest, Vec<Finding>)>) -> Error {
+        let mut errors = place(&self.text, &self.origin, findings);
+        if let Some((backend, findings)) = of_spec.filter(|(_, findings)| !findings.is_empty()) {
+            errors.merge(place_findings(&self.text, &self.origin, &backend, &findings));
+        }
+        Error::Task(Box::new(errors))
     }
 }
 
