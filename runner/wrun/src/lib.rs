@@ -36,6 +36,7 @@ mod plan;
 mod run;
 mod runner;
 mod signals;
+mod single_files;
 pub mod variables;
 
 pub use builder::RunnerBuilder;

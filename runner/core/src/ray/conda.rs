@@ -12,7 +12,7 @@ impl Reader {
             Value::String(text) => {
                 let is_file = [".yml", ".yaml"].iter().any(|ending| text.ends_with(ending));
                 if is_file {
-                    json!({ "file": self.from_folder(text) })
+                    json!({ "file": self.path_in_folder(text) })
                 } else {
                     json!({ "existing": text })
                 }

@@ -208,7 +208,7 @@ impl Reader {
 
     /// A path that was written relative to the task's file, as one from the task's folder, which is what specs are
     /// relative to.
-    fn from_folder(&self, path: &str) -> String {
+    fn path_in_folder(&self, path: &str) -> String {
         let dir = self.translated.dir.as_deref().unwrap_or(Path::new("."));
         let depth = dir
             .components()

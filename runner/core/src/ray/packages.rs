@@ -100,7 +100,7 @@ impl Reader {
     /// Packages as lines of a requirements file, or the path of one.
     fn packages(&mut self, spec: &mut Map<String, Value>, names: &Names, value: &Value, at: &str) {
         if let Some(path) = value.as_str() {
-            append(spec, "requirements", [self.from_folder(path).into()]);
+            append(spec, "requirements", [self.path_in_folder(path).into()]);
             return;
         }
         let lines = self.texts(value, at, &format!("`{}`", names.field));
@@ -127,7 +127,7 @@ impl Reader {
             return format!(".{rest}");
         }
         if line.starts_with("./") || line.starts_with("../") {
-            return self.from_folder(line);
+            return self.path_in_folder(line);
         }
         line.replace(&format!("file://{WORKING_DIR}/"), "./")
             .replace(&format!("{WORKING_DIR}/"), "./")
@@ -173,13 +173,13 @@ impl Reader {
             Meaning::Nothing | Meaning::NothingWithValue => {}
             Meaning::DefaultIndex => append(spec, "indexes", [json!({ "url": value, "default": true })]),
             Meaning::Index => append(spec, "indexes", [json!({ "url": value })]),
-            Meaning::Path(member) => append(spec, member, [self.from_folder(value).into()]),
+            Meaning::Path(member) => append(spec, member, [self.path_in_folder(value).into()]),
             Meaning::Links => {
                 let is_address = value.contains("://");
                 let value = if is_address {
                     value.to_owned()
                 } else {
-                    self.from_folder(value)
+                    self.path_in_folder(value)
                 };
                 append(spec, "find-links", [value.into()]);
             }

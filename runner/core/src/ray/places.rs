@@ -41,16 +41,16 @@ impl Reader {
                 self.error("ray.refused", place, format!("`{text}` {reason}"), UNPACK);
                 continue;
             }
-            let from_folder = self.from_folder(text);
+            let path = self.path_in_folder(text);
             if ending == Some("whl") {
-                self.wheels.push(if from_folder.contains('/') {
-                    from_folder
+                self.wheels.push(if path.contains('/') {
+                    path
                 } else {
-                    format!("./{from_folder}")
+                    format!("./{path}")
                 });
                 continue;
             }
-            let Some(parent) = Path::new(&from_folder).parent().filter(|_| has_name(text)) else {
+            let Some(parent) = Path::new(&path).parent().filter(|_| has_name(text)) else {
                 let message = format!("`{text}` names no module");
                 let help = "write the path of the module itself: Python finds it by the last part";
                 self.error("ray.py-modules", place, message, help);

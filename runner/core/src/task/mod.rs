@@ -13,6 +13,7 @@ mod parse;
 mod pointer;
 mod quantity;
 mod reference;
+mod runtime_env;
 mod schema;
 mod spans;
 mod tree;
