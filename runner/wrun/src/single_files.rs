@@ -96,13 +96,19 @@ mod tests {
         let store = Store::open(&base.path().join("store")).unwrap();
         let task = base.path().join("task");
         let other = base.path().join("other");
-        for file in ["task/in.txt", "other/a.txt", "other/b.txt", "more/c.txt"] {
+        for file in [
+            "task/in.txt",
+            "other/a.txt",
+            "other/b.txt",
+            "other/c.txt",
+            "more/c.txt",
+        ] {
             let path = base.path().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, file).unwrap();
         }
         let named = |path: PathBuf| grant(&path, path.display().to_string());
-        let mut changed = named(other.join("a.txt"));
+        let mut changed = named(other.join("c.txt"));
         changed.access = Access::Write;
         let mut grants = Grants {
             paths: vec![
