@@ -107,37 +107,37 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, file).unwrap();
         }
-        let named = |path: PathBuf| grant(&path, path.display().to_string());
-        let mut changed = named(other.join("c.txt"));
+        let same = |path: PathBuf| grant(&path, path.display().to_string());
+        let mut changed = same(other.join("c.txt"));
         changed.access = Access::Write;
         let mut grants = Grants {
             paths: vec![
                 grant(&task, "."),
                 grant(&task.join("in.txt"), "in.txt"),
-                named(other.join("a.txt")),
-                named(other.join("b.txt")),
-                named(base.path().join("more")),
-                named(base.path().join("more/c.txt")),
+                same(other.join("a.txt")),
+                same(other.join("b.txt")),
+                same(base.path().join("more")),
+                same(base.path().join("more/c.txt")),
                 grant(&other.join("a.txt"), "link.txt"),
                 changed.clone(),
             ],
             ..Grants::default()
         };
         let copies = as_folders(&mut grants, &store).unwrap().unwrap();
-        let names: Vec<&str> = grants.paths.iter().map(|grant| grant.guest.as_str()).collect();
+        let guests: Vec<&str> = grants.paths.iter().map(|grant| grant.guest.as_str()).collect();
         let (other_name, more) = (
             other.display().to_string(),
             base.path().join("more").display().to_string(),
         );
-        assert_eq!(names, [".", &more, &changed.guest, "link.txt", &other_name]);
+        assert_eq!(guests, [".", &more, &changed.guest, "link.txt", &other_name]);
         let staged = &grants.paths[4].host;
         assert!(staged.starts_with(copies.path()));
-        let mut names: Vec<_> = std::fs::read_dir(staged)
+        let mut copied: Vec<_> = std::fs::read_dir(staged)
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
             .collect();
-        names.sort();
-        assert_eq!(names, ["a.txt", "b.txt"]);
+        copied.sort();
+        assert_eq!(copied, ["a.txt", "b.txt"]);
         assert_eq!(
             std::fs::read_to_string(staged.join("b.txt")).unwrap(),
             "other/b.txt"

@@ -157,14 +157,28 @@ impl Reader {
     }
 
     fn finish(mut self) -> (Translated, Vec<Finding>) {
-        if !self.wheels.is_empty() {
+        let wheels = std::mem::take(&mut self.wheels);
+        let of_image = self
+            .translated
+            .env
+            .as_ref()
+            .is_some_and(|env| env.backend == "container");
+        if of_image && !wheels.is_empty() {
+            let message = "wheels among `py_modules` cannot be installed into an image";
+            self.error(
+                "ray.refused",
+                "/py_modules",
+                message,
+                "take an image that has them",
+            );
+        } else if !wheels.is_empty() {
             let env = self.translated.env.get_or_insert_with(|| EnvRequest {
                 backend: "uv".to_owned(),
                 spec: json!({ "packages": [] }),
             });
             let member = if env.backend == "conda" { "pip" } else { "packages" };
             if let Some(spec) = env.spec.as_object_mut() {
-                append(spec, member, self.wheels.drain(..).map(Value::from));
+                append(spec, member, wheels.into_iter().map(Value::from));
             }
         }
         // A runtime_env has few fields, and findings read best in their order.

@@ -222,6 +222,7 @@ fn options_and_keys_of_pip_that_cannot_be_had_are_refused() {
         json!({ "pip": 3 }),
         json!({ "uv": {} }),
         json!({ "container": {} }),
+        json!({ "image_uri": "a", "py_modules": ["a-1-py3-none-any.whl"] }),
     ] {
         assert_eq!(wrong(&written).len(), 1, "{written}");
     }
