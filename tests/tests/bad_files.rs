@@ -390,3 +390,66 @@ fn what_is_no_text_file_is_refused() {
         .says("gone.toml")
         .says("task.file.unreadable");
 }
+
+#[test]
+fn a_path_that_is_missing_hides_no_mistake_of_the_environment() {
+    let world = World::new();
+    let task = "[run]\ncommand = [\"true\"]\n[env.uv]\npackages = [\"a b\", \"six\", \"c d\"]\n[allow]\nread = [\"none\"]\n";
+    world.write("task.toml", task);
+    for verb in ["submit", "plan"] {
+        let ran = world.wrun(&[verb, "task.toml"]).run();
+        ran.ends_with(125);
+        for place in ["task.toml:4:13", "task.toml:4:27", "task.toml:6:9"] {
+            ran.says(place);
+        }
+    }
+}
+
+#[test]
+fn an_item_of_a_wrong_type_hides_no_other() {
+    let world = World::new();
+    for backend in ["uv", "pip"] {
+        let task = format!(
+            "[run]\ncommand = [\"true\"]\n[env.{backend}]\npackages = [5, \"a b\", \"six\", 6, \"c d\"]\n"
+        );
+        world.write("task.toml", task);
+        let ran = world.wrun(&["submit", "--format", "json", "task.toml"]).run();
+        let events = ran.ends_with(125).events();
+        let columns: Vec<i64> = events
+            .first()
+            .and_then(|event| event["problems"].as_array())
+            .into_iter()
+            .flatten()
+            .filter_map(|problem| problem["column"].as_i64())
+            .collect();
+        assert_eq!(columns, [13, 16, 30, 33], "{ran:?}");
+    }
+}
+
+#[test]
+fn a_date_is_text_in_an_environment_too() {
+    let world = World::new();
+    let task = "[run]\ncommand = [\"true\"]\n[env.uv]\npackages = [2024-01-31]\nexclude-newer = 2024-01-31\n";
+    world.write("task.toml", task);
+    let ran = world.wrun(&["submit", "task.toml"]).run();
+    ran.ends_with(125)
+        .says("task.toml:4:13")
+        .says("task.toml:5:17")
+        .says("put it in quotes: `\"2024-01-31\"`");
+}
+
+#[test]
+fn a_password_that_is_written_where_it_must_not_be_is_not_shown() {
+    let world = World::new();
+    let task = "[run]\ncommand = [\"true\"]\n[env.uv]\npackages = []\nindexes = [\"https://ada:hunter2@h.example/simple\"]\n";
+    world.write("task.toml", task);
+    for format in ["text", "json"] {
+        let ran = world.wrun(&["submit", "--format", format, "task.toml"]).run();
+        ran.ends_with(125).does_not_say("hunter2").does_not_say("ada:");
+        assert!(!ran.stdout.contains("hunter2"), "{ran:?}");
+    }
+    world
+        .wrun(&["submit", "task.toml"])
+        .run()
+        .says("https://***********@h.example");
+}

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use wrun::core::id::Digest;
 use wrun_store::{FlightKey, PartId, Store};
-use wrun_tests::tasks::PythonTask;
+use wrun_tests::tasks::{self, PythonTask};
 use wrun_tests::{Index, Wheel, World, binary, files};
 
 /// Compares with the snapshot, with what differs between worlds taken out.
@@ -513,4 +513,41 @@ fn a_command_runs_in_an_environment_named_beside_it() {
         .run()
         .ends_with(125)
         .says("uv.unsatisfiable");
+}
+
+#[test]
+fn a_plan_shows_the_command_and_every_limit() {
+    let world = World::new();
+    let limits = "[limits]\ncpu = 1.5\nfile-size = \"1MiB\"\nscratch = \"2MiB\"\n";
+    world.write("task.toml", tasks::command(&["echo", "a b", "c"], limits));
+    let ran = world.wrun(&["plan", "task.toml"]).run();
+    for line in [
+        "run:         echo 'a b' c\n",
+        "grants:\n",
+        "  at most 1.5 processors\n",
+        "  at most 1.0 MiB of any one file\n",
+        "  at most 2.0 MiB of the scratch folder\n",
+    ] {
+        assert!(ran.ends_with(0).stdout.contains(line), "{line} {ran:?}");
+    }
+}
+
+#[test]
+fn a_verbose_run_says_how_it_was_held_and_ended() {
+    let world = World::new();
+    world.write("task.toml", tasks::command(&["true"], ""));
+    let ran = world.wrun(&["submit", "--verbose", "task.toml"]).run();
+    ran.ends_with(0)
+        .says("sandbox: tier `")
+        .says("done: the task exited with code 0 after ");
+    let ran = world.wrun(&["submit", "task.toml"]).run();
+    ran.ends_with(0).does_not_say("done: ");
+}
+
+#[test]
+fn a_command_that_is_not_there_is_named_once() {
+    let world = World::new();
+    let ran = world.wrun(&["run", "--", "no-such-command"]).run();
+    ran.ends_with(127)
+        .says("error: the command `no-such-command` was not found in ");
 }

@@ -373,3 +373,33 @@ fn the_example_guests_do_what_they_say() {
     let greeted = world.submit(&module(&binary::guest("hello.wasm"), &["Ada"], ""));
     assert_eq!(greeted.ends_with(0).stdout.lines().next(), Some("Hello, Ada!"));
 }
+
+#[test]
+fn a_single_file_can_be_read_and_nothing_beside_it() {
+    for guest in PROBES {
+        let world = World::new();
+        let folder = world.path().join("beside");
+        for name in ["one.txt", "two.txt"] {
+            files::write(&folder.join(name), name);
+        }
+        world.write("own.txt", "own");
+        let one = folder.join("one.txt").display().to_string();
+        let read = "[allow]\nread = [\"../beside/one.txt\", \"own.txt\"]\n";
+        probe(&world, guest, &["cat", &one], read).prints("one.txt");
+        probe(&world, guest, &["cat", "own.txt"], read).prints("own");
+        let two = folder.join("two.txt").display().to_string();
+        fails_as(&probe(&world, guest, &["cat", &two], read), "NotFound");
+        fails_as(
+            &probe(&world, guest, &["truncate", &one], read),
+            "PermissionDenied",
+        );
+        fails_as(&probe(&world, guest, &["rm", &one], read), "PermissionDenied");
+        assert_eq!(files::read(&folder.join("one.txt")), "one.txt");
+        // Nothing of the copy is left.
+        assert_eq!(files::names(&world.store().join("tmp")), [""; 0]);
+
+        let write = "[allow]\nwrite = [\"../beside/one.txt\"]\n";
+        let ran = probe(&world, guest, &["cat", &one], write);
+        ran.ends_with(125).says("can only be granted folders to change");
+    }
+}

@@ -2,6 +2,7 @@
 
 use wrun_backend_python::failure::{self, Cause, Failure};
 use wrun_backend_python::redact;
+use wrun_backend_python::spec::BuildPolicy;
 use wrun_core::problem::Problem;
 
 use crate::PIP;
@@ -65,6 +66,16 @@ pub(crate) fn problem(understood: &Understood, exit: Option<i32>, stderr: &str, 
                             "compare the digest of the requirement with the one that the index shows for this version"
                                 .to_owned(),
                         ),
+                    }
+                }
+                // pip passes over sources without a word.
+                Problem::Unsatisfiable { code, message, .. }
+                    if understood.gathered.build != BuildPolicy::Anything && conflict(&log).is_none() =>
+                {
+                    Problem::Unsatisfiable {
+                        code,
+                        message,
+                        help: Some(format!("check the spelling and the version; {}", failure::NO_BUILD_HELP)),
                     }
                 }
                 other => other,

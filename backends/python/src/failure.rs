@@ -50,6 +50,9 @@ pub enum Cause {
     NotFound,
 }
 
+/// What to do where only wheels are taken and none fits.
+pub const NO_BUILD_HELP: &str = "`no-build` takes wheels only: leave it out for this package, or ask for a version that has a wheel for this Python";
+
 /// Words, in lower case, and what they mean; the first that is found counts. What builds print may hold any of the
 /// words below `Build`, and what resolvers say comes with the reason of an index.
 const WORDS: &[(Cause, &[&str])] = &[

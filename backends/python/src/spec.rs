@@ -131,6 +131,9 @@ impl Prerelease {
     }
 }
 
+/// The code of what has a wrong form.
+const WRONG_FORM: &str = "python.spec.type";
+
 /// A spec from its JSON, or everything that is wrong with its form: each unknown key and each wrong type at its own
 /// place. Every field of `T` must have a default.
 ///
@@ -152,7 +155,7 @@ pub fn read<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<T, Prob
 /// It is no table.
 pub fn read_all<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<(T, Vec<Finding>), Problem> {
     let Some(members) = spec.as_object() else {
-        let finding = Finding::error("python.spec.type", "", "the environment's spec is not a table")
+        let finding = Finding::error(WRONG_FORM, "", "the environment's spec is not a table")
             .with_help("write a table, or a list of packages");
         return Err(Problem::invalid(finding));
     };
@@ -168,12 +171,16 @@ pub fn read_all<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<(T,
                 |near| format!("did you mean `{near}`?"),
             );
             findings.push(finding.with_help(help));
-        } else if let Err(error) = serde_json::from_value::<T>(serde_json::json!({ key: value })) {
-            findings.push(Finding::error(
-                "python.spec.type",
-                at,
-                format!("`{key}`: {error}"),
-            ));
+        } else if let Err(error) = alone::<T>(key, value) {
+            let (good, wrong) = items::<T>(key, value);
+            if let Some(good) = good {
+                rest.insert(key.clone(), good);
+                findings.extend(wrong.into_iter().map(|(index, error)| {
+                    Finding::error(WRONG_FORM, format!("{at}/{index}"), format!("`{key}`: {error}"))
+                }));
+                continue;
+            }
+            findings.push(Finding::error(WRONG_FORM, at, format!("`{key}`: {error}")));
         }
         if findings.len() > before {
             rest.remove(key);
@@ -182,8 +189,43 @@ pub fn read_all<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<(T,
     // The order of members depends on the features that `serde_json` is built with.
     findings.sort_by(|one, other| one.at.cmp(&other.at));
     let read = serde_json::from_value(Value::Object(rest))
-        .map_err(|error| Problem::invalid(Finding::error("python.spec.type", "", error.to_string())))?;
+        .map_err(|error| Problem::invalid(Finding::error(WRONG_FORM, "", error.to_string())))?;
     Ok((read, findings))
+}
+
+/// Why a member by itself is not of the right form, if it is not.
+fn alone<T: DeserializeOwned>(key: &str, value: &Value) -> Result<(), serde_json::Error> {
+    serde_json::from_value::<T>(serde_json::json!({ key: value })).map(drop)
+}
+
+/// A list in which one of its good items stands in the place of each item of a wrong form, so that the others are checked
+/// further at the places where they stand, and all items of a wrong form with the reasons; nothing if it is no list or is
+/// wrong as a whole.
+fn items<T: DeserializeOwned>(key: &str, value: &Value) -> (Option<Value>, Vec<(usize, serde_json::Error)>) {
+    let Some(all) = value
+        .as_array()
+        .filter(|_| alone::<T>(key, &Value::Array(Vec::new())).is_ok())
+    else {
+        return (None, Vec::new());
+    };
+    let checked = all.iter().map(|item| {
+        alone::<T>(key, &serde_json::json!([item]))
+            .err()
+            .map_or(Ok(item), Err)
+    });
+    let checked: Vec<Result<&Value, serde_json::Error>> = checked.collect();
+    let good = checked.iter().find_map(|item| item.as_ref().ok().copied());
+    let rest = checked
+        .iter()
+        .filter_map(|item| item.as_ref().ok().copied().or(good))
+        .cloned()
+        .collect();
+    let wrong: Vec<(usize, serde_json::Error)> = checked
+        .into_iter()
+        .enumerate()
+        .filter_map(|(index, item)| Some((index, item.err()?)))
+        .collect();
+    ((!wrong.is_empty()).then_some(Value::Array(rest)), wrong)
 }
 
 /// A key as a token of a JSON pointer (RFC 6901, section 3).
@@ -192,11 +234,18 @@ pub fn pointer_token(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
-/// Ends with the findings if one of them is an error, else gives the warnings.
+/// Ends with the findings if one of them is an error, else gives the warnings. Of what has a wrong form nothing else is
+/// said.
 ///
 /// # Errors
 /// [`Problem::Invalid`].
-pub fn verdict(findings: Vec<Finding>) -> Result<Vec<Finding>, Problem> {
+pub fn verdict(mut findings: Vec<Finding>) -> Result<Vec<Finding>, Problem> {
+    let of_wrong_form: BTreeSet<String> = findings
+        .iter()
+        .filter(|finding| finding.code == WRONG_FORM)
+        .map(|finding| finding.at.clone())
+        .collect();
+    findings.retain(|finding| finding.code == WRONG_FORM || !of_wrong_form.contains(&finding.at));
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(Problem::Invalid(findings));
     }
@@ -311,6 +360,23 @@ mod tests {
         ]
         "#);
         assert_eq!(findings[1].help.as_deref(), Some("did you mean `packages`?"));
+    }
+
+    #[test]
+    fn one_wrong_item_hides_no_other() {
+        let spec = serde_json::json!({ "packages": [1, "a", {}, "b"] });
+        let (read, findings) = read_all::<Example>(&spec, &["packages"]).unwrap();
+        assert_eq!(read._packages, ["a", "a", "a", "b"]);
+        let places: Vec<&str> = findings.iter().map(|finding| finding.at.as_str()).collect();
+        assert_eq!(places, ["/packages/0", "/packages/2"]);
+        let of_what_stands_there = Finding::error("python.requirement.syntax", "/packages/0", "a");
+        let of_another = Finding::error("python.requirement.syntax", "/packages/3", "b");
+        let all = findings.into_iter().chain([of_what_stands_there, of_another]);
+        let Err(Problem::Invalid(told)) = verdict(all.collect()) else {
+            panic!("it is right");
+        };
+        let places: Vec<&str> = told.iter().map(|finding| finding.at.as_str()).collect();
+        assert_eq!(places, ["/packages/0", "/packages/2", "/packages/3"]);
     }
 
     #[test]

@@ -170,7 +170,7 @@ pub(crate) fn explain(understood: &Understood, exit: Option<i32>, output: &str) 
     match failure::classify(output) {
         Some(known) => {
             let problem = known.problem(UV, &understood.gathered.indexes, &words);
-            with_python(problem, &known, output)
+            with_build(with_python(problem, &known, output), &words)
         }
         None => Problem::Failed {
             code: "uv.solve.failed".to_owned(),
@@ -192,6 +192,20 @@ fn with_python(problem: Problem, known: &Failure, output: &str) -> Problem {
                 code,
                 message,
                 help: Some(help.to_owned()),
+            }
+        }
+        other => other,
+    }
+}
+
+/// What may not be built from source is not said by the help about names and versions.
+fn with_build(problem: Problem, words: &str) -> Problem {
+    match problem {
+        Problem::Unsatisfiable { code, message, .. } if words.contains("no usable wheels") => {
+            Problem::Unsatisfiable {
+                code,
+                message,
+                help: Some(failure::NO_BUILD_HELP.to_owned()),
             }
         }
         other => other,

@@ -12,6 +12,7 @@ use crate::denied::Place;
 use crate::drive::follow;
 use crate::exec::rules;
 use crate::failure::Failure;
+use crate::runtime_env;
 use crate::speak::Speaker;
 use crate::terminal::Terminal;
 
@@ -25,6 +26,8 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
         image,
         requirements,
         python,
+        runtime_env,
+        runtime_env_json,
         env,
         read,
         write,
@@ -73,6 +76,9 @@ pub(crate) async fn run(runner: &Runner, arguments: &Run, speaker: &Arc<Speaker>
         write: write.clone(),
         net: network(net)?,
     };
+    if let Some(written) = runtime_env::written(runtime_env.as_deref(), runtime_env_json.as_deref())? {
+        runtime_env::apply(&written, &mut task, speaker)?;
+    }
     let mut submission = Submission::new(task).stdin(Stdin::Inherit).sandbox(held.demand());
     if *refresh {
         submission = submission.refresh();

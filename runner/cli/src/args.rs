@@ -206,6 +206,9 @@ pub(crate) enum Sandbox {
     Off,
 }
 
+/// The options that name an environment.
+const ENVIRONMENT: [&str; 5] = ["uv", "pip", "conda", "requirements", "python"];
+
 /// Run a command in an environment named on the command line.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -231,6 +234,12 @@ pub(crate) struct Run {
     /// The Python to use: a version, a range of versions, or a path
     #[arg(long, short, value_name = "VERSION")]
     pub(crate) python: Option<String>,
+    /// A file with a Ray `runtime_env` (JSON or YAML), which says what the environment holds
+    #[arg(long, value_name = "FILE", conflicts_with_all = ENVIRONMENT)]
+    pub(crate) runtime_env: Option<PathBuf>,
+    /// The same, written out
+    #[arg(long, value_name = "JSON", conflicts_with_all = ENVIRONMENT, conflicts_with = "runtime_env")]
+    pub(crate) runtime_env_json: Option<String>,
     /// A variable for the command; `NAME` alone takes the caller's
     #[arg(long, short, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<String>,

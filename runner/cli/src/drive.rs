@@ -137,13 +137,18 @@ fn say_outcome(outcome: &Outcome, task: &str, named: bool, speaker: &Speaker) {
             }
             speaker.line("error", &text);
         }
-        Outcome::NotFound { command, searched } => speaker.line(
-            "error",
-            &format!(
-                "`{task}`: the command `{command}` was not found in {}",
+        Outcome::NotFound { command, searched } => {
+            let whose = if named {
+                format!("`{task}`: ")
+            } else {
+                String::new()
+            };
+            let text = format!(
+                "{whose}the command `{command}` was not found in {}",
                 searched.join(", ")
-            ),
-        ),
+            );
+            speaker.line("error", &text);
+        }
         other => speaker.line("error", &format!("`{task}` {other}")),
     }
 }

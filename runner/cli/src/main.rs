@@ -11,6 +11,7 @@ mod failure;
 mod lines;
 mod plan;
 mod progress;
+mod runtime_env;
 mod speak;
 mod submit;
 mod terminal;

@@ -53,7 +53,13 @@ fn text(report: &PlanReport) -> String {
         let _ = writeln!(
             out,
             "{}{value}",
-            format!("{:<13}", format!("{name}:")).green().bold()
+            if value.starts_with('\n') {
+                format!("{name}:")
+            } else {
+                format!("{:<13}", format!("{name}:"))
+            }
+            .green()
+            .bold()
         );
     };
     row("task", &report.task);
@@ -82,8 +88,10 @@ fn text(report: &PlanReport) -> String {
             .packages
             .iter()
             .map(|package| {
+                // What is made from a folder has its version only when it is built.
+                let space = if package.version.is_empty() { "" } else { " " };
                 format!(
-                    "  {} {}  {}",
+                    "  {}{space}{}  {}",
                     package.name,
                     package.version,
                     package.source.dimmed()
@@ -129,7 +137,7 @@ fn text(report: &PlanReport) -> String {
 }
 
 fn run_text(report: &PlanReport) -> String {
-    let words = report.run.join(" ");
+    let words = shown(&report.run);
     match (&report.launch, &report.image) {
         (Some(Launch::Image { .. }), None) if report.kind == TaskKind::Image && words.is_empty() => {
             "what the image runs".to_owned()
@@ -195,7 +203,12 @@ fn grants_text(report: &PlanReport) -> String {
     if let Some(time) = limits.time {
         lines.push(format!("  at most {}", humantime::format_duration(time)));
     }
-    for (name, bytes) in [("memory", limits.memory), ("output", limits.output)] {
+    for (name, bytes) in [
+        ("memory", limits.memory),
+        ("output", limits.output),
+        ("any one file", limits.file_size),
+        ("the scratch folder", limits.scratch),
+    ] {
         if let Some(bytes) = bytes {
             lines.push(format!(
                 "  at most {} of {name}",
@@ -206,12 +219,20 @@ fn grants_text(report: &PlanReport) -> String {
     if let Some(processes) = limits.processes {
         lines.push(format!("  at most {processes} processes"));
     }
+    if let Some(cpu) = limits.cpu {
+        lines.push(format!("  at most {} processors", f64::from(cpu) / 1000.0));
+    }
     let held = if report.sandboxed {
         ""
     } else {
         "not sandboxed: paths and network are not held to this"
     };
     format!("{held}\n{}", lines.join("\n"))
+}
+
+/// A command as a person would type it.
+fn shown(words: &[String]) -> String {
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
 }
 
 fn launch_text(launch: &Launch) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use wrun::core::text::harmless;
-use wrun::{Capability, Event, Phase, SandboxReport, State, Tier};
+use wrun::{Capability, Event, Outcome, Phase, SandboxReport, State, Tier};
 
 use crate::denied::{self, Place};
 use crate::speak::Speaker;
@@ -108,11 +108,13 @@ impl<'a> Progress<'a> {
                     self.line("denied", &text);
                 }
             }
-            Event::Sandbox(report) => {
-                for text in weaknesses(report) {
-                    self.line("sandbox", &text);
-                }
-            }
+            Event::Sandbox(report) => self.sandbox(report),
+            Event::Finished {
+                outcome,
+                attempts,
+                milliseconds,
+                ..
+            } if self.speaker.verbose => self.done(outcome, *attempts, *milliseconds),
             Event::Retrying {
                 outcome,
                 attempt,
@@ -127,6 +129,25 @@ impl<'a> Progress<'a> {
             ),
             _ => {}
         }
+    }
+
+    fn sandbox(&self, report: &SandboxReport) {
+        if self.speaker.verbose && report.tier == Tier::Full {
+            self.line("sandbox", "tier `full`");
+        }
+        for text in weaknesses(report) {
+            self.line("sandbox", &text);
+        }
+    }
+
+    fn done(&self, outcome: &Outcome, attempts: u32, milliseconds: u64) {
+        let tries = if attempts > 1 {
+            format!(" in attempt {attempts}")
+        } else {
+            String::new()
+        };
+        let time = time(milliseconds);
+        self.line("done", &format!("the task {outcome} after {time}{tries}"));
     }
 
     fn start(&mut self, phase: Phase, step: usize, label: &str) {

@@ -11,6 +11,7 @@
 //! | [`plan`], [`question`] | install plans and solver questions, as data |
 //! | [`grants`], [`launch`] | what a run may touch, and how it is started |
 //! | [`sandbox`] | how a native task is held to that, and what was enforced |
+//! | [`ray`] | a Ray `runtime_env` as parts of a task |
 //! | [`outcome`], [`exit_code`] | how a run ended, and what the process then returns |
 //! | [`event`] | the one stream of progress |
 //! | [`text`] | what others wrote, made harmless to show |
@@ -35,6 +36,7 @@ pub mod plan;
 pub mod platform;
 pub mod problem;
 pub mod question;
+pub mod ray;
 pub mod sandbox;
 pub mod task;
 pub mod text;

@@ -172,7 +172,7 @@ impl fmt::Display for Outcome {
             Self::OutOfMemory { limit } => {
                 write!(
                     formatter,
-                    "out of memory: the limit is {}",
+                    "ran out of memory: the limit is {}",
                     bytesize::ByteSize(*limit).display().iec()
                 )
             }

@@ -12,7 +12,7 @@ use crate::grants::grants;
 use crate::launch::edited;
 use crate::run::{Attempt, Entered};
 use crate::signals::Signals;
-use crate::{Error, GuestRun};
+use crate::{Error, GuestRun, single_files};
 
 /// One attempt at a task: with its own folder to look at and a scratch folder.
 pub(crate) async fn run_task(
@@ -39,14 +39,27 @@ pub(crate) async fn run_task(
         env.extend(edited(edits, &leased.environment.prefix)?.variables);
     }
     env.extend(attempt.vars.clone());
+    let mut grants = grants(attempt.task, attempt.folder, scratch.path())?;
+    let (grants, copies) = if attempt.task.allow.read.is_empty() {
+        (grants, None)
+    } else {
+        let prepared = attempt.context.blocking(move |context| {
+            let copies = single_files::as_folders(&mut grants, &context.inner.store)?;
+            Ok::<_, Error>((grants, copies))
+        });
+        prepared.await??
+    };
     let guest = GuestRun {
         module: Module::File(attempt.task.base.join(module)),
         args: args.to_vec(),
         env,
-        grants: grants(attempt.task, attempt.folder, scratch.path())?,
+        grants,
         stdio: attempt.stdio.clone(),
     };
-    run(attempt.context, guest, signals).await
+    let report = run(attempt.context, guest, signals).await;
+    // They are there for as long as the guest runs.
+    drop(copies);
+    report
 }
 
 /// A program that was compiled and linked, or found compiled in the store.

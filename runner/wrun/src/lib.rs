@@ -38,6 +38,7 @@ mod plan;
 mod run;
 mod runner;
 mod signals;
+mod single_files;
 pub mod variables;
 
 pub use builder::RunnerBuilder;

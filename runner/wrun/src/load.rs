@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use wrun_core::backend::{Backend, Manifest};
 use wrun_core::diagnostic::Finding;
-use wrun_core::task::{Origin, Parsed, Task, TaskError, parse, place, place_findings, specs};
+use wrun_core::ray;
+use wrun_core::task::{
+    Origin, Parsed, RuntimeEnvFile, Task, TaskError, parse_with, place, place_findings, runtime_env_file,
+    specs,
+};
 
 use crate::Error;
 
@@ -42,9 +46,14 @@ impl Source {
 }
 
 impl Source {
-    /// Gives findings about the task their places in the text; they point into the whole file.
-    pub(crate) fn place_all(&self, findings: &[Finding]) -> Error {
-        Error::Task(Box::new(place(&self.text, &self.origin, findings)))
+    /// Gives findings about the task their places in the text; they point into the whole file. Those of a backend about
+    /// its spec are told with them.
+    pub(crate) fn place_all(&self, findings: &[Finding], of_spec: Option<(Manifest, Vec<Finding>)>) -> Error {
+        let mut errors = place(&self.text, &self.origin, findings);
+        if let Some((backend, findings)) = of_spec.filter(|(_, findings)| !findings.is_empty()) {
+            errors.merge(place_findings(&self.text, &self.origin, &backend, &findings));
+        }
+        Error::Task(Box::new(errors))
     }
 }
 
@@ -78,7 +87,12 @@ pub(crate) fn load_text(
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
     let manifests: Vec<Manifest> = backends.iter().map(|backend| backend.manifest()).collect();
-    let Parsed { task, warnings } = parse(&text, &origin, &manifests).map_err(|mut errors| {
+    let runtime_env = runtime_env_file(&text).map(|path| RuntimeEnvFile {
+        content: read(&origin.base.join(&path)).and_then(|text| ray::read(&text)),
+        path,
+    });
+    let parsed = parse_with(&text, &origin, &manifests, runtime_env.as_ref());
+    let Parsed { task, warnings } = parsed.map_err(|mut errors| {
         // A file that is wrong elsewhere is told what is wrong with its environment at the same time.
         for (id, spec) in specs(&text, &manifests) {
             let backend = backends.iter().find(|backend| backend.id() == id);
@@ -98,21 +112,21 @@ pub(crate) fn load_text(
 
 #[expect(
     clippy::disallowed_types,
-    reason = "a task file lies outside of the store; this is the one place that reads it"
+    reason = "a task file and the one it names lie outside of the store; this is the one place that reads them"
 )]
 fn read(path: &Path) -> Result<String, String> {
     use std::io::Read as _;
 
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-        return Err("it is a folder; name the file in it, for instance `task.toml`".to_owned());
+        return Err("it is a folder; name the file in it".to_owned());
     }
     let mut bytes = Vec::new();
     file.take(MAXIMUM_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| error.to_string())?;
     if bytes.len() as u64 > MAXIMUM_BYTES {
-        return Err("it is larger than 4 MiB, so it is no task file".to_owned());
+        return Err("it is larger than 4 MiB".to_owned());
     }
     String::from_utf8(bytes).map_err(|error| {
         format!(

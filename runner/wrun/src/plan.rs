@@ -135,7 +135,7 @@ pub struct PlanReport {
 
 pub(crate) async fn plan(context: &Context, submission: &Submission) -> Result<PlanReport, Error> {
     let task = &submission.task;
-    check_paths(submission)?;
+    check_paths(context, submission)?;
     let folder = task_folder(task)?;
     let refused = match task.run {
         Run::Command(_) | Run::Image { .. } => None,

@@ -104,7 +104,7 @@ async fn attempts(
     if let Some(outcome) = refusal(submission, matches!(task.run, Run::Module { .. })) {
         return Ok(refused(outcome));
     }
-    check_paths(submission)?;
+    check_paths(context, submission)?;
     let folder = task_folder(task)?;
     let vars = variables(context, task)?;
     // A signal that comes before the task runs ends the run.
@@ -243,17 +243,21 @@ async fn enter(context: &Context, submission: &Submission, folder: &Path) -> Res
     }))
 }
 
-/// Sees to it that the paths which the task names are there, if its text is known.
-pub(crate) fn check_paths(submission: &Submission) -> Result<(), Error> {
+/// Sees to it that the paths which the task names are there, if its text is known. If one is not, what is wrong with the
+/// spec of its environment is told with it.
+pub(crate) fn check_paths(context: &Context, submission: &Submission) -> Result<(), Error> {
     let Some(source) = &submission.source else {
         return Ok(());
     };
     let findings = missing_paths(&submission.task);
     if findings.is_empty() {
-        Ok(())
-    } else {
-        Err(source.place_all(&findings))
+        return Ok(());
     }
+    let of_spec = submission.task.env.as_ref().and_then(|request| {
+        let backend = context.inner.backend(&request.backend).ok()?;
+        Some((backend.manifest(), backend.check(&request.spec)))
+    });
+    Err(source.place_all(&findings, of_spec))
 }
 
 /// Gives what a backend finds wrong with a spec its place in the task file, if there is one.

@@ -10,6 +10,7 @@ use serde::de::IntoDeserializer as _;
 use super::file::{AllowFile, LimitsFile, NetFile, RetryFile, RunFile, TaskFile, VariableFile};
 use super::issue::Issue;
 use super::model::{Allow, Retry, Run, Task, Variable};
+use super::parse::RuntimeEnvFile;
 use super::pointer::Pointer;
 use super::quantity;
 use crate::backend::Manifest;
@@ -25,9 +26,11 @@ pub(super) fn check(
     base: &Path,
     default_name: &str,
     backends: &[Manifest],
+    runtime_env: Option<&RuntimeEnvFile>,
     issues: &mut Vec<Issue>,
 ) -> Option<Task> {
     let mut checks = Checks { issues };
+    let translated = checks.runtime_env(file, backends, runtime_env);
     let name = checks.name(file.name.as_deref().unwrap_or(default_name));
     let has_image = file.env.contains_key(BACKEND);
     let run = checks.run(file.run.as_ref(), has_image);
@@ -40,7 +43,7 @@ pub(super) fn check(
         .retry
         .as_ref()
         .map_or_else(|| Some(Retry::default()), |retry| checks.retry(retry));
-    Some(Task {
+    let mut task = Task {
         name: name?,
         base: base.to_owned(),
         run: run?,
@@ -50,7 +53,11 @@ pub(super) fn check(
         allow: allow?,
         limits,
         retry: retry?,
-    })
+    };
+    if let Some(translated) = translated {
+        translated.apply(&mut task);
+    }
+    Some(task)
 }
 
 pub(super) struct Checks<'i> {

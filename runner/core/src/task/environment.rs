@@ -11,6 +11,7 @@ use super::model::EnvRequest;
 use super::pointer::Pointer;
 use crate::backend::Manifest;
 use crate::image::BACKEND;
+use crate::ray;
 
 impl Checks<'_> {
     /// The one environment of a task, or a container image with one that is built inside of it.
@@ -22,40 +23,36 @@ impl Checks<'_> {
         let at = Pointer::of(["env"]);
         let mut requests: Vec<EnvRequest> = env
             .iter()
+            .filter(|(name, _)| *name != ray::KEY)
             .filter_map(|(name, spec)| self.environment(name, spec, at.join(name), backends))
             .collect();
-        let known: Vec<&Manifest> = env
-            .keys()
-            .filter_map(|name| backends.iter().find(|backend| backend.id == *name))
-            .collect();
-        let (images, others): (Vec<&Manifest>, Vec<&Manifest>) =
-            known.into_iter().partition(|backend| backend.id == BACKEND);
-        let (first, rest) = match (others.split_first(), images.first()) {
-            (Some((first, rest)), Some(image)) if !first.in_images => {
-                let message = format!("`env.{}` does not go together with `env.{}`", first.id, image.id);
-                let issue = Issue::error("task.env.image", at.join(&first.id), message, "not in an image");
-                let able: Vec<String> = backends
-                    .iter()
-                    .filter(|backend| backend.in_images)
-                    .map(|backend| format!("`env.{}`", backend.id))
-                    .collect();
-                self.issues.push(issue.at_key().with_help(format!(
-                    "inside of an image these can be built: {}; or remove one of the two",
-                    able.join(", ")
-                )));
-                (first, rest)
-            }
-            (Some((first, rest)), _) => (first, rest),
-            (None, _) => return requests.pop(),
+        let in_images = |name: &str| {
+            let backend = backends.iter().find(|backend| backend.id == name);
+            backend.is_some_and(|backend| backend.in_images)
         };
+        let (images, others): (Vec<&String>, Vec<&String>) = env
+            .keys()
+            .filter(|name| *name == ray::KEY || backends.iter().any(|backend| backend.id == **name))
+            .partition(|name| *name == BACKEND);
+        let Some((first, rest)) = others.split_first() else {
+            return requests.pop();
+        };
+        if !images.is_empty() && !in_images(first) {
+            let message = format!("`env.{first}` does not go together with `env.{BACKEND}`");
+            let issue = Issue::error("task.env.image", at.join(first), message, "not in an image");
+            let able: Vec<String> = backends
+                .iter()
+                .filter(|backend| backend.in_images)
+                .map(|backend| format!("`env.{}`", backend.id))
+                .collect();
+            self.issues.push(issue.at_key().with_help(format!(
+                "inside of an image these can be built: {}; or remove one of the two",
+                able.join(", ")
+            )));
+        }
         for other in rest {
-            let message = format!("`env.{}` does not go together with `env.{}`", other.id, first.id);
-            let issue = Issue::error(
-                "task.env.several",
-                at.join(&other.id),
-                message,
-                "another environment",
-            );
+            let message = format!("`env.{other}` does not go together with `env.{first}`");
+            let issue = Issue::error("task.env.several", at.join(other), message, "another environment");
             self.issues.push(issue.at_key().with_help(
                 "a task has one environment, and a container image beside it: remove one of the two",
             ));
@@ -86,6 +83,10 @@ impl Checks<'_> {
             (SpecFile::Table(members), _) => members.clone(),
             (SpecFile::Short(items), Some(member)) => {
                 Map::from_iter([(member.clone(), Value::Array(items.clone()))])
+            }
+            (SpecFile::File(_), _) => {
+                let message = format!("`{at}` must be a table, not a string");
+                return self.report(Issue::error("task.type", at, message, "a string"));
             }
             (SpecFile::Short(_), None) => {
                 let message = format!("`{at}` must be a table, and is a list: `{name}` has no short form");

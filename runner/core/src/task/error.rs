@@ -155,7 +155,7 @@ impl Report {
     /// Of the text of a file of that name.
     pub(super) fn new(name: &str, text: &str) -> Self {
         Self {
-            source_code: Arc::new(NamedSource::new(name, text.to_owned())),
+            source_code: Arc::new(NamedSource::new(name, masked(text))),
             lines: Lines::of(text),
         }
     }
@@ -209,5 +209,53 @@ impl Report {
             errors.push(self.at(&(0..0), issue));
         }
         TaskErrors { errors }
+    }
+}
+
+/// The text as it is shown, with the users and passwords of addresses covered; every other byte stays in its place.
+fn masked(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        let is_end = |letter: char| letter.is_whitespace() || "/?#\"'`<>,".contains(letter);
+        let authority = after.split(is_end).next().unwrap_or_default();
+        let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
+        // A name alone is a secret with HTTP, where it is a token; with SSH it is a name.
+        let is_secret = user.contains(':') || before.ends_with("http") || before.ends_with("https");
+        shown.push_str(before);
+        shown.push_str("://");
+        if is_secret {
+            shown.push_str(&"*".repeat(user.len()));
+        } else {
+            shown.push_str(user);
+        }
+        rest = after.get(user.len()..).unwrap_or_default();
+    }
+    shown.push_str(rest);
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::masked;
+
+    #[test]
+    fn passwords_are_covered_and_nothing_else() {
+        for (text, shown) in [
+            (
+                "a = \"https://user:pw@h/simple\" # @x",
+                "a = \"https://*******@h/simple\" # @x",
+            ),
+            (
+                "['https://token@h', 'http://h/a@b']",
+                "['https://*****@h', 'http://h/a@b']",
+            ),
+            ("x @ git+ssh://git@h/lib.git", "x @ git+ssh://git@h/lib.git"),
+            ("git+https://ü:p@ss@h", "git+https://*******@h"),
+            ("nothing:// at @all", "nothing:// at @all"),
+        ] {
+            assert_eq!(masked(text), shown);
+            assert_eq!(masked(text).len(), text.len());
+        }
     }
 }

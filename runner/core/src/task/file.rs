@@ -90,6 +90,8 @@ pub(super) enum SpecFile {
     Table(Map<String, Value>),
     /// The short form.
     Short(Vec<Value>),
+    /// The path of a file, for a `runtime_env`.
+    File(String),
 }
 
 /// The value of a variable.
@@ -117,11 +119,12 @@ pub(super) struct FromFile {
 pub(super) struct AllowFile {
     /// Files and folders to read, with all that is below them; absolute, or relative to the file. A native task knows
     /// them by their addresses. A WebAssembly guest knows what lies in its own folder by the path from there, and what
-    /// lies outside of it by its address: `/home/ada/keys` for `../keys`. The whole file system, `/`, is refused.
+    /// lies outside of it by its address: `/home/ada/keys` for `../keys`; it sees a single file as that is when the run
+    /// starts. The whole file system, `/`, is refused.
     #[schemars(example = &["data"])]
     pub(super) read: Vec<String>,
-    /// Files and folders to read and change, with all that is below them, as for `read`. A folder that is not there is
-    /// made.
+    /// Files and folders to read and change, with all that is below them, as for `read`; for a WebAssembly guest folders
+    /// only. A folder that is not there is made.
     #[schemars(example = &["out"])]
     pub(super) write: Vec<String>,
     /// Hosts and ports to reach, or `true` for all. A rule is `host:port`; the host is a name, `*.` and a name for

@@ -3,6 +3,7 @@
 use super::pointer::Pointer;
 use super::words::listed;
 use crate::diagnostic::{Severity, suggestion};
+use crate::ray;
 
 /// Which part of an entry is pointed at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +101,9 @@ pub(super) fn unknown_backend<'a>(
     at: Pointer,
     backends: impl Iterator<Item = &'a str> + Clone,
 ) -> Issue {
-    let meant = suggestion(name, backends.clone());
+    let meant = suggestion(name, backends.clone().chain([ray::KEY]));
+    // It is no backend, though it stands in the same place.
+    let backends = backends.filter(|backend| *backend != ray::KEY);
     let mut issue = Issue::error(
         "task.env.unknown",
         at,

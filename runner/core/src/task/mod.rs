@@ -14,6 +14,7 @@ mod parse;
 mod pointer;
 mod quantity;
 mod reference;
+mod runtime_env;
 mod schema;
 mod spans;
 mod tree;
@@ -21,7 +22,9 @@ mod words;
 
 pub use error::{TaskError, TaskErrors};
 pub use model::{Allow, EnvRequest, Retry, Run, Task, Variable};
-pub use parse::{Origin, Parsed, parse, place, place_findings, specs};
+pub use parse::{
+    Origin, Parsed, RuntimeEnvFile, parse, parse_with, place, place_findings, runtime_env_file, specs,
+};
 pub use quantity::{duration, size};
 pub use reference::reference;
 pub use schema::schema;

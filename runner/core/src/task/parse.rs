@@ -18,6 +18,7 @@ use super::pointer::Pointer;
 use super::tree::to_json;
 use crate::backend::Manifest;
 use crate::diagnostic::Finding;
+use crate::ray;
 
 /// Bytes of a task file that are read. A file that lists ten thousand packages has a fifth of it.
 const MAXIMUM_BYTES: usize = 1 << 20;
@@ -52,14 +53,44 @@ pub struct Parsed {
     pub warnings: Vec<TaskError>,
 }
 
-/// Understands the text of a task file.
+/// The file that a task file takes a Ray `runtime_env` from.
+#[derive(Debug, Clone)]
+pub struct RuntimeEnvFile {
+    /// Its path, as the task file writes it.
+    pub path: String,
+    /// What is in it ([`ray::read`](crate::ray::read)), or why that is not known.
+    pub content: Result<Value, String>,
+}
+
+/// The path of the file that a task file takes a Ray `runtime_env` from, if it does.
+#[must_use]
+pub fn runtime_env_file(text: &str) -> Option<String> {
+    let (document, _) = DeTable::parse_recoverable(text);
+    let named = document.get_ref().get("env")?.get_ref().get(ray::KEY)?;
+    named.get_ref().as_str().map(str::to_owned)
+}
+
+/// Understands the text of a task file that names no other file; see [`parse_with`].
+///
+/// # Errors
+/// Everything that is wrong with the file, each with its place.
+pub fn parse(text: &str, origin: &Origin, backends: &[Manifest]) -> Result<Parsed, TaskErrors> {
+    parse_with(text, origin, backends, None)
+}
+
+/// Understands the text of a task file, with the file that [`runtime_env_file`] names.
 ///
 /// The spec of the environment is held against its backend's schema only if something is wrong anyway: the backend
 /// reads it itself, and [`place_findings`] gives its findings their places.
 ///
 /// # Errors
 /// Everything that is wrong with the file, each with its place.
-pub fn parse(text: &str, origin: &Origin, backends: &[Manifest]) -> Result<Parsed, TaskErrors> {
+pub fn parse_with(
+    text: &str,
+    origin: &Origin,
+    backends: &[Manifest],
+    runtime_env: Option<&RuntimeEnvFile>,
+) -> Result<Parsed, TaskErrors> {
     let report = Report::new(&origin.name, text);
     if text.len() > MAXIMUM_BYTES {
         let message = format!(
@@ -82,9 +113,17 @@ pub fn parse(text: &str, origin: &Origin, backends: &[Manifest]) -> Result<Parse
     let json = to_json(document, &mut issues);
     let read = TaskFile::deserialize(&json);
     let otherwise = read.as_ref().err().map(ToString::to_string).unwrap_or_default();
-    let task = read
-        .ok()
-        .and_then(|file| check(&file, &origin.base, &origin.task_name(), backends, &mut issues));
+    let understand = |file: &TaskFile, issues: &mut Vec<Issue>| {
+        check(
+            file,
+            &origin.base,
+            &origin.task_name(),
+            backends,
+            runtime_env,
+            issues,
+        )
+    };
+    let task = read.ok().and_then(|file| understand(&file, &mut issues));
     match task {
         Some(task) if syntax.is_empty() && !issues.iter().any(Issue::is_error) => Ok(Parsed {
             task,
@@ -92,7 +131,7 @@ pub fn parse(text: &str, origin: &Origin, backends: &[Manifest]) -> Result<Parse
         }),
         _ => {
             let mut errors = syntax;
-            errors.extend(report.place(document, diagnose(document, origin, backends)));
+            errors.extend(report.place(document, diagnose(document, backends, &understand)));
             errors.sort_by_key(|error| error.span.start);
             Err(report.errors(errors, otherwise))
         }
@@ -109,6 +148,29 @@ pub fn place_findings(text: &str, origin: &Origin, backend: &Manifest, findings:
     let (document, _) = DeTable::parse_recoverable(text);
     let document = document.get_ref();
     let spec = Pointer::of(["env", backend.id.as_str()]);
+    let of_ray = Pointer::of(["env", ray::KEY]);
+    let is_written = |keys: &[&str]| {
+        let mut value = document.get("env").map(toml::Spanned::get_ref);
+        for key in keys {
+            value = value
+                .and_then(|value| value.get(*key))
+                .map(toml::Spanned::get_ref);
+        }
+        value.is_some()
+    };
+    if !is_written(&[&backend.id]) && is_written(&[ray::KEY]) {
+        // The spec was made from what is written there, and its own places are not.
+        let place = if is_written(&[ray::KEY, &backend.id]) {
+            of_ray.join(&backend.id)
+        } else {
+            of_ray
+        };
+        let issues = findings
+            .iter()
+            .map(|finding| issue_of(finding, place.clone()))
+            .collect();
+        return report.errors(report.place(document, issues), "the runtime_env is wrong");
+    }
     let is_short = document
         .get("env")
         .and_then(|env| env.get_ref().get(backend.id.as_str()))
@@ -225,7 +287,11 @@ fn syntax_issues(text: &str, errors: &[toml::de::Error]) -> Vec<(Range<usize>, I
 
 /// Finds everything that is wrong: the schema speaks of the form; then what is wrong in form is left out, and the
 /// checks speak of the rest.
-fn diagnose(document: &DeTable<'_>, origin: &Origin, backends: &[Manifest]) -> Vec<Issue> {
+fn diagnose(
+    document: &DeTable<'_>,
+    backends: &[Manifest],
+    understand: &dyn Fn(&TaskFile, &mut Vec<Issue>) -> Option<Task>,
+) -> Vec<Issue> {
     let mut issues = Vec::new();
     let json = to_json(document, &mut issues);
     let unreadable: BTreeSet<Pointer> = issues.iter().map(|issue| issue.at.clone()).collect();
@@ -252,7 +318,7 @@ fn diagnose(document: &DeTable<'_>, origin: &Origin, backends: &[Manifest]) -> V
 
     if let Some(file) = read_rest(&json, &known) {
         let mut meaning = Vec::new();
-        check(&file, &origin.base, &origin.task_name(), backends, &mut meaning);
+        understand(&file, &mut meaning);
         let is_new = |issue: &Issue| {
             !is_within_any(&issue.at, &wrong) && !issue.missing.iter().any(|place| known.contains(place))
         };

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::file::TaskFile;
 use crate::backend::Manifest;
+use crate::ray;
 
 /// The JSON Schema (draft 2020-12) of the task file.
 ///
@@ -22,6 +23,14 @@ pub fn schema(backends: &[Manifest]) -> Value {
         environments.insert(backend.id.clone(), environment(backend, &place));
         definitions.insert(name, definition(backend, &place));
     }
+    environments.insert(
+        ray::KEY.to_owned(),
+        json!({
+            "anyOf": [{ "type": "string" }, { "$ref": "#/$defs/RuntimeEnv" }],
+            "description": "A Ray `runtime_env`, or the path of a JSON or YAML file that holds one",
+        }),
+    );
+    definitions.insert("RuntimeEnv".to_owned(), ray::schema());
     if let Some(Value::Object(all)) = root.get_mut("$defs") {
         all.remove("SpecFile");
         all.extend(definitions);

@@ -10,8 +10,6 @@ use super::pointer::Pointer;
 pub(super) const MAXIMUM_DEPTH: usize = 32;
 
 /// The document as JSON. What has no JSON form, or no place in a task file, is left out and becomes an issue.
-///
-/// A date in the spec of an environment becomes text, because JSON has no dates.
 pub(super) fn to_json(document: &DeTable<'_>, issues: &mut Vec<Issue>) -> Value {
     table(document, &Pointer::default(), issues)
 }
@@ -56,9 +54,6 @@ fn value(found: &DeValue<'_>, at: &Pointer, issues: &mut Vec<Issue>) -> Option<V
             .map(Value::Number)
             .ok_or_else(|| number(at, float.as_str(), "is not a finite number")),
         DeValue::Boolean(flag) => Ok(Value::from(*flag)),
-        DeValue::Datetime(moment) if at.segments().first().is_some_and(|first| first == "env") => {
-            Ok(Value::from(moment.to_string()))
-        }
         DeValue::Datetime(moment) => {
             let message = format!("`{at}` is a date, and no key here takes one");
             Err(Issue::error("task.type", at.clone(), message, "a date")

@@ -17,7 +17,7 @@ dir = "src"
 [env.uv]
 packages = ["emoji>=2", "rich"]
 python = "3.11"
-released = 2024-01-01
+released = "2024-01-01"
 index = [{ name = "inner", url = "https://example.org/simple" }]
 
 [vars]

@@ -95,7 +95,7 @@ pub enum WasiError {
     },
 
     /// A single file was granted.
-    #[error("`{}` is a file: a WebAssembly guest can only be granted folders", path.display())]
+    #[error("`{}` is a file: a WebAssembly guest can only be granted folders to change", path.display())]
     #[diagnostic(code("exec.wasi.file-grant"), help("grant the folder that holds the file"))]
     FileGrant {
         /// The file.

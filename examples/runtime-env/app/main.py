@@ -1,0 +1,4 @@
+import emoji
+import greetings
+
+print(emoji.emojize(greetings.greeting() + " :sun:"))

@@ -1,0 +1,5 @@
+import os
+
+
+def greeting():
+    return os.environ["GREETING"]
