@@ -31,7 +31,7 @@ pub(crate) struct Wanted<'a> {
     pub(crate) cwd: PathBuf,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) paths: Vec<(PathBuf, Access)>,
-    pub(crate) lease: Option<OwnedFd>,
+    pub(crate) leases: Vec<OwnedFd>,
 }
 
 /// One attempt at a task by the engine that keeps its image. Whatever becomes of the engine's own program, the container is
@@ -46,9 +46,7 @@ pub(crate) async fn run(
         wanted.image.engine,
         &attempt.context.inner.settings.engine_variables,
     )?;
-    let lease = wanted.lease.as_ref().map(OwnedFd::try_clone).transpose();
-    let lease = lease.map_err(|error| Error::Internal(error.to_string()))?;
-    let container = container(attempt, wanted, scratch)?;
+    let (container, leases) = container(attempt, wanted, scratch)?;
     if let Some(outcome) = refusal(attempt, &engine, &container) {
         return Ok(Report {
             outcome,
@@ -72,7 +70,7 @@ pub(crate) async fn run(
             },
             ..Confinement::none()
         },
-        inherit: lease.into_iter().collect(),
+        inherit: leases,
         grace: GRACE,
     };
     let held = report(&engine, &container);
@@ -129,7 +127,12 @@ fn refusal(attempt: &Attempt<'_>, engine: &EngineProgram, container: &Container)
     ))
 }
 
-fn container(attempt: &Attempt<'_>, wanted: Wanted<'_>, scratch: &Scratch) -> Result<Container, Error> {
+/// The container, and the leases that its engine's program holds.
+fn container(
+    attempt: &Attempt<'_>,
+    wanted: Wanted<'_>,
+    scratch: &Scratch,
+) -> Result<(Container, Vec<OwnedFd>), Error> {
     let limits = attempt.task.limits.clone();
     let mut paths = wanted.paths;
     if limits.scratch.is_none() {
@@ -145,7 +148,7 @@ fn container(attempt: &Attempt<'_>, wanted: Wanted<'_>, scratch: &Scratch) -> Re
         let bind = binds.entry(at.clone()).or_insert(Bind { source, at, access });
         bind.access = bind.access.max(access);
     }
-    Ok(Container {
+    let container = Container {
         name: new_name().map_err(|error| Error::Internal(error.to_string()))?,
         image: wanted.image.reference.clone(),
         command: wanted.command,
@@ -157,5 +160,6 @@ fn container(attempt: &Attempt<'_>, wanted: Wanted<'_>, scratch: &Scratch) -> Re
         limits,
         user: wanted.image.config.user.clone(),
         terminal: attempt.stdio.terminal.is_some(),
-    })
+    };
+    Ok((container, wanted.leases))
 }

@@ -102,7 +102,7 @@ pub(crate) async fn run(
             cwd,
             env,
             paths: reads,
-            lease,
+            leases,
         };
         return engine::run(attempt, wanted, scratch, signals).await;
     }
