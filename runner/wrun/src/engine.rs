@@ -46,9 +46,7 @@ pub(crate) async fn run(
         wanted.image.engine,
         &attempt.context.inner.settings.engine_variables,
     )?;
-    let leases: std::io::Result<Vec<_>> = wanted.leases.iter().map(OwnedFd::try_clone).collect();
-    let leases = leases.map_err(|error| Error::Internal(error.to_string()))?;
-    let container = container(attempt, wanted, scratch)?;
+    let (container, leases) = container(attempt, wanted, scratch)?;
     if let Some(outcome) = refusal(attempt, &engine, &container) {
         return Ok(Report {
             outcome,
@@ -129,7 +127,12 @@ fn refusal(attempt: &Attempt<'_>, engine: &EngineProgram, container: &Container)
     ))
 }
 
-fn container(attempt: &Attempt<'_>, wanted: Wanted<'_>, scratch: &Scratch) -> Result<Container, Error> {
+/// The container, and the leases that its engine's program holds.
+fn container(
+    attempt: &Attempt<'_>,
+    wanted: Wanted<'_>,
+    scratch: &Scratch,
+) -> Result<(Container, Vec<OwnedFd>), Error> {
     let limits = attempt.task.limits.clone();
     let mut paths = wanted.paths;
     if limits.scratch.is_none() {
@@ -145,7 +148,7 @@ fn container(attempt: &Attempt<'_>, wanted: Wanted<'_>, scratch: &Scratch) -> Re
         let bind = binds.entry(at.clone()).or_insert(Bind { source, at, access });
         bind.access = bind.access.max(access);
     }
-    Ok(Container {
+    let container = Container {
         name: new_name().map_err(|error| Error::Internal(error.to_string()))?,
         image: wanted.image.reference.clone(),
         command: wanted.command,
@@ -157,5 +160,6 @@ fn container(attempt: &Attempt<'_>, wanted: Wanted<'_>, scratch: &Scratch) -> Re
         limits,
         user: wanted.image.config.user.clone(),
         terminal: attempt.stdio.terminal.is_some(),
-    })
+    };
+    Ok((container, wanted.leases))
 }
