@@ -8,15 +8,15 @@ use wrun_core::event::{Event, Phase};
 use wrun_core::host::{Fill, PartRequest};
 use wrun_core::problem::Problem;
 use wrun_core::text::harmless;
-use wrun_store::{Flight, FlightFailure, FlightKey, Part, PartId, PartLease, Store, StoreError};
+use wrun_store::{Flight, FlightFailure, FlightKey, PartId, PartLease, Store, StoreError};
 
 use crate::error::ProvisionError;
 use crate::host::{Events, TaskHost};
 
 /// What making a part came to.
 enum Made {
-    /// It is there.
-    Part(Part),
+    /// It is there, at this address.
+    Part(PathBuf),
     /// It was not made: this one says why.
     Failed(Problem),
 }
@@ -67,9 +67,9 @@ impl TaskHost {
             () = self.cancel.cancelled() => return Err(Problem::Cancelled),
         };
         match made.map_err(ProvisionError::from)? {
-            Made::Part(part) => {
+            Made::Part(path) => {
                 progress.finish();
-                Ok((lease, part.path))
+                Ok((lease, path))
             }
             Made::Failed(problem) => Err(problem),
         }
@@ -102,7 +102,7 @@ impl Making {
             other => other?,
         };
         if let Some(part) = lease.part()? {
-            return Ok(Made::Part(part));
+            return Ok(Made::Part(part.path));
         }
         if let Some(FlightFailure { code, message, help }) = flight.shared_failure() {
             return Ok(Made::Failed(Problem::Failed { code, message, help }));
@@ -114,7 +114,8 @@ impl Making {
             return Ok(Made::Failed(problem));
         }
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        build.commit(&self.label, milliseconds).map(Made::Part)
+        let part = build.commit(&self.label, milliseconds)?;
+        Ok(Made::Part(part.path))
     }
 }
 
