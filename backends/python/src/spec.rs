@@ -327,8 +327,7 @@ mod tests {
     #[derive(Debug, Default, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     struct Example {
-        #[serde(rename = "packages")]
-        _packages: Vec<String>,
+        packages: Vec<String>,
         #[serde(rename = "requirements")]
         _requirements: Option<Files>,
     }
@@ -366,7 +365,7 @@ mod tests {
     fn one_wrong_item_hides_no_other() {
         let spec = serde_json::json!({ "packages": [1, "a", {}, "b"] });
         let (read, findings) = read_all::<Example>(&spec, &["packages"]).unwrap();
-        assert_eq!(read._packages, ["a", "a", "a", "b"]);
+        assert_eq!(read.packages, ["a", "a", "a", "b"]);
         let places: Vec<&str> = findings.iter().map(|finding| finding.at.as_str()).collect();
         assert_eq!(places, ["/packages/0", "/packages/2"]);
         let of_what_stands_there = Finding::error("python.requirement.syntax", "/packages/0", "a");

@@ -132,12 +132,12 @@ mod tests {
         assert_eq!(guests, [".", &more, &changed.guest, "link.txt", &other_name]);
         let staged = &grants.paths[4].host;
         assert!(staged.starts_with(copies.path()));
-        let mut copied: Vec<_> = std::fs::read_dir(staged)
+        let mut found: Vec<_> = std::fs::read_dir(staged)
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
             .collect();
-        copied.sort();
-        assert_eq!(copied, ["a.txt", "b.txt"]);
+        found.sort();
+        assert_eq!(found, ["a.txt", "b.txt"]);
         assert_eq!(
             std::fs::read_to_string(staged.join("b.txt")).unwrap(),
             "other/b.txt"
