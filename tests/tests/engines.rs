@@ -1,6 +1,7 @@
 //! Tasks of images that a container engine runs: podman and docker, where they are on this machine and work.
 #![expect(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and looks at files from the outside"
 )]
@@ -60,7 +61,7 @@ impl Engine {
         assert!(packed.success());
         let imported = engine.call(&["import", archive.to_str().unwrap()]);
         assert!(imported.status.success(), "{}", text(&imported.stderr));
-        engine.image = text(&imported.stdout).trim().to_owned();
+        text(&imported.stdout).trim().clone_into(&mut engine.image);
         Some(engine)
     }
 

@@ -262,14 +262,17 @@ impl Asked<'_> {
         let mut reason = self.unavailable(&who, lacks)?;
         if ends.len() > 1 {
             let all_lack_it = ends.iter().all(|(_, (_, other))| name(other) == name(lacks));
-            reason.message += &if all_lack_it {
-                format!(" (and so do all others that fit `{}`)", shown(spec))
+            let spec = shown(spec);
+            let others = if all_lack_it {
+                [" (and so do all others that fit `", &spec, "`)"]
             } else {
-                format!(
-                    " (and others that fit `{}` need other things that are missing)",
-                    shown(spec)
-                )
+                [
+                    " (and others that fit `",
+                    &spec,
+                    "` need other things that are missing)",
+                ]
             };
+            reason.message += &others.concat();
         }
         Some(reason)
     }

@@ -31,7 +31,7 @@ pub(crate) fn canon(
     inputs: &Inputs,
 ) -> Result<Canon, Problem> {
     let digest = |request: &InputRequest| {
-        let found = inputs.get(request).and_then(|input| input.digest());
+        let found = inputs.get(request).and_then(wrun_core::backend::Input::digest);
         found
             .map(|digest| Canon::text(digest.to_string()))
             .ok_or_else(|| {

@@ -51,7 +51,7 @@ pub(crate) async fn provide(
     path.into_os_string().into_string().map_err(|path| {
         Problem::failed(
             "container.store.path",
-            format!("the store's path is not text: {path:?}"),
+            format!("the store's path is not text: {}", path.display()),
         )
     })
 }

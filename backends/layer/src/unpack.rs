@@ -73,7 +73,7 @@ pub fn unpack<'a>(
     };
     let mut archive = Archive::new(source, limits)?;
     while let Some(entry) = archive.next_entry().map_err(announce)? {
-        layer.take(entry, &mut archive)?;
+        layer.take(&entry, &mut archive)?;
     }
     let found = archive.finish()?;
     if found != *expected {
@@ -113,7 +113,7 @@ struct Properties {
 }
 
 impl Layer {
-    fn take(&mut self, entry: Entry, archive: &mut Archive<'_>) -> Result<(), UnpackError> {
+    fn take(&mut self, entry: &Entry, archive: &mut Archive<'_>) -> Result<(), UnpackError> {
         self.count()?;
         let path = RelativePath::parse(&entry.path)?;
         match meaning(&path)? {
@@ -132,7 +132,7 @@ impl Layer {
             return self.take_top(entry, path);
         };
         match entry.kind {
-            Kind::Folder => self.make_folder(&above, name, &path, &entry),
+            Kind::Folder => self.make_folder(&above, name, &path, entry),
             Kind::Special(kind) => {
                 if path.names().first().is_none_or(|name| name != DEVICES) {
                     return Err(UnpackError::SpecialFile {
@@ -176,14 +176,14 @@ impl Layer {
     }
 
     /// The entry of the layer itself.
-    fn take_top(&mut self, entry: Entry, path: RelativePath) -> Result<(), UnpackError> {
+    fn take_top(&mut self, entry: &Entry, path: RelativePath) -> Result<(), UnpackError> {
         if !matches!(entry.kind, Kind::Folder) {
             return Err(UnpackError::Name {
                 path: shown(&entry.path),
                 reason: "stands for the whole layer and is not a folder",
             });
         }
-        self.folders.insert(path, properties(&entry));
+        self.folders.insert(path, properties(entry));
         Ok(())
     }
 
@@ -268,12 +268,12 @@ impl Layer {
         }
         let was_folder = look(folder, name) == Ok(Found::Folder);
         folder::remove(folder, name).map_err(failed("replace", path))?;
-        let made = make(folder).map_err(failed("make", path))?;
+        let result = make(folder).map_err(failed("make", path))?;
         if was_folder {
             self.folder.forget();
             self.forget_below(path);
         }
-        Ok(made)
+        Ok(result)
     }
 
     /// Forgets a folder that is gone, and everything in it. A path is followed in order by those below it.

@@ -78,7 +78,7 @@ pub(crate) enum Command {
     /// Run the tasks of task files
     Submit(Submit),
     /// Run a command in an environment named on the command line
-    Run(Run),
+    Run(Box<Run>),
     /// Run a WebAssembly program with exactly what is listed
     Exec(Exec),
     /// Show what a submit would do, without running the task

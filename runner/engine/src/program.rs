@@ -51,7 +51,7 @@ impl EngineProgram {
         };
         let path = find(engine.name()).ok_or(EngineError::Missing { engine })?;
         let options = match engine {
-            Engine::Podman => podman_options(&Machine::look(find("runc").is_some())),
+            Engine::Podman => podman_options(Machine::look(find("runc").is_some())),
             Engine::Docker | Engine::Builtin => Vec::new(),
         };
         Ok(Self {
@@ -197,7 +197,7 @@ impl Machine {
     }
 }
 
-fn podman_options(machine: &Machine) -> Vec<String> {
+fn podman_options(machine: Machine) -> Vec<String> {
     let mut options = Vec::new();
     if !machine.has_systemd {
         options.push("--cgroup-manager=cgroupfs".to_owned());
@@ -219,11 +219,11 @@ mod tests {
             is_hybrid: false,
             has_runc: true,
         };
-        assert_eq!(podman_options(&machine), Vec::<String>::new());
+        assert_eq!(podman_options(machine), Vec::<String>::new());
         machine.is_hybrid = true;
-        assert_eq!(podman_options(&machine), ["--runtime=runc"]);
+        assert_eq!(podman_options(machine), ["--runtime=runc"]);
         machine.has_runc = false;
         machine.has_systemd = false;
-        assert_eq!(podman_options(&machine), ["--cgroup-manager=cgroupfs"]);
+        assert_eq!(podman_options(machine), ["--cgroup-manager=cgroupfs"]);
     }
 }

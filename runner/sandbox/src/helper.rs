@@ -31,7 +31,12 @@ impl Helper {
             platform::become_process(&arguments.collect::<Vec<OsString>>());
         }
         if first.as_deref() == Some(OsStr::new(job::ARGUMENT)) {
-            std::process::exit(job::work_alone(arguments));
+            let code = job::work_alone(arguments);
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this process was started for the job alone, and nothing of the program has run yet"
+            )]
+            std::process::exit(code);
         }
         // The path by which the program was started may lead elsewhere by now; this always leads to it.
         Self(PathBuf::from("/proc/self/exe"))

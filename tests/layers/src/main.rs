@@ -1,6 +1,7 @@
 //! Runs a task file whose `[env.container]` names the unpacked layers of its image, and says what happens as `wrun --format json
 //! submit` does: the running side of images by itself.
 #![expect(
+    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "a program of the tests, which look at what it prints"

@@ -232,7 +232,7 @@ impl Image {
             "rootfs": {"type": "layers", "diff_ids": ids},
         });
         if let Some(variant) = variant {
-            config["variant"] = json!(variant);
+            set(&mut config, "variant", json!(variant));
         }
         Document::json(kind, &config)
     }
@@ -258,10 +258,11 @@ impl Image {
     pub fn entry(&self) -> Value {
         let mut entry = self.manifest().descriptor();
         let (arch, variant) = &self.platform;
-        entry["platform"] = json!({"os": "linux", "architecture": arch});
+        let mut platform = json!({"os": "linux", "architecture": arch});
         if let Some(variant) = variant {
-            entry["platform"]["variant"] = json!(variant);
+            set(&mut platform, "variant", json!(variant));
         }
+        set(&mut entry, "platform", platform);
         entry
     }
 
@@ -304,7 +305,8 @@ impl Image {
     fn layout(&self, name: &str) -> Vec<(String, Vec<u8>)> {
         let manifest = self.manifest();
         let mut entry = manifest.descriptor();
-        entry["annotations"] = json!({"org.opencontainers.image.ref.name": name});
+        let named = json!({"org.opencontainers.image.ref.name": name});
+        set(&mut entry, "annotations", named);
         let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]});
         let mut entries = vec![
             (
@@ -345,4 +347,11 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(bytes).expect("memory can be written");
     encoder.finish().expect("memory can be written")
+}
+
+/// Sets a member of an object.
+fn set(object: &mut Value, member: &str, value: Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(member.to_owned(), value);
+    }
 }

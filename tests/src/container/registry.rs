@@ -399,12 +399,10 @@ fn send(mut stream: &TcpStream, request: &Request, answer: &Answer, cut: usize) 
     } = answer;
     let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(*status));
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head += &[name.as_str(), ": ", value.as_str(), "\r\n"].concat();
     }
-    head.push_str(&format!(
-        "Content-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    ));
+    let length = body.len().to_string();
+    head += &["Content-Length: ", &length, "\r\nConnection: close\r\n\r\n"].concat();
     stream.write_all(head.as_bytes())?;
     if request.method != "HEAD" {
         stream.write_all(body.get(..cut.min(body.len())).unwrap_or_default())?;

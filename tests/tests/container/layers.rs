@@ -117,7 +117,7 @@ fn a_pull_that_was_killed_goes_on_where_it_ended() {
     let digest = large.digest();
     registry.at_each_request(move |request| {
         if request.path.contains(&digest) && request.headers.contains_key("range") {
-            drop(asked.send(()));
+            let _ = asked.send(());
         }
     });
     world.write("task.toml", of_image(&registry.name("app:1"), "", ""));
@@ -126,7 +126,7 @@ fn a_pull_that_was_killed_goes_on_where_it_ended() {
         .recv_timeout(std::time::Duration::from_mins(1))
         .expect("the download is gone on with");
     running.signal(rustix::process::Signal::KILL);
-    running.wait();
+    let _ = running.wait();
     processes::assert_none_mentions(world.path());
     registry.heal();
     let before = registry.requests().len();

@@ -159,7 +159,7 @@ pub async fn run(
             None => not_executed(&program, reason.errno, tier),
         }));
     }
-    Ok(report(outcome(cause, conclusion, &limits)))
+    Ok(report(outcome(cause, &conclusion, &limits)))
 }
 
 /// Sets a sandbox up, runs nothing in it, and says what was held; or why it cannot be had.
@@ -331,8 +331,8 @@ async fn feed(pipe: Option<InputPipe>, stdin: &Stdin, ended: &CancellationToken)
     }
 }
 
-fn outcome(cause: Cause, conclusion: Conclusion, limits: &Limits) -> Outcome {
-    let Conclusion {
+fn outcome(cause: Cause, conclusion: &Conclusion, limits: &Limits) -> Outcome {
+    let &Conclusion {
         status,
         not_executed: _,
         out_of_memory,

@@ -219,8 +219,7 @@ fn job(arguments: &[OsString], descriptors: Vec<OwnedFd>) -> Result<(), (i32, St
     let kind = GuestKind::of(&bytes).map_err(|error| (INVALID, error.to_string()))?;
     let engine = [Allocation::OnDemand, Allocation::Pool]
         .into_iter()
-        .filter_map(|allocation| Flavour::compiling(allocation, &fingerprint).transpose())
-        .next()
+        .find_map(|allocation| Flavour::compiling(allocation, &fingerprint).transpose())
         .ok_or((
             OTHER_ENGINE,
             "the helper's engine is another than that of the program: let it be of the same version"

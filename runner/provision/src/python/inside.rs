@@ -72,7 +72,7 @@ fn candidates(request: &PythonRequest) -> Vec<PathBuf> {
     if let Some(path) = &request.path {
         return vec![path.clone()];
     }
-    let named = request.implementation.iter().map(|name| match name.as_str() {
+    let implementation = request.implementation.iter().map(|name| match name.as_str() {
         "cpython" => "python3".to_owned(),
         other => other.to_owned(),
     });
@@ -80,7 +80,10 @@ fn candidates(request: &PythonRequest) -> Vec<PathBuf> {
         .rev()
         .filter(|minor| !matches!(request.versions, Versions::Any) && request.may_accept(None, &[3, *minor]))
         .map(|minor| format!("python3.{minor}"));
-    let mut names: Vec<String> = minors.chain(named).chain(NAMES.map(str::to_owned)).collect();
+    let mut names: Vec<String> = minors
+        .chain(implementation)
+        .chain(NAMES.map(str::to_owned))
+        .collect();
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
     names.into_iter().map(PathBuf::from).collect()

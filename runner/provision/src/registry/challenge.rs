@@ -54,13 +54,12 @@ fn parameters(text: &str) -> Vec<(String, String)> {
     let mut rest = text.trim_start();
     while let Some((name, after)) = rest.split_once('=') {
         let after = after.trim_start();
-        let (value, after) = match after.strip_prefix('"') {
-            Some(quoted) => quoted_value(quoted),
-            None => {
-                let end = after.find(',').unwrap_or(after.len());
-                let (value, after) = after.split_at(end);
-                (value.trim().to_owned(), after)
-            }
+        let (value, after) = if let Some(quoted) = after.strip_prefix('"') {
+            quoted_value(quoted)
+        } else {
+            let end = after.find(',').unwrap_or(after.len());
+            let (value, after) = after.split_at(end);
+            (value.trim().to_owned(), after)
         };
         found.push((name.trim().to_owned(), value));
         rest = after.trim_start().trim_start_matches(',').trim_start();

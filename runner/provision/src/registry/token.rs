@@ -102,7 +102,7 @@ impl TaskHost {
                 ]);
                 self.http.post_form(&realm, &parameters, ANSWER).await?
             }
-            Some(Login::Password(_)) | Some(Login::Helper { .. }) | None => {
+            Some(Login::Password(_) | Login::Helper { .. }) | None => {
                 let mut url = realm.clone();
                 url.query_pairs_mut().extend_pairs(&parameters);
                 let credential = match &login {
