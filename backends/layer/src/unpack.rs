@@ -268,12 +268,12 @@ impl Layer {
         }
         let was_folder = look(folder, name) == Ok(Found::Folder);
         folder::remove(folder, name).map_err(failed("replace", path))?;
-        let made = make(folder).map_err(failed("make", path))?;
+        let result = make(folder).map_err(failed("make", path))?;
         if was_folder {
             self.folder.forget();
             self.forget_below(path);
         }
-        Ok(made)
+        Ok(result)
     }
 
     /// Forgets a folder that is gone, and everything in it. A path is followed in order by those below it.
