@@ -16,7 +16,7 @@ use wrun_proxy::Gate;
 use crate::error::SandboxError;
 use crate::generated::generated_entries;
 use crate::helper::Helper;
-use crate::platform::links_between_folders;
+use crate::platform::{links_between_folders, may_administer};
 use crate::policy::{Entry, Identity, Network, Policy, Resources};
 use crate::resolve::{Resolved, resolve};
 use crate::system::system_entries;
@@ -183,7 +183,8 @@ fn proxy_port(programs: &[SocketAddr]) -> u16 {
 /// Who the process is: the caller, or nobody where the caller is root, so that root's rights are out of reach.
 fn identity(tier: Tier) -> Identity {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-    let privileged = tier == Tier::Full && user == 0 && is_mapped("uid_map") && is_mapped("gid_map");
+    let privileged =
+        tier == Tier::Full && user == 0 && may_administer() && is_mapped("uid_map") && is_mapped("gid_map");
     let other = |id: u32| if id == 0 { NOBODY } else { id };
     Identity {
         user: other(user),
