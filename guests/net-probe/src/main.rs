@@ -22,6 +22,7 @@ usage: net-probe COMMAND
   resolve HOST        print the addresses of a name
   connect HOST:PORT   send `ping` through TCP and print the line that comes back
   udp HOST:PORT       send `ping` as a datagram and print the one that comes back
+  batch               connect to every HOST:PORT on stdin, one a line; each ends with a line that is `ok` or says why not
   listen PORT         take one TCP connection on the loopback, print the line it sends, answer `pong`";
 
 /// A datagram may get lost, so nobody waits longer than this for an answer to one.
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         ["connect", address] => connect(address),
         ["udp", address] => udp(address),
         ["listen", port] => listen(port),
+        ["batch"] => batch(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -67,6 +69,18 @@ fn connect(address: &str) -> Result<(), Failure> {
         .read_line(&mut line)
         .during("receive")?;
     println!("{}", line.trim_end());
+    Ok(())
+}
+
+/// Connects to the addresses on stdin, whatever becomes of each.
+fn batch() -> Result<(), Failure> {
+    for address in std::io::stdin().lines() {
+        if let Err(failure) = connect(&address.during("read")?) {
+            println!("{failure}");
+        } else {
+            println!("ok");
+        }
+    }
     Ok(())
 }
 

@@ -19,7 +19,9 @@ usage: probe COMMAND
   files              cat PATH | ls PATH | write PATH TEXT | truncate PATH | rm PATH | mkdir PATH
                      rename FROM TO | link FROM TO | symlink TARGET PATH
   ends               exit CODE | panic | recurse | spin | sleep MILLISECONDS
-  memory             alloc BYTES | alloc-grow";
+  memory             alloc BYTES | alloc-grow
+  many               batch (commands from stdin, one a line, words separated by tabs; each ends with a line that is
+                     `ok` or the KIND of its error)";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -68,12 +70,26 @@ fn run(words: &[&str]) -> io::Result<ExitCode> {
         ["sleep", milliseconds] => thread::sleep(Duration::from_millis(number(milliseconds)?)),
         ["alloc", bytes] => strain::allocate(number(bytes)?)?,
         ["alloc-grow"] => strain::grow()?,
+        ["batch"] => batch()?,
         _ => {
             eprintln!("{USAGE}");
             return Ok(ExitCode::from(2));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the commands on stdin, whatever becomes of each.
+fn batch() -> io::Result<()> {
+    for line in io::stdin().lines() {
+        let line = line?;
+        let words: Vec<&str> = line.split('\t').collect();
+        match run(&words) {
+            Ok(_) => println!("ok"),
+            Err(error) => println!("{:?}", kind(&error)),
+        }
+    }
+    Ok(())
 }
 
 fn number<T: FromStr>(word: &str) -> io::Result<T> {

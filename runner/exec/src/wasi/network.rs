@@ -1,7 +1,9 @@
 //! Which addresses a guest may reach, and which names it may resolve.
 //!
 //! A rule for a name covers the addresses that the name resolved to in the same run, so the answers are remembered as
-//! the guest takes them. Addresses that no rule covers are refused, by whatever name the guest heard of them.
+//! the guest takes them. Addresses that no rule covers are refused, by whatever name the guest heard of them. A program
+//! on the machine itself that is listed by its port is reached by the name of the machine and by its address, as by a
+//! process, whichever of the two the rule has.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -14,10 +16,15 @@ use wrun_core::net::Net;
 /// let a guest fill the host's memory. An answer that is not remembered opens no address.
 const REMEMBERED: usize = 4096;
 
+/// The name of the machine itself (RFC 6761, 6.3).
+const OWN_NAME: &str = "localhost";
+
 /// The network of one run.
 #[derive(Debug, Default)]
 pub(super) struct Network {
     net: Net,
+    /// The programs on the machine itself that are listed.
+    programs: BTreeSet<SocketAddr>,
     answers: Mutex<Answers>,
 }
 
@@ -33,6 +40,7 @@ struct Answers {
 impl Network {
     pub(super) fn new(net: Net) -> Self {
         Self {
+            programs: net.loopback().into_iter().map(|(at, _)| at).collect(),
             net,
             answers: Mutex::default(),
         }
@@ -61,7 +69,7 @@ impl Network {
     fn reaches(&self, address: SocketAddr) -> bool {
         let (ip, port) = (address.ip().to_canonical(), address.port());
         // No name at all: only a rule for the address itself covers it.
-        if self.net.allows("", ip, port) {
+        if self.net.allows("", ip, port) || self.programs.contains(&SocketAddr::new(ip, port)) {
             return true;
         }
         self.answers()
@@ -72,7 +80,9 @@ impl Network {
 
     /// Whether the name may be resolved.
     pub(super) fn resolves(&self, name: &str) -> bool {
-        self.net.allows_name(name) && self.answers().streams.len() < REMEMBERED
+        let is_listed =
+            self.net.allows_name(name) || (name.eq_ignore_ascii_case(OWN_NAME) && !self.programs.is_empty());
+        is_listed && self.answers().streams.len() < REMEMBERED
     }
 
     /// Remembers which name a look-up is for.
@@ -141,6 +151,18 @@ mod tests {
         assert!(connects(&network, &format!("[::ffff:{PUBLIC}]:443")));
         assert!(!connects(&network, &other));
         assert!(!connects(&network, "93.184.216.35:443"));
+    }
+
+    #[test]
+    fn programs_of_the_machine_are_reached_by_its_name_and_by_its_addresses() {
+        let by_name = network(&["localhost:80"]);
+        assert!(connects(&by_name, "127.0.0.1:80") && connects(&by_name, "[::1]:80"));
+        assert!(!connects(&by_name, "127.0.0.1:81") && !connects(&by_name, "127.0.0.2:80"));
+        let by_address = network(&["127.0.0.1:80"]);
+        assert!(by_address.resolves("localhost") && by_address.resolves("LOCALHOST"));
+        assert!(connects(&by_address, "127.0.0.1:80"));
+        assert!(!connects(&by_address, "[::1]:80"));
+        assert!(!network(&["example.org:80"]).resolves("localhost"));
     }
 
     #[test]

@@ -12,6 +12,12 @@ use super::step::Try as _;
 /// One above the highest number that a capability may have: the sets have 64 bits.
 const NUMBERS: u32 = 64;
 
+/// Whether this process may make namespaces and mounts without a user namespace, which root of a container commonly may
+/// not.
+pub(super) fn may_administer() -> bool {
+    capabilities(None).is_ok_and(|held| held.effective.contains(CapabilitySet::SYS_ADMIN))
+}
+
 /// Gives up every capability in every set, for good.
 pub(super) fn drop_all() -> Result<(), Failure> {
     let held = capabilities(None).or_fail(Step::Capabilities)?;

@@ -41,6 +41,11 @@ pub(crate) fn links_between_folders() -> bool {
     landlock::version() >= 2
 }
 
+/// Whether this process may make namespaces without a user namespace.
+pub(crate) fn may_administer() -> bool {
+    capabilities::may_administer()
+}
+
 /// The exit code of a helper that could not even say what is wrong: that of a run that failed before it began.
 const CANNOT_REPORT: i32 = 125;
 
