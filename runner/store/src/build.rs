@@ -122,14 +122,21 @@ impl Build {
         let (dir, path) = (self.tree.dir(), self.tree.path());
         let entries = walk(&self.root, dir, path)?;
         let manifest = Manifest::sealing(&self.root, dir, path, &entries)?;
-        sync::tree(&self.root, dir, path, &entries)?;
         let text = manifest.text();
+        let beside = layout::manifest(&self.id);
         let keep = Keep {
             mode: 0o444,
-            durable: true,
+            durable: false,
         };
-        self.root
-            .write(&layout::manifest(&self.id), text.as_bytes(), keep)?;
+        self.root.write(&beside, text.as_bytes(), keep)?;
+        // The record must not outlive what it speaks of: the tree, the manifest, and the names of the folders they are in.
+        if !sync::tree(&self.root, dir, path, &entries)? {
+            self.root.write_through(&beside)?;
+            for rel in [&*layout::environment(&self.id), layout::ENVIRONMENTS] {
+                let folder = self.root.folder(rel)?;
+                sync::folder(&folder).map_err(self.root.error("write through", rel))?;
+            }
+        }
         let record = CommitRecord {
             format: FORMAT,
             env_id: self.id.clone(),
@@ -151,9 +158,10 @@ impl Build {
             packages,
             required,
         };
-        // The folder of all environments first: the record must not outlive the name of the folder it is in.
-        let environments = self.root.folder(layout::ENVIRONMENTS)?;
-        sync::folder(&environments).map_err(self.root.error("write through", layout::ENVIRONMENTS))?;
+        let keep = Keep {
+            durable: true,
+            ..keep
+        };
         self.root
             .write_json(&layout::commit_record(&self.id), &record, keep)?;
         self.committed = true;
