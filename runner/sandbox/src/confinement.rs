@@ -188,8 +188,11 @@ impl Confinement {
     /// Who the process is: the caller, or nobody where the caller is root, so that root's rights are out of reach.
     fn identity(&self, tier: Tier) -> Identity {
         let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-        let privileged =
-            tier == Tier::Full && user == 0 && may_administer() && is_mapped("uid_map") && is_mapped("gid_map");
+        let privileged = tier == Tier::Full
+            && user == 0
+            && may_administer()
+            && is_mapped("uid_map")
+            && is_mapped("gid_map");
         let other = |id: u32| if id == 0 { NOBODY } else { id };
         let outside = (other(user), if user == 0 { NOBODY } else { other(group) });
         let (user, group) = self

@@ -130,7 +130,6 @@ impl Build {
         let (dir, path) = (self.tree.dir(), self.tree.path());
         let entries = walk(&self.root, dir, path)?;
         let manifest = Manifest::sealing(&self.root, dir, path, &entries)?;
-        sync::tree(&self.root, dir, path, &entries)?;
         let text = manifest.text();
         let record = CommitRecord {
             format: FORMAT,
@@ -152,7 +151,8 @@ impl Build {
         };
         publish(
             &self.root,
-            layout::ENVIRONMENTS,
+            [&layout::environment(&self.id), layout::ENVIRONMENTS],
+            || sync::tree(&self.root, dir, path, &entries),
             (&layout::manifest(&self.id), &text),
             (&layout::commit_record(&self.id), &record),
         )?;
@@ -165,22 +165,33 @@ impl Build {
     }
 }
 
-/// Writes the manifest and then, when all is on the disk, the record of a tree; each with its path. `all` is the folder
-/// of all trees of its kind.
+/// Writes the manifest and then, when all is on the disk, the record of a tree; each with its path. `folders` are that of
+/// the tree with its manifest, and that of all trees of its kind; `tree` writes the tree through, and says whether
+/// everything else was written through with it.
 pub(crate) fn publish(
     root: &Root,
-    all: &str,
+    folders: [&str; 2],
+    tree: impl FnOnce() -> Result<bool, StoreError>,
     manifest: (&str, &str),
     record: (&str, &impl Serialize),
 ) -> Result<(), StoreError> {
     let keep = Keep {
         mode: 0o444,
-        durable: true,
+        durable: false,
     };
     root.write(manifest.0, manifest.1.as_bytes(), keep)?;
-    // The folder of all trees first: the record must not outlive the name of the folder it is in.
-    let folder = root.folder(all)?;
-    sync::folder(&folder).map_err(root.error("write through", all))?;
+    // The record must not outlive what it speaks of: the tree, the manifest, and the names of the folders they are in.
+    if !tree()? {
+        root.write_through(manifest.0)?;
+        for rel in folders {
+            let folder = root.folder(rel)?;
+            sync::folder(&folder).map_err(root.error("write through", rel))?;
+        }
+    }
+    let keep = Keep {
+        durable: true,
+        ..keep
+    };
     root.write_json(record.0, record.1, keep)
 }
 

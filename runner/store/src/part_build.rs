@@ -97,7 +97,6 @@ impl PartBuild {
         let (dir, path) = (self.tree.dir(), self.tree.path());
         let entries = walk(&self.root, dir, path)?;
         let manifest = Manifest::of(&self.root, dir, path, &entries)?;
-        sync::tree(&self.root, dir, path, &entries)?;
         let text = manifest.text();
         let record = PartRecord {
             format: FORMAT,
@@ -113,7 +112,8 @@ impl PartBuild {
         };
         publish(
             &self.root,
-            layout::PARTS,
+            [&layout::part(&self.id), layout::PARTS],
+            || sync::tree(&self.root, dir, path, &entries),
             (&layout::part_manifest(&self.id), &text),
             (&layout::part_record(&self.id), &record),
         )?;

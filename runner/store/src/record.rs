@@ -42,7 +42,8 @@ impl Store {
         self.root.read_json(&layout::pointer(id))
     }
 
-    /// Remembers what a request resolved to, in place of what it resolved to before.
+    /// Remembers what a request resolved to, in place of what it resolved to before. It may be lost with the power, and is
+    /// resolved again then.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -52,7 +53,7 @@ impl Store {
             pointer,
             Keep {
                 mode: 0o644,
-                durable: true,
+                durable: false,
             },
         )
     }
@@ -73,7 +74,8 @@ impl Store {
         Ok(None)
     }
 
-    /// Keeps a lock. One that is there already is left as it is.
+    /// Keeps a lock. One that is there already is left as it is. It may be lost with the power; what is left of it then does
+    /// not have its id, and counts as none.
     ///
     /// # Errors
     /// It has no canonical form, or cannot be written.
@@ -85,7 +87,7 @@ impl Store {
                 lock,
                 Keep {
                     mode: 0o444,
-                    durable: true,
+                    durable: false,
                 },
             )?;
         }

@@ -154,6 +154,12 @@ impl Root {
         Ok(())
     }
 
+    /// Has the content of a file outlive a loss of power.
+    pub(crate) fn write_through(&self, rel: &str) -> Result<(), StoreError> {
+        let write = || self.dir.open(rel)?.sync_all();
+        write().map_err(self.error("write through", rel))
+    }
+
     /// Puts a JSON file in place.
     pub(crate) fn write_json<T: Serialize>(
         &self,

@@ -26,10 +26,11 @@ pub(crate) fn folder(dir: &Dir) -> io::Result<()> {
     Ok(rustix::fs::fsync(readable)?)
 }
 
-/// Writes a whole tree through: data, names and modes.
-pub(crate) fn tree(root: &Root, tree: &Dir, path: &Path, entries: &[Entry]) -> Result<(), StoreError> {
+/// Writes a whole tree through: data, names and modes. Says whether everything else on its file system was written
+/// through with it.
+pub(crate) fn tree(root: &Root, tree: &Dir, path: &Path, entries: &[Entry]) -> Result<bool, StoreError> {
     if entries.len() > FEW && whole_file_system(tree).map_err(root.error_at("write through", path))? {
-        return Ok(());
+        return Ok(true);
     }
     for entry in entries {
         let write = || {
@@ -43,7 +44,8 @@ pub(crate) fn tree(root: &Root, tree: &Dir, path: &Path, entries: &[Entry]) -> R
         };
         write().map_err(root.error_at("write through", &path.join(&entry.rel)))?;
     }
-    folder(tree).map_err(root.error_at("write through", path))
+    folder(tree).map_err(root.error_at("write through", path))?;
+    Ok(false)
 }
 
 /// Writes everything on the tree's file system through; `false` where there is no such call.

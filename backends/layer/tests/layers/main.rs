@@ -1,5 +1,6 @@
 //! Tests of the unpacker on archives that are written here byte by byte, well-meant and hostile ones.
 #![expect(
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::print_stdout,
