@@ -14,7 +14,7 @@ fn submit(world: &World, registry: &Registry) -> Ran {
     // Three attempts of thirty seconds are the longest that a server is waited for.
     world
         .wrun(&["submit", "task.toml"])
-        .timeout(Duration::from_secs(120))
+        .timeout(Duration::from_mins(2))
         .run()
 }
 

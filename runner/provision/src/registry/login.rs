@@ -244,18 +244,18 @@ mod tests {
         }
     }
 
-    fn pair(user: &str, pass: &str) -> Option<(String, String)> {
-        Some((user.to_owned(), pass.to_owned()))
+    fn pair(user: &str, pass: &str) -> (String, String) {
+        (user.to_owned(), pass.to_owned())
     }
 
     #[test]
     fn the_most_exact_entry_is_taken() {
         // ada:one, ada:two
         let text = r#"{"auths": {"r.example": {"auth": "YWRhOm9uZQ=="}, "r.example/team": {"auth": "YWRhOnR3bw=="}}}"#;
-        assert_eq!(password(found(text, "r.example", "team/app")), pair("ada", "two"));
+        assert_eq!(password(found(text, "r.example", "team/app")), Some(pair("ada", "two")));
         assert_eq!(
             password(found(text, "r.example", "teams/app")),
-            pair("ada", "one")
+            Some(pair("ada", "one"))
         );
         assert_eq!(password(found(text, "other.example", "team/app")), None);
     }
@@ -265,9 +265,9 @@ mod tests {
         let text = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "YWRhOm9uZQ=="}, "https://r.example/v2/": {"username": "bob", "password": "pw"}}}"#;
         assert_eq!(
             password(found(text, "docker.io", "library/python")),
-            pair("ada", "one")
+            Some(pair("ada", "one"))
         );
-        assert_eq!(password(found(text, "r.example", "a")), pair("bob", "pw"));
+        assert_eq!(password(found(text, "r.example", "a")), Some(pair("bob", "pw")));
     }
 
     #[test]
