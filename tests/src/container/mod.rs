@@ -3,9 +3,11 @@
 mod busybox;
 pub mod image;
 pub mod registry;
+mod python;
 mod task;
 
 pub use busybox::shell_image;
 pub use image::{Document, Image, Packing};
+pub use python::with_python;
 pub use registry::{Registry, Trouble};
 pub use task::of_image;

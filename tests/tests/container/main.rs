@@ -2,6 +2,7 @@
 
 mod builds;
 mod faults;
+mod inside;
 mod layers;
 mod local;
 mod logins;

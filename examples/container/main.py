@@ -1,0 +1,9 @@
+"""Runs among the files of an image, with a package that the image does not have."""
+
+import os
+
+import emoji
+
+assert emoji.__file__.startswith(os.environ["VIRTUAL_ENV"])
+assert not os.path.exists("/usr/share/doc/base-files"), "the machine's own files are not here"
+print(emoji.emojize("Hello from an image :package:"))
