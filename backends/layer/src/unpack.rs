@@ -73,7 +73,7 @@ pub fn unpack<'a>(
     };
     let mut archive = Archive::new(source, limits)?;
     while let Some(entry) = archive.next_entry().map_err(announce)? {
-        layer.take(entry, &mut archive)?;
+        layer.take(&entry, &mut archive)?;
     }
     let found = archive.finish()?;
     if found != *expected {
@@ -113,7 +113,7 @@ struct Properties {
 }
 
 impl Layer {
-    fn take(&mut self, entry: Entry, archive: &mut Archive<'_>) -> Result<(), UnpackError> {
+    fn take(&mut self, entry: &Entry, archive: &mut Archive<'_>) -> Result<(), UnpackError> {
         self.count()?;
         let path = RelativePath::parse(&entry.path)?;
         match meaning(&path)? {
@@ -131,8 +131,8 @@ impl Layer {
         let Some((above, name)) = path.split() else {
             return self.take_top(entry, path);
         };
-        match entry.kind {
-            Kind::Folder => self.make_folder(&above, name, &path, &entry),
+        match &entry.kind {
+            Kind::Folder => self.make_folder(&above, name, &path, entry),
             Kind::Special(kind) => {
                 if path.names().first().is_none_or(|name| name != DEVICES) {
                     return Err(UnpackError::SpecialFile {
@@ -143,7 +143,7 @@ impl Layer {
                 self.unpacked.left_out += 1;
                 Ok(())
             }
-            Kind::File(ref content) => {
+            Kind::File(content) => {
                 self.account(content.size, &path)?;
                 let file = self.replace(&above, name, &path, |folder| create(folder, name))?;
                 write(content, archive, &file, &path)?;
@@ -157,7 +157,7 @@ impl Layer {
                 self.unpacked.files += 1;
                 Ok(())
             }
-            Kind::SymbolicLink(ref target) => {
+            Kind::SymbolicLink(target) => {
                 if target.is_empty() || target.contains(&0) {
                     return Err(UnpackError::Name {
                         path: path.shown(),
@@ -171,19 +171,19 @@ impl Layer {
                 self.unpacked.links += 1;
                 Ok(())
             }
-            Kind::HardLink(ref target) => self.hard_link(&above, name, &path, target),
+            Kind::HardLink(target) => self.hard_link(&above, name, &path, target),
         }
     }
 
     /// The entry of the layer itself.
-    fn take_top(&mut self, entry: Entry, path: RelativePath) -> Result<(), UnpackError> {
+    fn take_top(&mut self, entry: &Entry, path: RelativePath) -> Result<(), UnpackError> {
         if !matches!(entry.kind, Kind::Folder) {
             return Err(UnpackError::Name {
                 path: shown(&entry.path),
                 reason: "stands for the whole layer and is not a folder",
             });
         }
-        self.folders.insert(path, properties(&entry));
+        self.folders.insert(path, properties(entry));
         Ok(())
     }
 

@@ -198,7 +198,8 @@ pub(crate) fn state(folder: &Path) -> Vec<String> {
             String::new()
         };
         lines.push(format!(
-            "{path:?} {:o} {} {}.{} {} {content:?}",
+            "{:?} {:o} {} {}.{} {} {content:?}",
+            path.as_os_str(),
             metadata.mode(),
             metadata.nlink(),
             metadata.mtime(),
