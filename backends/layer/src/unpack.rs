@@ -131,7 +131,7 @@ impl Layer {
         let Some((above, name)) = path.split() else {
             return self.take_top(entry, path);
         };
-        match entry.kind {
+        match &entry.kind {
             Kind::Folder => self.make_folder(&above, name, &path, entry),
             Kind::Special(kind) => {
                 if path.names().first().is_none_or(|name| name != DEVICES) {
@@ -143,7 +143,7 @@ impl Layer {
                 self.unpacked.left_out += 1;
                 Ok(())
             }
-            Kind::File(ref content) => {
+            Kind::File(content) => {
                 self.account(content.size, &path)?;
                 let file = self.replace(&above, name, &path, |folder| create(folder, name))?;
                 write(content, archive, &file, &path)?;
@@ -157,7 +157,7 @@ impl Layer {
                 self.unpacked.files += 1;
                 Ok(())
             }
-            Kind::SymbolicLink(ref target) => {
+            Kind::SymbolicLink(target) => {
                 if target.is_empty() || target.contains(&0) {
                     return Err(UnpackError::Name {
                         path: path.shown(),
@@ -171,7 +171,7 @@ impl Layer {
                 self.unpacked.links += 1;
                 Ok(())
             }
-            Kind::HardLink(ref target) => self.hard_link(&above, name, &path, target),
+            Kind::HardLink(target) => self.hard_link(&above, name, &path, target),
         }
     }
 

@@ -187,7 +187,9 @@ impl Place {
 
 /// Everything about a folder that an unpacker could change.
 pub(crate) fn state(folder: &Path) -> Vec<String> {
+    use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::MetadataExt as _;
+
     let mut lines = Vec::new();
     let mut pending = vec![folder.to_path_buf()];
     while let Some(path) = pending.pop() {
@@ -198,8 +200,8 @@ pub(crate) fn state(folder: &Path) -> Vec<String> {
             String::new()
         };
         lines.push(format!(
-            "{} {:o} {} {}.{} {} {content:?}",
-            path.display(),
+            "{:?} {:o} {} {}.{} {} {content:?}",
+            path.as_os_str().as_bytes(),
             metadata.mode(),
             metadata.nlink(),
             metadata.mtime(),

@@ -117,11 +117,11 @@ fn files_with_holes_are_whole_and_take_no_room() {
         .flat_map(|(offset, text)| [offset.to_string(), text.len().to_string()])
         .collect();
     let digits = size.to_string();
-    let mut third = Tar::default();
+    let mut in_front = Tar::default();
     let mut content = format!("3\n{}\n", numbers.join("\n")).into_bytes();
     content.resize(BLOCK, 0);
     content.extend_from_slice(b"beginmiddle");
-    third
+    in_front
         .pax(&[
             ("GNU.sparse.major", b"1"),
             ("GNU.sparse.minor", b"0"),
@@ -133,21 +133,21 @@ fn files_with_holes_are_whole_and_take_no_room() {
             content: &content,
             ..Item::default()
         });
-    let mut second = Tar::default();
-    second
+    let mut with_map = Tar::default();
+    with_map
         .pax(&[
             ("GNU.sparse.size", digits.as_bytes()),
             ("GNU.sparse.map", numbers.join(",").as_bytes()),
         ])
         .file("file", "beginmiddle");
-    let mut first = Tar::default();
+    let mut with_offsets = Tar::default();
     let mut records: Vec<(&str, &[u8])> = vec![("GNU.sparse.size", digits.as_bytes())];
     for pair in numbers.chunks(2) {
         records.push(("GNU.sparse.offset", pair[0].as_bytes()));
         records.push(("GNU.sparse.numbytes", pair[1].as_bytes()));
     }
-    first.pax(&records).file("file", "beginmiddle");
-    for (name, tar) in [("1.0", third), ("0.1", second), ("0.0", first)] {
+    with_offsets.pax(&records).file("file", "beginmiddle");
+    for (name, tar) in [("1.0", in_front), ("0.1", with_map), ("0.0", with_offsets)] {
         let place = Place::new();
         assert_eq!(place.unpack(&tar.end()).unwrap().bytes, size, "{name}");
         check_holes(&place, size);

@@ -3,6 +3,8 @@
     clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "tests look at folders from the outside, fail by panicking and say what they skip"
 )]

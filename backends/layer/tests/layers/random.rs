@@ -52,13 +52,16 @@ fn target() -> impl Strategy<Value = String> {
     ]
 }
 
-fn item() -> impl Strategy<Value = (u8, String, String, u32, bool, Vec<u8>)> {
+/// What it is, its path and target, its mode, whether it has an extended header, and its content.
+type Random = (u8, String, String, u32, bool, Vec<u8>);
+
+fn item() -> impl Strategy<Value = Random> {
     let kind = prop::sample::select(b"00000111222225555346gSZ\0".to_vec());
     let content = prop::collection::vec(any::<u8>(), 0..40);
     (kind, path(), target(), 0_u32..0o10000, any::<bool>(), content)
 }
 
-fn written(items: &[(u8, String, String, u32, bool, Vec<u8>)], place: &Place) -> Tar {
+fn written(items: &[Random], place: &Place) -> Tar {
     let mut tar = Tar::default();
     for (kind, path, target, mode, extended, content) in items {
         let target = target.replace("OUTSIDE", place.outside.to_str().unwrap());

@@ -152,8 +152,8 @@ async fn who_waited_is_told_why_it_failed() {
         begun.await.unwrap();
         waiter.part(&request, filling(&count)).await
     };
-    let (result, waited) = tokio::join!(maker.part(&request, failing), waiting);
-    assert_eq!(result.unwrap_err().code(), "layer.diff-id");
-    assert_eq!(waited.unwrap_err().code(), "layer.diff-id");
+    let (first, second) = tokio::join!(maker.part(&request, failing), waiting);
+    assert_eq!(first.unwrap_err().code(), "layer.diff-id");
+    assert_eq!(second.unwrap_err().code(), "layer.diff-id");
     assert_eq!(count.load(Ordering::Relaxed), 0);
 }

@@ -155,6 +155,9 @@ fn the_lease_of_an_environment_holds_its_parts_for_those_who_inherit_it() {
     assert_eq!(in_use(), [true, true]);
 }
 
+/// Something that happens to the folder of a part.
+type Damage = fn(&std::path::Path);
+
 #[test]
 fn an_environment_without_its_part_is_built_again() {
     let (_folder, store) = fresh();
@@ -169,14 +172,13 @@ fn an_environment_without_its_part_is_built_again() {
     };
     let mut part = make_part(&store, "x");
     build_with(&store, "a", &[&id]);
-    type Damage = fn(&std::path::Path);
     let damages: [(&str, Damage); 4] = [
         ("gone", |part| std::fs::remove_dir_all(part).unwrap()),
         ("no record", |part| {
-            std::fs::remove_file(part.join("meta.json")).unwrap()
+            std::fs::remove_file(part.join("meta.json")).unwrap();
         }),
         ("no tree", |part| {
-            std::fs::remove_dir_all(part.join("tree")).unwrap()
+            std::fs::remove_dir_all(part.join("tree")).unwrap();
         }),
         ("emptied", |part| {
             std::fs::remove_dir_all(part.join("tree/bin")).unwrap();
