@@ -2,8 +2,8 @@
 
 mod busybox;
 pub mod image;
-pub mod registry;
 mod python;
+pub mod registry;
 mod task;
 
 pub use busybox::shell_image;

@@ -39,10 +39,7 @@ pub fn with_python(folder: &Path) -> Image {
     let extensions = modules
         .iter()
         .filter(|path| path.extension().is_some_and(|ending| ending == "so"));
-    let loaded: Vec<&Path> = extensions
-        .map(PathBuf::as_path)
-        .chain([program])
-        .collect();
+    let loaded: Vec<&Path> = extensions.map(PathBuf::as_path).chain([program]).collect();
     layer::of_programs(folder, &loaded);
     for module in &modules {
         layer::put(folder, module);

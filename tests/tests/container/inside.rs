@@ -49,7 +49,9 @@ fn packages_of_uv_and_pip_are_those_of_the_python_of_the_image() {
     }
     // The image was unpacked once, and what is there needs no network and no second look at the Python.
     let requests = index.requests().len();
-    let again = world.wrun(&["--offline", "--format", "json", "submit", "task.toml"]).run();
+    let again = world
+        .wrun(&["--offline", "--format", "json", "submit", "task.toml"])
+        .run();
     again.ends_with(0);
     let ready: Vec<_> = again
         .events()
@@ -68,7 +70,11 @@ fn another_image_is_another_environment() {
         world.write("task.toml", task(&index, "uv", "thing==1.0", "pass"));
         let ran = world.wrun(&["--format", "json", "plan", "task.toml"]).run();
         let plan = ran.ends_with(0).json();
-        (plan["spec_id"].clone(), plan["env_id"].clone(), plan["lock_id"].clone())
+        (
+            plan["spec_id"].clone(),
+            plan["env_id"].clone(),
+            plan["lock_id"].clone(),
+        )
     };
     let first = id();
     assert_eq!(first, id());
@@ -78,7 +84,10 @@ fn another_image_is_another_environment() {
     let second = id();
     assert_ne!(first.0, second.0);
     assert_ne!(first.1, second.1);
-    assert_eq!(first.2, second.2, "the same packages were found for the same Python");
+    assert_eq!(
+        first.2, second.2,
+        "the same packages were found for the same Python"
+    );
 }
 
 #[test]

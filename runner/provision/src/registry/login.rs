@@ -252,7 +252,10 @@ mod tests {
     fn the_most_exact_entry_is_taken() {
         // ada:one, ada:two
         let text = r#"{"auths": {"r.example": {"auth": "YWRhOm9uZQ=="}, "r.example/team": {"auth": "YWRhOnR3bw=="}}}"#;
-        assert_eq!(password(found(text, "r.example", "team/app")), Some(pair("ada", "two")));
+        assert_eq!(
+            password(found(text, "r.example", "team/app")),
+            Some(pair("ada", "two"))
+        );
         assert_eq!(
             password(found(text, "r.example", "teams/app")),
             Some(pair("ada", "one"))
