@@ -110,6 +110,7 @@ impl<'a> Places<'a> {
             match &tool.python {
                 Some(python) if interpreters => {
                     paths.extend([tool.path.clone(), PathBuf::from(&python.base_prefix)]);
+                    paths.extend(virtual_environment(&tool.path));
                 }
                 Some(_) => {}
                 None => paths.push(tool.path.clone()),
@@ -215,6 +216,13 @@ impl<'a> Places<'a> {
             .find(|tool| tool.id == id)
             .ok_or_else(|| invalid(&format!("the tool `{id}` is used and was not asked for")))
     }
+}
+
+/// The virtual environment (PEP 405) that an interpreter belongs to, if it belongs to one: the interpreter reads what that
+/// is built on from it.
+fn virtual_environment(interpreter: &Path) -> Option<PathBuf> {
+    let folder = interpreter.parent()?.parent()?;
+    folder.join("pyvenv.cfg").exists().then(|| folder.to_path_buf())
 }
 
 /// A path below a folder.

@@ -380,12 +380,20 @@ fn a_killed_build_fetches_nothing_twice() {
     let before = failing.server.downloads().len();
     failing.submit().prints("thing\n");
     let later = failing.server.downloads().split_off(before);
+    // A file that was whole and not yet in its place is asked for what is beyond its end.
+    let ends: Vec<String> = failing
+        .channel
+        .sizes()
+        .iter()
+        .map(|size| format!("bytes={size}-"))
+        .collect();
     let asked: Vec<(&str, Option<&str>)> = later
         .iter()
         .map(|request| {
             let range = request.headers.get("range").map(String::as_str);
             (request.path.rsplit('/').next().unwrap_or_default(), range)
         })
+        .filter(|(_, range)| range.is_none_or(|range| !ends.iter().any(|end| end == range)))
         .collect();
     assert_eq!(asked, [("part3-1.0-0.conda", Some("bytes=1234-"))]);
 }

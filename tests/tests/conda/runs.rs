@@ -75,7 +75,7 @@ fn a_later_run_starts_nothing_but_the_task_and_connects_to_nothing() {
     world.submit(&text).prints("yes\n");
     let later = world.wrun(&["submit", "task.toml"]).through(TRACED).run();
     later.prints("yes\n");
-    let trace = files::read(&world.path().join("trace.txt"));
+    let trace = files::read(&world.project().join("trace.txt"));
     let started: Vec<&str> = trace
         .lines()
         .filter(|line| line.contains("execve("))

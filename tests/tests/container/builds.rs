@@ -14,7 +14,9 @@ fn world() -> Option<World> {
     }
     wrun_tests::container::shell_image()?;
     let world = World::new();
-    files::copy(Path::new("/bin/busybox"), &world.project().join("image/cat"));
+    let program = world.project().join("image/cat");
+    files::write(&program, files::bytes(Path::new("/bin/busybox")));
+    files::set_mode(&program, 0o755);
     world.write("image/name", "hello\n");
     world.write(
         "image/Containerfile",

@@ -205,7 +205,7 @@ fn packages_beside_an_image_are_installed_inside_of_it() {
             "{written}"
         );
     }
-    assert_eq!(wrong(&json!({ "image_uri": "a", "conda": ["x"] })).len(), 1);
+    assert_eq!(wrong(&json!({ "image_uri": "a", "conda": "base" })).len(), 1);
 }
 
 #[test]

@@ -244,6 +244,9 @@ fn is_left_to_checks(at: &Pointer, kind: &ValidationErrorKind) -> bool {
         ValidationErrorKind::MinItems { .. } => at.segments() == ["run", "command"],
         ValidationErrorKind::Pattern { .. } => at.segments() == ["run", "command", "0"],
         ValidationErrorKind::MaxProperties { .. } => at.segments() == ["env"],
+        ValidationErrorKind::Not { .. } => at.segments() == ["run"],
+        // What has to be there: something to run, and one environment with an image at most beside it.
+        ValidationErrorKind::AnyOf { .. } => at.is_root() || at.segments() == ["env"],
         _ => false,
     }
 }
