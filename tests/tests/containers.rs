@@ -123,14 +123,13 @@ impl Machine {
     /// ran.
     #[track_caller]
     fn is_honest(&self, options: &[&str], demand: Option<&str>) -> Option<String> {
-        let mut words = vec![
-            "/project/wrun",
-            "--cache-dir",
-            "/tmp/store",
-            "--format",
-            "json",
-            "run",
-        ];
+        // The containers have one folder for their files, and each user a store of its own in it.
+        let user = options.windows(2).find(|pair| pair[0] == "--user");
+        let store = format!(
+            "/tmp/store-{}",
+            user.map_or("root", |pair| pair[1]).replace(':', "-")
+        );
+        let mut words = vec!["/project/wrun", "--cache-dir", &store, "--format", "json", "run"];
         if let Some(demand) = demand {
             words.extend(["--sandbox", demand]);
         }

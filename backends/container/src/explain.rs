@@ -49,7 +49,7 @@ pub(crate) fn status(what: &str, registry: &str, response: &WebResponse) -> Prob
         ),
         404 => (
             "container.image.not-found",
-            format!("`{registry}` has no {what}{said}"),
+            format!("`{registry}` does not have {what}: status 404{said}"),
             "check the name and the tag; a private image may look as if it did not exist",
         ),
         429 => (

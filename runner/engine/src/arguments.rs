@@ -16,6 +16,9 @@ const TEMPORARY: u64 = 512 * 1024 * 1024;
 /// As many open files a container gets at most.
 const FILES: u64 = 1024 * 1024;
 
+/// Processes of a user that an engine is asked for at most: podman lowers its own limit, and then cannot give more.
+const PROCESSES: u64 = 32_768;
+
 /// A file or folder of the machine in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bind {
@@ -213,7 +216,7 @@ fn ceilings() -> Vec<String> {
     };
     [
         ceiling("nofile", Resource::Nofile, FILES),
-        ceiling("nproc", Resource::Nproc, u64::MAX),
+        ceiling("nproc", Resource::Nproc, PROCESSES),
     ]
     .into_iter()
     .flatten()

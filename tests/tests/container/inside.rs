@@ -9,8 +9,7 @@ fn world() -> (World, Index) {
     with_python(&world.path().join("layer")).write_layout(&world.project().join("image"), "py:1");
     let index = Index::start();
     for version in ["1.0", "2.0"] {
-        let wheel = Wheel::new("thing", version).file("thing.py", &format!("VERSION = '{version}'\n"));
-        index.add(&wheel);
+        index.add(&Wheel::new("thing", version));
     }
     (world, index)
 }
@@ -25,7 +24,7 @@ fn task(index: &Index, backend: &str, package: &str, code: &str) -> String {
     )
 }
 
-const CODE: &str = "import os, sys, thing; print(thing.VERSION, os.getuid(), os.environ['OF_IMAGE'], sys.base_prefix, os.path.exists('/usr/share/doc'))";
+const CODE: &str = "import os, sys, thing; print(thing.__version__, os.getuid(), os.environ['OF_IMAGE'], sys.base_prefix, os.path.exists('/usr/share/doc'))";
 
 #[test]
 fn packages_of_uv_and_pip_are_those_of_the_python_of_the_image() {

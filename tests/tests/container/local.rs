@@ -32,9 +32,9 @@ fn a_folder_and_a_tar_in_oci_layout_are_the_image() {
     }
     plan(&world, "oci:image:other")
         .ends_with(125)
-        .says("container.image.not-found")
-        .says("app:1");
-    plan(&world, "oci:missing").ends_with(125).says("does not exist");
+        .shows("container.image.not-found")
+        .shows("app:1");
+    plan(&world, "oci:missing").ends_with(125).shows("does not exist");
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn what_docker_saved_is_the_image_of_its_configuration_and_layers() {
     plan(&world, "docker-archive:image.tar:app:1").ends_with(0);
     plan(&world, "docker-archive:image.tar:other")
         .ends_with(125)
-        .says("container.image.not-found");
+        .shows("container.image.not-found");
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn another_content_is_another_image() {
     let world = World::new();
     let id = |world: &World| {
         let ran = plan(world, "oci:image");
-        ran.ends_with(0).json()["environment"]["env_id"].clone()
+        ran.ends_with(0).json()["env_id"].clone()
     };
     app("a").write_layout(&world.project().join("image"), "app:1");
     let first = id(&world);
@@ -72,8 +72,8 @@ fn a_file_that_is_no_image_is_told() {
     world.write("b.tar.gz", b"\x1f\x8b\x08\x00");
     plan(&world, "oci-archive:a.tar")
         .ends_with(125)
-        .says("container.image.invalid");
+        .shows("container.image.invalid");
     plan(&world, "docker-archive:b.tar.gz")
         .ends_with(125)
-        .says("gzip -d");
+        .shows("gzip -d");
 }

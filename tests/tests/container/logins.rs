@@ -15,7 +15,7 @@ fn app() -> Image {
 
 fn plan(world: &World, registry: &Registry, rest: &str) -> Ran {
     world.write("task.toml", of_image(&registry.name("app:1"), "", rest));
-    world.wrun(&["-vv", "plan", "task.toml"]).run()
+    world.wrun(&["--verbose", "plan", "task.toml"]).run()
 }
 
 /// The user `ada` in an authentication file of the home folder.
@@ -104,7 +104,7 @@ fn a_credential_is_used_by_name() {
         .ends_with(125)
         .says("WRUN_INDEX_CORP_PASSWORD");
     let ran = world
-        .wrun(&["-vv", "plan", "task.toml"])
+        .wrun(&["--verbose", "plan", "task.toml"])
         .env("WRUN_INDEX_CORP_USERNAME", "ada")
         .env("WRUN_INDEX_CORP_PASSWORD", PASSWORD)
         .run();
@@ -133,7 +133,10 @@ fn a_credential_helper_is_asked() {
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     world.write("task.toml", of_image(&registry.name("app:1"), "", ""));
     let path = format!("{}:/usr/bin:/bin", world.home().join("bin").display());
-    let ran = world.wrun(&["-vv", "plan", "task.toml"]).env("PATH", path).run();
+    let ran = world
+        .wrun(&["--verbose", "plan", "task.toml"])
+        .env("PATH", path)
+        .run();
     ran.ends_with(0);
     keeps_secrets(&world, &ran);
 }

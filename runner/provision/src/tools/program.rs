@@ -63,7 +63,9 @@ impl Wanted<'_> {
 impl TaskHost {
     /// Finds a program.
     pub(super) async fn find_program(&self, wanted: &Wanted<'_>) -> Result<ToolFound, ProvisionError> {
-        if let Some(path) = self.settings.tools.get(wanted.id) {
+        // A program of this machine need not run among the files of an image.
+        let of_machine = self.inside.is_none();
+        if let Some(path) = self.settings.tools.get(wanted.id).filter(|_| of_machine) {
             let unusable = |reason| ProvisionError::ToolUnusable {
                 tool: wanted.id.to_owned(),
                 path: path.clone(),
@@ -79,10 +81,10 @@ impl TaskHost {
             return Ok(wanted.found(path.clone(), &version.to_string(), None));
         }
         let mut passed_over = Vec::new();
-        // A program of this machine need not run among the files of an image.
-        let search_path: &[PathBuf] = match &self.inside {
-            Some(_) => &[],
-            None => &self.settings.search_path,
+        let search_path: &[PathBuf] = if of_machine {
+            &self.settings.search_path
+        } else {
+            &[]
         };
         for path in on_search_path(search_path, wanted.names) {
             match self.version_of(&path, wanted.version_args).await? {
