@@ -18,7 +18,7 @@ use crate::store::Store;
 /// The right to use an environment. While anybody holds one, the environment is not removed.
 ///
 /// It is a shared `flock(2)`, which belongs to the open file and not to a process: it ends when the last descriptor
-/// is closed, so a task that inherits [`Lease::inheritable_fd`] keeps its environment also when its parent is killed.
+/// is closed, so a task that inherits [`Lease::inheritable_fds`] keeps its environment also when its parent is killed.
 /// Take it before the environment is looked up or built, so that no removal falls between.
 #[derive(Debug)]
 pub struct Lease {

@@ -1,6 +1,5 @@
 //! Tests of the unpacker on archives that are written here byte by byte, well-meant and hostile ones.
 #![expect(
-    clippy::indexing_slicing,
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::disallowed_types,
