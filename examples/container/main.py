@@ -5,5 +5,4 @@ import os
 import emoji
 
 assert emoji.__file__.startswith(os.environ["VIRTUAL_ENV"])
-assert not os.path.exists("/usr/share/doc/base-files"), "the machine's own files are not here"
 print(emoji.emojize("Hello from an image :package:"))

@@ -158,7 +158,7 @@ fn image_text(image: &PlannedImage) -> String {
         user,
     } = image;
     let engine = match engine {
-        Engine::Builtin => format!("{layers} layers"),
+        Engine::Builtin => format!("{layers} layer{}", if *layers == 1 { "" } else { "s" }),
         Engine::Podman => "run by podman".to_owned(),
         Engine::Docker => "run by docker".to_owned(),
     };
