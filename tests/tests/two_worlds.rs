@@ -18,7 +18,10 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use serde_json::{Value, json};
 use wrun_tests::tasks::{command, module};
-use wrun_tests::{World, binary, files, machine, network, skipped};
+use wrun_tests::{World, binary, files, network, skipped};
+
+/// An interpreter of the system, which every process may read without being granted it.
+const PYTHON: &str = "/usr/bin/python3";
 
 /// Manifests that are tried.
 const CASES: u32 = 24;
@@ -48,7 +51,7 @@ def act(words):
         host, port = words[0].rsplit(':', 1)
         with socket.create_connection((host, int(port)), 5) as connection:
             connection.sendall(b'ping\n')
-            assert connection.recv(64) == b'got ping\n'
+            assert connection.makefile().readline() == 'got ping\n'
 for line in sys.stdin:
     try:
         act(line.rstrip('\n').split('\t'))
@@ -191,7 +194,7 @@ impl Scene {
 
     fn holds(&self, manifest: &Manifest, number: usize) -> Result<(), TestCaseError> {
         let rest = self.rest(manifest);
-        let python = machine::python().display().to_string();
+        let python = PYTHON.to_owned();
         let native = command(&[&python, "-I", "-c", NATIVE], &rest);
         let probe = ["probe.wasm", "probe.component.wasm"][number % 2];
         let guest = module(&binary::guest(probe), &["batch"], &rest);
@@ -293,6 +296,10 @@ impl Scene {
 
 #[test]
 fn a_manifest_means_the_same_for_guests_and_processes() {
+    if !std::path::Path::new(PYTHON).is_file() {
+        skipped(&format!("guests and processes: there is no {PYTHON}"));
+        return;
+    }
     let scene = Scene::new();
     files::write(&scene.world.project().join("file"), "");
     files::write(&scene.world.path().join("file"), "");
