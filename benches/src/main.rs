@@ -5,6 +5,7 @@ mod conda;
 mod embedded;
 mod memory;
 mod native;
+mod sandbox;
 mod stats;
 mod wasi;
 mod world;
@@ -16,6 +17,7 @@ type Section = (&'static str, fn(&World) -> Result<()>);
 
 const SECTIONS: &[Section] = &[
     ("native", native::measure),
+    ("sandbox", sandbox::measure),
     ("wasi", wasi::measure),
     ("embedded", embedded::measure),
     ("cold", cold::measure),

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use wrun_sandbox::Prestarted;
+
+use crate::native::NativeError;
 use crate::wasi::COMPILE;
 
 /// A program that can be started as the helper, which sets sandboxes up around native processes and compiles WebAssembly
 /// in a process of its own: one that calls [`Helper::enter`] before anything else.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Helper(wrun_sandbox::Helper);
 
 impl Helper {
@@ -20,6 +23,14 @@ impl Helper {
     /// Another program that is known to call [`Helper::enter`]: an installed `wrun` of the same version.
     pub fn program(path: impl Into<PathBuf>) -> Self {
         Self(wrun_sandbox::Helper::program(path))
+    }
+
+    /// Starts a helper for a task that is to come, so that it begins while the task's environment is looked up.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn prestart(&self) -> Result<Prestarted, NativeError> {
+        self.0.prestart().map_err(NativeError::from)
     }
 
     /// Its path.

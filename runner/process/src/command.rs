@@ -58,9 +58,6 @@ pub struct Command {
     /// from a thread that lives at least as long as the run: the main thread or a worker of the runtime, not a
     /// blocking thread of it.
     pub die_with_parent: bool,
-    /// Whether the program passes `SIGTERM` and `SIGCONT` on to everything that it starts, so that only its own process
-    /// group is sent them.
-    pub relays: bool,
 }
 
 impl From<Stdin> for Stdio {

@@ -21,10 +21,13 @@ mod mark;
 mod pipe;
 mod signal;
 mod spawn;
+mod streams;
 mod supervise;
 mod terminal;
 mod tree;
 
+#[cfg(target_os = "linux")]
+mod direct;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]
@@ -41,6 +44,8 @@ use unix as platform;
 
 pub use capture::{CaptureLimits, Captured, Stream, capture, run_captured};
 pub use command::{Command, Out, Stdin};
+#[cfg(target_os = "linux")]
+pub use direct::spawn_helper;
 pub use error::ProcessError;
 pub use leader::Usage;
 pub use mark::MARK;
@@ -50,6 +55,7 @@ pub use pipe::{InputPipe, OutputPipe};
 pub use rustix::process::Signal;
 pub use signal::signal_name;
 pub use spawn::spawn;
+pub use streams::{Streams, streams};
 pub use supervise::{Cause, Supervision, supervise};
 pub use terminal::{Terminal, TerminalSize, open_terminal};
 pub use tree::Tree;

@@ -45,7 +45,6 @@ pub fn spawn(command: Command) -> Result<Tree, ProcessError> {
         terminal,
         inherit,
         die_with_parent,
-        relays,
     } = command;
     let start_error = |source| ProcessError::Start {
         program: program.clone(),
@@ -96,8 +95,12 @@ pub fn spawn(command: Command) -> Result<Tree, ProcessError> {
         .ok()
         .and_then(Pid::from_raw)
         .ok_or_else(|| start_error(io::Error::other("the process has no number")))?;
-    let mut tree = Tree::new(Leader::new(pid), Members::new(pid, mark), relays);
-    tree.take_pipes(child.stdin.take(), child.stdout.take(), child.stderr.take())?;
+    let mut tree = Tree::new(Leader::new(pid), Members::new(pid, mark), false);
+    tree.set_pipes([
+        child.stdin.take().map(OwnedFd::from),
+        child.stdout.take().map(OwnedFd::from),
+        child.stderr.take().map(OwnedFd::from),
+    ])?;
     Ok(tree)
 }
 
@@ -164,14 +167,14 @@ fn prepare(
 }
 
 /// A program with its arguments and environment, laid out for `execve(2)`.
-struct Image {
+pub(crate) struct Image {
     program: CString,
     args: Strings,
     env: Strings,
 }
 
 impl Image {
-    fn new(
+    pub(crate) fn new(
         program: &Path,
         args: &[OsString],
         env: &[(OsString, OsString)],
@@ -209,6 +212,16 @@ impl Image {
             args: Strings::new(arguments),
             env: Strings::new(variables),
         })
+    }
+
+    /// The program, its arguments and its environment, as `execve(2)` takes them.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn parts(&self) -> (*const c_char, *const *const c_char, *const *const c_char) {
+        (
+            self.program.as_ptr(),
+            self.args.pointers.as_ptr(),
+            self.env.pointers.as_ptr(),
+        )
     }
 
     /// Becomes the program; returns why not.

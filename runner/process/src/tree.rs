@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::{ChildStderr, ChildStdin, ChildStdout, ExitStatus};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -13,6 +13,7 @@ use crate::error::ProcessError;
 use crate::leader::{Leader, Usage};
 use crate::pipe::{InputPipe, OutputPipe};
 use crate::platform::{Anchor, Members};
+use crate::streams::Streams;
 
 /// How long to go on killing what does not die, as a process that waits for a dead disk.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,6 +30,8 @@ pub struct Tree {
     stdin: Option<InputPipe>,
     stdout: Option<OutputPipe>,
     stderr: Option<OutputPipe>,
+    /// Whether the main process passes `SIGTERM` and `SIGCONT` on to everything that it starts, so that only its own process
+    /// group is sent them.
     relays: bool,
     anchor: Option<Anchor>,
     gone: bool,
@@ -48,18 +51,20 @@ impl Tree {
         }
     }
 
-    pub(crate) fn take_pipes(
-        &mut self,
-        stdin: Option<ChildStdin>,
-        stdout: Option<ChildStdout>,
-        stderr: Option<ChildStderr>,
-    ) -> Result<(), ProcessError> {
+    /// Sets this process' ends of the pipes that are the standard streams of the main process ([`crate::streams`]).
+    ///
+    /// # Errors
+    /// They are no pipes, or the runtime has no room for them.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime with I/O, if there is one.
+    pub fn set_pipes(&mut self, [stdin, stdout, stderr]: Streams) -> Result<(), ProcessError> {
         let receiver = |pipe: OwnedFd| Receiver::from_owned_fd(pipe).map(OutputPipe::new);
         let pipes = (|| {
             Ok((
-                stdin.map(|pipe| Sender::from_owned_fd(pipe.into())).transpose()?,
-                stdout.map(|pipe| receiver(pipe.into())).transpose()?,
-                stderr.map(|pipe| receiver(pipe.into())).transpose()?,
+                stdin.map(Sender::from_owned_fd).transpose()?,
+                stdout.map(receiver).transpose()?,
+                stderr.map(receiver).transpose()?,
             ))
         })();
         (self.stdin, self.stdout, self.stderr) =

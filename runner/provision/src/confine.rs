@@ -277,7 +277,6 @@ fn copy(command: &Command) -> Result<Command, ProvisionError> {
         terminal: None,
         inherit,
         die_with_parent: command.die_with_parent,
-        relays: false,
     })
 }
 

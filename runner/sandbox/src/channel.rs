@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -14,8 +15,19 @@ use tokio::io::unix::AsyncFd;
 
 use crate::message::Message;
 
+/// The most descriptors of one message (`SCM_MAX_FD`, `unix(7)`).
+const MOST_DESCRIPTORS: usize = 253;
+
 /// The most bytes of one message.
 const MAXIMUM: usize = 64 * 1024;
+
+/// What a helper gets.
+pub(crate) struct Handed {
+    /// The policy, in sealed memory.
+    pub(crate) policy: OwnedFd,
+    /// Descriptors, with the numbers that they are to have.
+    pub(crate) given: Vec<(RawFd, OwnedFd)>,
+}
 
 /// One end of a line that carries [`Message`]s, each with a descriptor or without.
 #[derive(Debug)]
@@ -69,6 +81,59 @@ impl Channel {
         Ok(())
     }
 
+    /// Hands a policy over to a helper that waits for it, and descriptors with the numbers that they are to have there.
+    pub(crate) fn hand_over(
+        &self,
+        policy: BorrowedFd<'_>,
+        numbers: &[RawFd],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        let bytes = serde_json::to_vec(numbers).map_err(io::Error::other)?;
+        let descriptors: Vec<_> = [policy].into_iter().chain(descriptors.iter().copied()).collect();
+        let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
+            return Err(io::Error::other("more descriptors than can be handed over"));
+        }
+        sendmsg(
+            &self.0,
+            &[IoSlice::new(&bytes)],
+            &mut control,
+            SendFlags::NOSIGNAL,
+        )?;
+        Ok(())
+    }
+
+    /// Waits for a policy: it, and descriptors with the numbers that they are to have. `None` if there comes none.
+    pub(crate) fn take_over(&self) -> io::Result<Option<Handed>> {
+        let mut bytes = vec![0; MAXIMUM];
+        let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = recvmsg(
+            &self.0,
+            &mut [IoSliceMut::new(&mut bytes)],
+            &mut control,
+            RecvFlags::CMSG_CLOEXEC,
+        )?;
+        let mut descriptors = control
+            .drain()
+            .filter_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+                _ => None,
+            })
+            .flatten();
+        let Some(policy) = descriptors.next() else {
+            return Ok(None);
+        };
+        let bytes = bytes.get(..received.bytes).unwrap_or_default();
+        let numbers: Vec<RawFd> = serde_json::from_slice(bytes).map_err(io::Error::other)?;
+        let given: Vec<_> = numbers.iter().copied().zip(descriptors).collect();
+        if given.len() != numbers.len() {
+            return Err(io::Error::other("a descriptor was lost on the way"));
+        }
+        Ok(Some(Handed { policy, given }))
+    }
+
     /// The next message with what came along. `Ok(None)` when the helper and everything that it started are gone.
     ///
     /// # Errors
@@ -77,12 +142,19 @@ impl Channel {
         let mut bytes = vec![0; MAXIMUM];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received = recvmsg(
-            &self.0,
-            &mut [IoSliceMut::new(&mut bytes)],
-            &mut control,
-            RecvFlags::CMSG_CLOEXEC,
-        )?;
+        let mut receive = || {
+            recvmsg(
+                &self.0,
+                &mut [IoSliceMut::new(&mut bytes)],
+                &mut control,
+                RecvFlags::CMSG_CLOEXEC,
+            )
+        };
+        // A helper that ended before it took everything over resets the line, once; what it said comes after that.
+        let received = match receive() {
+            Err(Errno::CONNRESET) => receive()?,
+            received => received?,
+        };
         let descriptor = control.drain().find_map(|message| match message {
             RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
             _ => None,

@@ -2,16 +2,58 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use wrun_process::ProcessError;
 
 use crate::job::{self, Job};
 use crate::platform;
+use crate::ready::Ready;
 
 /// The first argument of a helper.
 pub(crate) const ARGUMENT: &str = "__wrun-sandbox";
 
+/// The build of this crate, which a helper that is a file of its own has to be of too.
+pub(crate) const BUILD: &str = env!("WRUN_SANDBOX_BUILD");
+
+/// The name of a helper that is a file of its own.
+const SMALL: &str = "wrun-helper";
+
 /// A program that can be started as the helper: one that calls [`Helper::enter`] before anything else.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Helper(PathBuf);
+#[derive(Debug, Clone)]
+pub struct Helper {
+    program: PathBuf,
+    small: Option<PathBuf>,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+/// Helpers that were started before they are needed.
+#[derive(Debug, Default)]
+struct Waiting {
+    started: u64,
+    helpers: Vec<(u64, Ready)>,
+}
+
+/// A helper that was started before it is needed. If no start took it until this is dropped, it is ended.
+#[derive(Debug)]
+pub struct Prestarted {
+    number: u64,
+    waiting: Arc<Mutex<Waiting>>,
+}
+
+impl Drop for Prestarted {
+    fn drop(&mut self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = waiting
+            .helpers
+            .iter()
+            .position(|(number, _)| *number == self.number);
+        let unneeded = at.map(|at| waiting.helpers.swap_remove(at));
+        drop(waiting);
+        // Ending it may take a moment, for which nobody is to wait.
+        drop(unneeded);
+    }
+}
 
 impl Helper {
     /// To be the first call of `main`, before any thread is started. If this process was started as a helper it becomes
@@ -22,6 +64,9 @@ impl Helper {
     }
 
     /// As [`Helper::enter`], for a program whose helper does jobs of its own too ([`crate::start_job`]).
+    ///
+    /// If a program `wrun-helper` of the same owner is in the folder of this one, sandboxes are set up by that. It does
+    /// the same, and as it is small it starts in less time.
     #[must_use]
     pub fn enter_with(jobs: &'static [Job]) -> Self {
         job::offer(jobs);
@@ -38,18 +83,59 @@ impl Helper {
             )]
             std::process::exit(code);
         }
-        // The path by which the program was started may lead elsewhere by now; this always leads to it.
-        Self(PathBuf::from("/proc/self/exe"))
+        Self {
+            // The path by which the program was started may lead elsewhere by now; this always leads to it.
+            program: PathBuf::from("/proc/self/exe"),
+            small: platform::beside(SMALL),
+            waiting: Arc::default(),
+        }
     }
 
     /// Another program that is known to call [`Helper::enter`]: an installed `wrun`.
     pub fn program(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self {
+            program: path.into(),
+            small: None,
+            waiting: Arc::default(),
+        }
     }
 
     /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.program
+    }
+
+    /// Starts a helper for a start that is to come, so that it begins while other things are seen to. It ends with the thread
+    /// that calls this, as one that a start begins does.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn prestart(&self) -> Result<Prestarted, ProcessError> {
+        let ready = Ready::start(self.small.as_ref().unwrap_or(&self.program))?;
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.started += 1;
+        let number = waiting.started;
+        waiting.helpers.push((number, ready));
+        Ok(Prestarted {
+            number,
+            waiting: Arc::clone(&self.waiting),
+        })
+    }
+
+    /// A helper that waits for its policy: one that was started before it was needed, if there is one.
+    pub(crate) fn ready(&self, program: &Path) -> Result<Ready, ProcessError> {
+        if program == self.small.as_ref().unwrap_or(&self.program) {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, ready)) = waiting.helpers.pop() {
+                return Ok(ready);
+            }
+        }
+        Ready::start(program)
+    }
+
+    /// The program that only sets sandboxes up, if there is one. Whether it is of the same build shows when it is started.
+    pub(crate) fn small(&self) -> Option<&Path> {
+        self.small.as_deref()
     }
 }

@@ -1,6 +1,6 @@
 //! Holds a native process to what it was granted, by the kernel's own means, and says what was enforced.
 //!
-//! [`start`] starts a command as a [`Confinement`] says: by a helper ([`Helper`]), which is this program started anew. It
+//! [`start`] starts a command as a [`Confinement`] says: by a helper ([`Helper`]), which is this program started anew, or a small one beside it. It
 //! has one thread, sets the sandbox up around itself, says what the kernel gave, and only then becomes the command. If
 //! a step fails nothing is run, and the failure says which one, and why.
 //!
@@ -40,7 +40,7 @@ mod helper;
 mod image;
 mod job;
 mod memory;
-mod prepare;
+mod ready;
 mod refusal;
 mod start;
 mod watch;
@@ -48,7 +48,7 @@ mod watch;
 pub use confined::{Conclusion, Confined, Stops};
 pub use confinement::Confinement;
 pub use error::SandboxError;
-pub use helper::Helper;
+pub use helper::{Helper, Prestarted};
 pub use image::ImageRoot;
 pub use job::Job;
 pub use memory::MemoryWatch;

@@ -81,8 +81,12 @@ pub(crate) struct Facts {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Step {
+    /// Telling whether the helper is of the build of the one who started it.
+    Build,
     /// Reading the policy.
     Policy,
+    /// A session and process group of its own.
+    Session,
     /// Being killed when the one who started it ends.
     ParentDeath,
     /// Joining the control groups.
@@ -150,7 +154,9 @@ impl Step {
     #[must_use]
     pub const fn describe(self) -> &'static str {
         match self {
+            Self::Build => "use a sandbox helper of another build",
             Self::Policy => "read the policy",
+            Self::Session => "begin a session",
             Self::ParentDeath => "arrange to end with wrun",
             Self::ControlGroup => "join the control group",
             Self::UserNamespace => "make a user namespace",

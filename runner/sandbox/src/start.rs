@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use wrun_core::sandbox::{Demand, Tier};
-use wrun_process::{Command, Tree, open_terminal, spawn};
+use wrun_process::{Command, ProcessError, Tree, open_terminal, spawn, streams};
 
 use crate::channel::Channel;
 use crate::confined::{Confined, receive};
@@ -19,9 +19,9 @@ use crate::error::SandboxError;
 use crate::held::Held;
 use crate::helper::Helper;
 use crate::job;
-use crate::message::{Facts, Failure, Message};
+use crate::message::{Facts, Failure, Message, Step};
 use crate::policy::Policy;
-use crate::prepare::{Prepared, prepare};
+use crate::ready::Ready;
 use crate::refusal::Refusal;
 use crate::report::{report, report_nothing};
 use crate::watch::Watcher;
@@ -161,12 +161,38 @@ async fn attempt(
     cancel: &CancellationToken,
     reason: Option<String>,
 ) -> Result<Attempt, SandboxError> {
-    if let Some(refusal) = Refusal::by_design(tier, confinement) {
-        return Ok(Attempt::Refused(refusal));
-    }
     let Some(helper) = &confinement.helper else {
         return Ok(Attempt::Refused(Refusal::no_helper()));
     };
+    if let Some(refusal) = Refusal::by_design(tier, confinement) {
+        return Ok(Attempt::Refused(refusal));
+    }
+    let begin = |ready| attempt_by(ready, tier, confinement, job, command, cancel, reason.clone());
+    // The jobs are those of the whole program.
+    if let Some(small) = helper.small().filter(|_| job.is_none()) {
+        match begin(helper.ready(small)).await {
+            Ok(Attempt::Failed(Failure {
+                step: Step::Build, ..
+            }))
+            | Err(SandboxError::Helper { .. } | SandboxError::HelperEnded) => {
+                tracing::warn!(helper = %small.display(), "it is not of the build of this program, which does its work");
+            }
+            attempted => return attempted,
+        }
+    }
+    begin(helper.ready(helper.path())).await
+}
+
+async fn attempt_by(
+    ready: Result<Ready, ProcessError>,
+    tier: Tier,
+    confinement: &Confinement,
+    job: Option<&str>,
+    command: &Command,
+    cancel: &CancellationToken,
+    reason: Option<String>,
+) -> Result<Attempt, SandboxError> {
+    let ready = ready.map_err(|source| SandboxError::Helper { source })?;
     let held = Held::new(tier, &confinement.limits)?;
     if confinement.demand != Demand::BestEffort
         && let Some(refusal) = held.refusal()
@@ -183,26 +209,9 @@ async fn attempt(
         job: job.map(str::to_owned),
         ..confinement.policy(tier, command, held.resources, &groups, &keep)?
     };
-    let Prepared {
-        program,
-        args,
-        descriptors,
-        channel,
-    } = prepare(helper, &policy)?;
-    let mut tree = spawn(Command {
-        program,
-        args,
-        env: Vec::new(),
-        cwd: "/".into(),
-        stdin: command.stdin,
-        stdout: command.stdout,
-        stderr: command.stderr,
-        terminal: None,
-        inherit: descriptors.into_iter().chain(groups).chain(keep).collect(),
-        die_with_parent: true,
-        relays: true,
-    })
-    .map_err(|source| SandboxError::Helper { source })?;
+    let given: Vec<OwnedFd> = groups.into_iter().chain(keep).collect();
+    let streams = streams(command.stdin, command.stdout, command.stderr)?;
+    let (mut tree, channel) = ready.go(&policy, &given, streams)?;
     let channel = channel.watch()?;
     let listened = tokio::select! {
         biased;

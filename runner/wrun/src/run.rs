@@ -11,9 +11,10 @@ use wrun_core::event::{Event, Stream};
 use wrun_core::launch::Launch;
 use wrun_core::outcome::Outcome;
 use wrun_core::problem::Problem;
+use wrun_core::sandbox::Demand;
 use wrun_core::task::{Run, Task, Variable};
 use wrun_core::tool::ToolFound;
-use wrun_exec::{Output, OutputSink, Report, Stdio};
+use wrun_exec::{Output, OutputSink, Prestarted, Report, Stdio};
 
 use crate::context::{Context, Emit};
 use crate::environment::{self, Leased, LockPolicy};
@@ -106,6 +107,7 @@ async fn attempts(
     }
     check_paths(context, submission)?;
     let folder = task_folder(task)?;
+    let _prestarted = prestart(context, task);
     let vars = variables(context, task)?;
     // A signal that comes before the task runs ends the run.
     let entered = tokio::select! {
@@ -186,6 +188,14 @@ fn refusal(submission: &Submission, is_guest: bool) -> Option<Outcome> {
         ));
     }
     refused_guest(&submission.task).map(|(code, reason)| refused(code, reason))
+}
+
+/// Begins to start a process that will be held to its grants, while its environment is looked up.
+fn prestart(context: &Context, task: &Task) -> Option<Prestarted> {
+    let is_held = !matches!(task.run, Run::Module { .. }) && context.demand != Demand::Off;
+    let helper = context.inner.helper.as_ref().filter(|_| is_held)?;
+    // What is wrong with it is told where it is needed.
+    helper.prestart().ok()
 }
 
 /// The values of the task's variables.

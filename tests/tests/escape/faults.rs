@@ -373,10 +373,10 @@ fn a_step_that_fails_is_named() {
             .world
             .write("task.toml", wrun_tests::tasks::command(&["true"], ""));
         scene.give_project();
-        for (fault, says) in [
-            ("setsid=EPERM", "cannot begin a session"),
-            ("prctl:0=1=EPERM", "cannot arrange to end with this process"),
-            ("execve=EPERM", "cannot start the sandbox helper"),
+        for (fault, code, says) in [
+            ("setsid=EPERM", 126, "cannot begin a session"),
+            ("prctl:0=1=EPERM", 126, "cannot arrange to end with wrun"),
+            ("execve=EPERM", 125, "cannot start the sandbox helper"),
         ] {
             let program = scene.path("project/attempts");
             let command = scene.world.command(program.as_ref());
@@ -384,7 +384,7 @@ fn a_step_that_fails_is_named() {
                 .args(["deny", fault, "--"])
                 .args(wrun_words(&["submit", "task.toml"]));
             let ran = scene.surrounded(command).run();
-            ran.ends_with(125).says(says);
+            ran.ends_with(code).says(says);
         }
     }
 }

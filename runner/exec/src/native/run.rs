@@ -234,7 +234,6 @@ async fn begin(
         terminal: None,
         inherit,
         die_with_parent: true,
-        relays: false,
     };
     match start(&confinement, command, cancel).await {
         Ok(Start::Running(confined)) => Ok(Ok((program, *confined))),

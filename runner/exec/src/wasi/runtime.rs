@@ -28,7 +28,7 @@ use crate::stdio::Stdio;
 const GUESTS: usize = 128;
 
 /// How a [`WasiRuntime`] works.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct RuntimeOptions {
     /// Reserve memory for 64 guests at once, so that each starts faster. Right for a process that runs many guests,
     /// wasted on one that runs a single guest. Where the address space cannot be reserved, memory is mapped for each

@@ -7,7 +7,7 @@ use rustix::io::{read, write};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
     DumpableBehavior, Pid, Signal, WaitOptions, getegid, geteuid, kill_process, set_dumpable_behavior,
-    setsid, waitpid,
+    setsid, wait,
 };
 use rustix::system::sethostname;
 use rustix::thread::UnshareFlags;
@@ -67,17 +67,24 @@ fn outlive(first: Pid, policy: &Policy, channel: &Channel, _alive: OwnedFd) -> !
     if policy.terminal.is_some() {
         pass_signals_on(first);
     }
-    while let Err(rustix::io::Errno::INTR) = waitpid(Some(first), WaitOptions::empty()) {}
-    exit(0)
+    loop {
+        match wait(WaitOptions::empty()) {
+            // What held a user namespace open ended long before.
+            Ok(Some((ended, _))) if ended != first => {}
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(_) => exit(0),
+        }
+    }
 }
 
-/// Does for the first process, which leads a session of its own, what sending signals to a common group does else. Comes
-/// back when it ended.
-fn pass_signals_on(first: Pid) {
+/// Does for the first process, which leads a session of its own, what sending signals to a common group does else, until
+/// it ended.
+fn pass_signals_on(first: Pid) -> ! {
     loop {
-        match waitpid(Some(first), WaitOptions::NOHANG) {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((ended, _))) if ended != first => continue,
             Ok(None) | Err(rustix::io::Errno::INTR) => {}
-            Ok(Some(_)) | Err(_) => return,
+            Ok(Some(_)) | Err(_) => exit(0),
         }
         let signal = next_signal(None).and_then(Signal::from_named_raw);
         if let Some(signal) = signal.filter(|signal| *signal != Signal::CHILD) {

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{DumpableBehavior, Gid, Pid, Signal, Uid, set_dumpable_behavior};
+use rustix::process::{DumpableBehavior, Gid, Pid, Uid, set_dumpable_behavior};
 use rustix::thread::{UnshareFlags, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::message::{Failure, Step};
@@ -122,12 +122,8 @@ fn namespace_for(owner: (u32, u32), shown: (u32, u32), proc: &OwnedFd) -> Result
         .filter(|child| *child > 0)
         .and_then(Pid::from_raw)
         .ok_or_else(|| failure(Step::UserNamespace, errno))?;
-    let namespace = describe(proc, child, owner, shown);
-    drop(writing);
-    // It ends by itself; the signal only saves waiting for it to be scheduled.
-    rustix::process::kill_process(child, Signal::KILL).ok();
-    rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty()).ok();
-    namespace
+    // It ends by itself when `writing` is closed, and is waited for with everything else.
+    describe(proc, child, owner, shown)
 }
 
 fn describe(proc: &OwnedFd, child: Pid, owner: (u32, u32), shown: (u32, u32)) -> Result<OwnedFd, Failure> {

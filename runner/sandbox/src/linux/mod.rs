@@ -4,6 +4,7 @@
 //! comes before they are given up, Landlock after the mounts, the filter of system calls last.
 
 mod capabilities;
+mod descriptors;
 mod files;
 mod full;
 mod identity;
@@ -24,16 +25,23 @@ mod users;
 mod warden;
 
 use std::ffi::OsString;
-use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::path::PathBuf;
 
-use crate::channel::Channel;
+use rustix::fs::{Access, FileType, Mode, access, lstat, stat};
+use rustix::process::{Signal, chdir, getppid, set_parent_process_death_signal, setsid};
+
+use crate::channel::{Channel, Handed};
+use crate::helper::BUILD;
 use crate::memfd;
 use crate::message::{Failure, Message, Step};
 use crate::policy::Policy;
-use crate::prepare::close_on_exec;
 use wrun_core::sandbox::Tier;
 
 pub(crate) use seccomp::Refusing;
+pub(crate) use wrun_process::spawn_helper;
+
+use descriptors::{close_all_but, close_on_exec};
 use step::{Try as _, failure};
 
 /// Whether files can be linked between folders that Landlock tells apart (its version 2).
@@ -49,42 +57,101 @@ pub(crate) fn may_administer() -> bool {
 /// The exit code of a helper that could not even say what is wrong: that of a run that failed before it began.
 const CANNOT_REPORT: i32 = 125;
 
+/// A program in the folder of this one that whoever could put it there could have put in place of this one: it has the
+/// same owner, and nobody else may write to it.
+pub(crate) fn beside(name: &str) -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?;
+    let path = own.with_file_name(name);
+    let (own, other) = (stat(&own).ok()?, lstat(&path).ok()?);
+    let by_others = Mode::WGRP | Mode::WOTH;
+    let is_alike = FileType::from_raw_mode(other.st_mode).is_file()
+        && other.st_uid == own.st_uid
+        && !Mode::from_raw_mode(other.st_mode).intersects(by_others);
+    (is_alike && access(&path, Access::EXEC_OK).is_ok()).then_some(path)
+}
+
 /// Becomes the process that the arguments speak of.
 pub(crate) fn become_process(arguments: &[OsString]) -> ! {
-    let Some((policy, channel)) = descriptors(arguments) else {
+    let [build, parent, channel] = arguments else {
+        process::exit(CANNOT_REPORT);
+    };
+    let Some(channel) = owned(channel) else {
         process::exit(CANNOT_REPORT);
     };
     if close_on_exec(&channel, true).is_err() {
         process::exit(CANNOT_REPORT);
     }
-    let channel = Channel::from_descriptor(channel);
-    let failed = match read(policy).and_then(|policy| run(&policy, &channel)) {
-        Ok(never) => match never {},
+    let failed = match prepare(build, parent, channel) {
+        Ok(Some((policy, channel))) => match run(&policy, &channel) {
+            Ok(never) => match never {},
+            Err(failed) => (channel, failed),
+        },
+        Ok(None) => process::exit(0),
         Err(failed) => failed,
     };
+    let (channel, failed) = failed;
     let reported = channel.send(&Message::Failed(failed), None);
     process::exit(if reported.is_ok() { 0 } else { CANNOT_REPORT });
 }
 
-/// The two descriptors whose numbers are the arguments.
-fn descriptors(arguments: &[OsString]) -> Option<(OwnedFd, OwnedFd)> {
-    let number = |argument: &OsString| {
-        let number: RawFd = argument.to_str()?.parse().ok()?;
-        (number > 2).then_some(number)
-    };
-    let [policy, channel] = arguments else { return None };
-    let (policy, channel) = (number(policy)?, number(channel)?);
-    if policy == channel {
+/// The descriptor whose number the argument is.
+fn owned(argument: &OsString) -> Option<OwnedFd> {
+    let number: RawFd = argument.to_str()?.parse().ok()?;
+    if number <= 2 {
         return None;
     }
     #[expect(
         unsafe_code,
-        reason = "descriptors come as numbers from the program that started this one"
+        reason = "the descriptor comes as a number from the program that started this one"
     )]
-    // SAFETY: the process has just started and owns nothing yet; whoever started it passed these two descriptors on
-    // for it to own, and they are different. A number that is not open makes the first use of it fail.
-    let owned = unsafe { (OwnedFd::from_raw_fd(policy), OwnedFd::from_raw_fd(channel)) };
+    // SAFETY: the process has just started and owns nothing yet; whoever started it passed this descriptor on for it to
+    // own. A number that is not open makes the first use of it fail.
+    let owned = unsafe { OwnedFd::from_raw_fd(number) };
     Some(owned)
+}
+
+/// Waits for the policy, and puts everything that comes along with it in its place. `None` if there comes none: this process
+/// is not needed.
+fn prepare(
+    build: &OsString,
+    parent: &OsString,
+    channel: OwnedFd,
+) -> Result<Option<(Policy, Channel)>, (Channel, Failure)> {
+    let channel = Channel::from_descriptor(channel);
+    let taken = if build == BUILD {
+        setsid()
+            .or_fail(Step::Session)
+            .and_then(|_| end_with(parent))
+            .and_then(|()| channel.take_over().or_fail(Step::Channel))
+    } else {
+        Err(failure(Step::Build, libc::EINVAL))
+    };
+    let Handed { policy, given } = match taken {
+        Ok(Some(taken)) => taken,
+        Ok(None) => return Ok(None),
+        Err(failed) => return Err((channel, failed)),
+    };
+    let policy = match read(policy) {
+        Ok(policy) => policy,
+        Err(failed) => return Err((channel, failed)),
+    };
+    match descriptors::place(channel.into_descriptor(), given) {
+        Ok(channel) => Ok(Some((policy, Channel::from_descriptor(channel)))),
+        // Without the channel nothing can be told.
+        Err(_) => process::exit(CANNOT_REPORT),
+    }
+}
+
+/// Has this process killed when the one who started it ends, whose number the argument is.
+fn end_with(parent: &OsString) -> Result<(), Failure> {
+    set_parent_process_death_signal(Some(Signal::KILL)).or_fail(Step::ParentDeath)?;
+    // It may have ended before the call; no signal comes for that.
+    let is_there = getppid().is_some_and(|now| parent.to_str() == Some(&now.as_raw_pid().to_string()));
+    if is_there {
+        Ok(())
+    } else {
+        Err(failure(Step::ParentDeath, libc::ESRCH))
+    }
 }
 
 fn read(policy: OwnedFd) -> Result<Policy, Failure> {
@@ -93,6 +160,9 @@ fn read(policy: OwnedFd) -> Result<Policy, Failure> {
 }
 
 fn run(policy: &Policy, channel: &Channel) -> Result<std::convert::Infallible, Failure> {
+    let given = policy.groups.iter().chain(&policy.keep).copied();
+    close_all_but(given.chain([channel.as_raw_fd()])).or_fail(Step::Descriptors)?;
+    chdir("/").or_fail(Step::Root)?;
     process::block_signals();
     resources::join_groups(&policy.groups)?;
     match policy.tier {

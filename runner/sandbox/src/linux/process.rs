@@ -1,5 +1,6 @@
 //! Processes of the helper: forking, signals, ending.
 
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::ptr;
@@ -31,9 +32,7 @@ pub(super) fn fork() -> Result<Forked, Failure> {
             .ok_or_else(|| {
                 failure(
                     Step::Fork,
-                    std::io::Error::last_os_error()
-                        .raw_os_error()
-                        .unwrap_or(libc::EAGAIN),
+                    io::Error::last_os_error().raw_os_error().unwrap_or(libc::EAGAIN),
                 )
             }),
     }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, c_char};
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::ptr;
@@ -16,10 +16,10 @@ use crate::channel::Channel;
 use crate::job;
 use crate::message::{Facts, Failure, Message, NotExecuted, Step};
 use crate::policy::Policy;
-use crate::prepare::close_on_exec;
 use wrun_core::sandbox::Tier;
 
 use super::capabilities;
+use super::descriptors::{close_all_but, close_on_exec};
 use super::identity::become_user_in_own_namespace;
 use super::process::unblock_signals;
 use super::step::{Try as _, failure};
@@ -81,7 +81,8 @@ pub(super) fn become_program(
     default_pipe_signal();
     unblock_signals();
     if let Some(name) = &policy.job {
-        close_all_but(&policy.keep);
+        // Executing a program would close them.
+        close_all_but(policy.keep.iter().copied()).or_fail(Step::Descriptors)?;
         super::process::exit(job::work(name.as_ref(), &policy.args, &policy.keep));
     }
     if policy.program.as_os_str().is_empty() {
@@ -132,28 +133,6 @@ fn keep(policy: &Policy) -> Result<(), Failure> {
         close_on_exec(&kept, false).or_fail(Step::Descriptors)?;
     }
     Ok(())
-}
-
-/// Closes the descriptors that executing a program would, for a job, which stays in this process.
-fn close_all_but(keep: &[RawFd]) {
-    let mut kept: Vec<libc::c_uint> = keep
-        .iter()
-        .filter_map(|number| (*number).try_into().ok())
-        .collect();
-    kept.sort_unstable();
-    let mut from = 3;
-    for number in kept.into_iter().map(Some).chain([None]) {
-        let to = number.map_or(libc::c_uint::MAX, |number| number.saturating_sub(1));
-        if from <= to {
-            #[expect(unsafe_code, reason = "there is no safe close_range")]
-            // SAFETY: what is closed was only needed to get here. None of it is used again, nor closed by its owner: this
-            // process ends by `_exit` when the job is done, without dropping anything that is owned before.
-            unsafe {
-                libc::syscall(libc::SYS_close_range, from, to, 0 as libc::c_uint);
-            }
-        }
-        from = number.map_or(from, |number| number.saturating_add(1).max(from));
-    }
 }
 
 /// Rust programs ignore `SIGPIPE`, and what is ignored stays so in the program that is executed.
