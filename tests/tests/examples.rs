@@ -1,8 +1,10 @@
 //! Every example runs and says what it is said to say.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 
 use wrun_tests::conda::{self, Channel};
+use wrun_tests::container::Builders;
 use wrun_tests::{World, binary, container, files, skipped};
 
 /// A copy of the examples and of the guests that they run, beside each other as in the repository.
@@ -60,6 +62,8 @@ fn every_task_of_the_examples_says_what_is_expected() {
     let world = World::new();
     let examples = copied(&world);
     let _channel = with_local_channel(&examples);
+    let built = examples.join("containerfile");
+    files::remove(&built);
     with_local_image(&world, &examples);
     let mut tasks = 0;
     for name in files::names(&examples) {
@@ -81,6 +85,42 @@ fn every_task_of_the_examples_says_what_is_expected() {
         }
     }
     assert!(tasks >= 9, "{tasks} tasks were found");
+}
+
+/// The example of a Containerfile, with each builder that there is.
+fn an_image_is_built_by(builder: &str) {
+    let world = World::new();
+    let Some(base) = container::with_pip(&world.path().join("base")) else {
+        return;
+    };
+    let folder = copied(&world).join("containerfile");
+    let mut builders = Builders::new(&world, &[("library/python:3.12-slim", &base)]);
+    if !builders.has(builder) {
+        return;
+    }
+    let task = folder.join("task.toml");
+    let chosen = format!("builder = \"{builder}\"\nbuild = ");
+    files::write(&task, files::read(&task).replace("build = ", &chosen));
+    let submit = |how: &[&str]| {
+        let command = world.wrun(how).args(["submit", "task.toml"]).dir(&folder);
+        builders.told(command).run()
+    };
+    let said = expected(&task).expect("the example says what it prints");
+    submit(&[]).prints(&said);
+    // Another task of the same image builds nothing, and a build would not do without the network.
+    files::write(&folder.join("main.py"), "import emoji; print(emoji.__name__)\n");
+    submit(&["--offline"]).prints("emoji\n");
+    assert_eq!(world.environments().len(), 1);
+}
+
+#[test]
+fn an_image_is_built_by_buildah() {
+    an_image_is_built_by("buildah");
+}
+
+#[test]
+fn an_image_is_built_by_podman() {
+    an_image_is_built_by("podman");
 }
 
 #[test]
