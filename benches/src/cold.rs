@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::stats::{Sample, in_turn};
-use crate::world::{Result, World, output, run, say};
+use crate::world::{Result, World, output, remove, run, say};
 
 const ROUNDS: usize = 11;
 const PACKAGE: &str = "emoji==2.14.0";
@@ -94,13 +94,4 @@ fn ours(world: &World, task: &Path, warm: bool) -> Result<()> {
         remove(&store.join("pkgs/uv"))?;
     }
     run(world.wrun(&["--quiet", "submit"]).arg(task))
-}
-
-/// Removes a tree, read-only folders too.
-fn remove(path: &Path) -> Result<()> {
-    if path.exists() {
-        run(Command::new("chmod").args(["-R", "u+w"]).arg(path))?;
-        run(Command::new("rm").arg("-rf").arg(path))?;
-    }
-    Ok(())
 }

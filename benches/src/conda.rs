@@ -10,7 +10,7 @@ use rattler_package_streaming::fs::repodata_record_from_package_archive;
 use wrun_tests::conda::{Channel, Package, SUBDIR};
 
 use crate::stats::{in_turn, time};
-use crate::world::{Result, World, run, say};
+use crate::world::{Result, World, remove, run, say};
 
 const PACKAGES: usize = 100;
 const FILES: usize = 40;
@@ -111,13 +111,4 @@ fn ours(world: &World, task: &Path, lock: &Path) -> Result<()> {
         remove(&world.store().join(part))?;
     }
     run(world.wrun(&["--quiet", "submit", "--locked"]).arg(lock).arg(task))
-}
-
-/// Removes a tree, read-only folders too.
-fn remove(path: &Path) -> Result<()> {
-    if path.exists() {
-        run(Command::new("chmod").args(["-R", "u+w"]).arg(path))?;
-        run(Command::new("rm").arg("-rf").arg(path))?;
-    }
-    Ok(())
 }
