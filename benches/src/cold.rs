@@ -2,10 +2,9 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use crate::stats::{Sample, in_turn, timed};
-use crate::world::{Result, World, output, run, say};
+use crate::stats::{Sample, in_turn};
+use crate::world::{Result, World, output, remove, run, say};
 
 const ROUNDS: usize = 11;
 const PACKAGE: &str = "emoji==2.14.0";
@@ -63,7 +62,7 @@ fn find_uv(world: &World) -> Result<String> {
         .to_owned())
 }
 
-fn bare(world: &World, uv: &str, python: &str, warm: bool) -> Result<Duration> {
+fn bare(world: &World, uv: &str, python: &str, warm: bool) -> Result<()> {
     let prefix = world.folder().join("bare");
     let cache = world.folder().join("bare-cache");
     remove(&prefix)?;
@@ -79,16 +78,14 @@ fn bare(world: &World, uv: &str, python: &str, warm: bool) -> Result<Duration> {
             .env("UV_NO_CONFIG", "1");
         command
     };
-    timed(|| {
-        run(uv(&["venv", "--no-project", "--python", python]).arg(&prefix))?;
-        run(uv(&["pip", "install", "--compile-bytecode", PACKAGE])
-            .arg("--python")
-            .arg(prefix.join("bin/python")))?;
-        run(Command::new(prefix.join("bin/python")).args(["-c", "pass"]))
-    })()
+    run(uv(&["venv", "--no-project", "--python", python]).arg(&prefix))?;
+    run(uv(&["pip", "install", "--compile-bytecode", PACKAGE])
+        .arg("--python")
+        .arg(prefix.join("bin/python")))?;
+    run(Command::new(prefix.join("bin/python")).args(["-c", "pass"]))
 }
 
-fn ours(world: &World, task: &Path, warm: bool) -> Result<Duration> {
+fn ours(world: &World, task: &Path, warm: bool) -> Result<()> {
     let store = world.store();
     for part in ["v1/spec", "v1/lock", "v1/env", "v1/lease", "v1/use", "v1/build"] {
         remove(&store.join(part))?;
@@ -96,14 +93,5 @@ fn ours(world: &World, task: &Path, warm: bool) -> Result<Duration> {
     if !warm {
         remove(&store.join("pkgs/uv"))?;
     }
-    timed(|| run(world.wrun(&["--quiet", "submit"]).arg(task)))()
-}
-
-/// Removes a tree, read-only folders too.
-fn remove(path: &Path) -> Result<()> {
-    if path.exists() {
-        run(Command::new("chmod").args(["-R", "u+w"]).arg(path))?;
-        run(Command::new("rm").arg("-rf").arg(path))?;
-    }
-    Ok(())
+    run(world.wrun(&["--quiet", "submit"]).arg(task))
 }

@@ -9,8 +9,8 @@ use rattler_conda_types::RepoDataRecord;
 use rattler_package_streaming::fs::repodata_record_from_package_archive;
 use wrun_tests::conda::{Channel, Package, SUBDIR};
 
-use crate::stats::{in_turn, time, timed};
-use crate::world::{Result, World, run, say};
+use crate::stats::{in_turn, time};
+use crate::world::{Result, World, remove, run, say};
 
 const PACKAGES: usize = 100;
 const FILES: usize = 40;
@@ -49,8 +49,8 @@ pub(crate) fn measure(world: &World) -> Result<()> {
     let cache = world.folder().join("rattler-cache");
     let (bare, ours) = in_turn(
         ROUNDS,
-        timed(|| bare(world, &runtime, &cache, &records)),
-        timed(|| ours(world, &task, &lock)),
+        || bare(world, &runtime, &cache, &records),
+        || ours(world, &task, &lock),
     )?;
     say(&format!("{PACKAGES} packages of {FILES} files, unpacked before:"));
     say(&format!("  rattler's installer:             {}", bare.text()));
@@ -67,8 +67,8 @@ pub(crate) fn measure(world: &World) -> Result<()> {
     run(world.wrun(&["--quiet", "submit"]).arg(&task))?;
     let (uv, conda) = in_turn(
         WARM_ROUNDS,
-        timed(|| run(world.wrun(&["--quiet", "submit"]).arg(&uv))),
-        timed(|| run(world.wrun(&["--quiet", "submit"]).arg(&task))),
+        || run(world.wrun(&["--quiet", "submit"]).arg(&uv)),
+        || run(world.wrun(&["--quiet", "submit"]).arg(&task)),
     )?;
     say(&format!("warm submit with uv:               {}", uv.text()));
     say(&format!("warm submit with conda:            {}", conda.text()));
@@ -111,13 +111,4 @@ fn ours(world: &World, task: &Path, lock: &Path) -> Result<()> {
         remove(&world.store().join(part))?;
     }
     run(world.wrun(&["--quiet", "submit", "--locked"]).arg(lock).arg(task))
-}
-
-/// Removes a tree, read-only folders too.
-fn remove(path: &Path) -> Result<()> {
-    if path.exists() {
-        run(Command::new("chmod").args(["-R", "u+w"]).arg(path))?;
-        run(Command::new("rm").arg("-rf").arg(path))?;
-    }
-    Ok(())
 }

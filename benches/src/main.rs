@@ -3,6 +3,7 @@
 mod cold;
 mod conda;
 mod embedded;
+mod image;
 mod memory;
 mod native;
 mod sandbox;
@@ -22,6 +23,7 @@ const SECTIONS: &[Section] = &[
     ("embedded", embedded::measure),
     ("cold", cold::measure),
     ("conda", conda::measure),
+    ("image", image::measure),
     ("memory", memory::measure),
 ];
 

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::stats::{in_turn, time, timed};
+use crate::stats::{in_turn, time};
 use crate::world::{Result, World, run, say};
 
 const ROUNDS: usize = 200;
@@ -15,8 +15,8 @@ pub(crate) fn measure(world: &World) -> Result<()> {
     let python = world.prefix(&task)?.join("bin/python");
     let (plain, warm) = in_turn(
         ROUNDS,
-        timed(|| run(Command::new(&python).args(["-c", "pass"]).env_clear())),
-        timed(|| run(world.wrun(&["--quiet", "submit"]).arg(&task))),
+        || run(Command::new(&python).args(["-c", "pass"]).env_clear()),
+        || run(world.wrun(&["--quiet", "submit"]).arg(&task)),
     )?;
     say(&format!("plain exec of `python -c pass`:   {}", plain.text()));
     say(&format!("warm `wrun submit` of the same:   {}", warm.text()));

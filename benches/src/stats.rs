@@ -50,32 +50,30 @@ pub(crate) fn time(duration: Duration) -> String {
     }
 }
 
-/// Runs two things in turn, so that noise hits both, and gives the samples of what they took.
+/// Runs two things in turn, so that noise hits both, and gives their samples.
 pub(crate) fn in_turn<E>(
     rounds: usize,
-    mut one: impl FnMut() -> Result<Duration, E>,
-    mut other: impl FnMut() -> Result<Duration, E>,
+    mut one: impl FnMut() -> Result<(), E>,
+    mut other: impl FnMut() -> Result<(), E>,
 ) -> Result<(Sample, Sample), E> {
     let mut ones = Vec::with_capacity(rounds);
     let mut others = Vec::with_capacity(rounds);
     for round in 0..rounds {
         // Each goes first in half of the rounds.
         if round % 2 == 0 {
-            ones.push(one()?);
-            others.push(other()?);
+            ones.push(timed(&mut one)?);
+            others.push(timed(&mut other)?);
         } else {
-            others.push(other()?);
-            ones.push(one()?);
+            others.push(timed(&mut other)?);
+            ones.push(timed(&mut one)?);
         }
     }
     Ok((Sample::of(ones), Sample::of(others)))
 }
 
-/// Something as what it takes.
-pub(crate) fn timed<E>(mut work: impl FnMut() -> Result<(), E>) -> impl FnMut() -> Result<Duration, E> {
-    move || {
-        let start = Instant::now();
-        work()?;
-        Ok(start.elapsed())
-    }
+/// The time that something takes.
+pub(crate) fn timed<E>(mut work: impl FnMut() -> Result<(), E>) -> Result<Duration, E> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed())
 }

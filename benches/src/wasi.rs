@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::stats::{in_turn, time, timed};
+use crate::stats::{in_turn, time};
 use crate::world::{Result, World, run, say};
 
 const ROUNDS: usize = 200;
@@ -16,8 +16,8 @@ pub(crate) fn measure(world: &World) -> Result<()> {
     run(world.wrun(&["--quiet", "submit"]).arg(&task))?;
     let (plain, warm) = in_turn(
         ROUNDS,
-        timed(|| run(Command::new("/bin/true").env_clear())),
-        timed(|| run(world.wrun(&["--quiet", "submit"]).arg(&task))),
+        || run(Command::new("/bin/true").env_clear()),
+        || run(world.wrun(&["--quiet", "submit"]).arg(&task)),
     )?;
     say(&format!("plain exec of `/bin/true`:        {}", plain.text()));
     say(&format!("warm `wrun submit` of a no-op:    {}", warm.text()));

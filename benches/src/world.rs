@@ -82,6 +82,15 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     }
 }
 
+/// Removes a tree, read-only folders too.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    if path.exists() {
+        run(Command::new("chmod").args(["-R", "u+w"]).arg(path))?;
+        run(Command::new("rm").arg("-rf").arg(path))?;
+    }
+    Ok(())
+}
+
 /// The standard output of a command; it must succeed.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output()?;

@@ -32,7 +32,7 @@ pub fn put(layer: &Path, path: &Path) {
 }
 
 /// What a program loads (`ldd(1)`); nothing if it is linked statically.
-fn libraries(program: &Path) -> Vec<PathBuf> {
+pub(crate) fn libraries(program: &Path) -> Vec<PathBuf> {
     let output = Command::new("ldd")
         .arg(program)
         .output()

@@ -1,6 +1,5 @@
 //! Tasks of images that a container engine runs: podman and docker, where they are on this machine and work.
 #![expect(
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test fails by panicking, and looks at files from the outside"
@@ -11,19 +10,28 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use wrun_tests::container::{Docker, Image};
 use wrun_tests::tasks::command;
-use wrun_tests::{Cmd, World, binary, files, layer, skipped};
+use wrun_tests::{Cmd, World, files, layer, skipped};
 
-/// An engine that works here, with an image of a shell.
+/// An engine that works here, and an image of a shell for it.
 struct Engine {
     name: &'static str,
     options: Vec<&'static str>,
+    /// The name of the image in the engine.
     image: String,
+    /// The engine itself, where it has to be started.
+    docker: Option<Docker>,
 }
 
 impl Engine {
     /// The engine; none, and a word on why, where it cannot be had.
     fn new(name: &'static str, world: &World) -> Option<Self> {
+        let docker = if name == "docker" {
+            Some(Docker::start(None)?)
+        } else {
+            None
+        };
         let mut options = Vec::new();
         if name == "podman" {
             // What this machine lacks, as `wrun` itself finds out.
@@ -31,12 +39,13 @@ impl Engine {
                 options.push("--cgroup-manager=cgroupfs");
             }
         }
-        let mut engine = Self {
+        let engine = Self {
             name,
             options,
-            image: String::new(),
+            image: format!("wrun-engines:{}", std::process::id()),
+            docker,
         };
-        match Command::new(name).arg("info").output() {
+        match engine.command(&["info"]).output() {
             Err(error) => {
                 skipped(&format!("{name}: {error}"));
                 return None;
@@ -49,28 +58,24 @@ impl Engine {
         }
         let folder = world.path().join("image");
         layer::of_programs(&folder, &[]);
-        let archive = world.path().join("image.tar");
-        let packed = Command::new("tar")
-            .arg("-C")
-            .arg(&folder)
-            .arg("-cf")
-            .arg(&archive)
-            .arg(".")
-            .status()
-            .unwrap();
-        assert!(packed.success());
-        let imported = engine.call(&["import", archive.to_str().unwrap()]);
-        assert!(imported.status.success(), "{}", text(&imported.stderr));
-        text(&imported.stdout).trim().clone_into(&mut engine.image);
+        let archive = world.project().join("image.tar");
+        Image::new()
+            .folder_layer(&folder)
+            .write_docker_archive(&archive, &engine.image);
         Some(engine)
     }
 
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.name);
+        command.args(&self.options).args(arguments);
+        if let Some(docker) = &self.docker {
+            command.env("DOCKER_HOST", docker.host());
+        }
+        command
+    }
+
     fn call(&self, arguments: &[&str]) -> Output {
-        Command::new(self.name)
-            .args(&self.options)
-            .args(arguments)
-            .output()
-            .unwrap()
+        self.command(arguments).output().unwrap()
     }
 
     /// The containers of tasks, running or not.
@@ -82,23 +87,25 @@ impl Engine {
     /// A run of a script by the engine; `rest` is the rest of the task file.
     fn script(&self, world: &World, script: &str, rest: &str) -> Cmd {
         let env = format!(
-            "[env.container]\nengine = \"{}\"\nreference = \"{}\"\n",
-            self.name, self.image
+            "[env.container]\nengine = \"{}\"\nimage = \"docker-archive:image.tar\"\n",
+            self.name
         );
         world.write(
             "task.toml",
             command(&["sh", "-c", script], &format!("{rest}{env}")),
         );
-        let program = binary::built("wrun-layers").expect("build it first: cargo build -p wrun-layers");
-        world.command(&program).args(["task.toml"])
+        let wrun = world.wrun(&["--format", "json", "submit", "task.toml"]);
+        match &self.docker {
+            Some(docker) => wrun.env("DOCKER_HOST", docker.host()),
+            None => wrun,
+        }
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if !self.image.is_empty() {
-            self.call(&["rmi", "--force", &self.image]);
-        }
+        // The engine may have ended, or never have taken the image.
+        drop(self.command(&["rmi", "--force", &self.image]).output());
     }
 }
 

@@ -1,9 +1,14 @@
 //! Every example runs and says what it is said to say.
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 
 use wrun_tests::conda::{self, Channel};
+use wrun_tests::container::Builders;
 use wrun_tests::{World, binary, container, files, skipped};
+
+/// The example of an image that a builder makes, which has tests of its own: not every machine has one.
+const BUILT: &str = "containerfile";
 
 /// A copy of the examples and of the guests that they run, beside each other as in the repository.
 fn copied(world: &World) -> std::path::PathBuf {
@@ -62,7 +67,7 @@ fn every_task_of_the_examples_says_what_is_expected() {
     let _channel = with_local_channel(&examples);
     with_local_image(&world, &examples);
     let mut tasks = 0;
-    for name in files::names(&examples) {
+    for name in files::names(&examples).into_iter().filter(|name| name != BUILT) {
         let folder = examples.join(&name);
         for file in files::names(&folder) {
             let task = folder.join(&file);
@@ -81,6 +86,42 @@ fn every_task_of_the_examples_says_what_is_expected() {
         }
     }
     assert!(tasks >= 9, "{tasks} tasks were found");
+}
+
+/// The example of a Containerfile, with each builder that there is.
+fn an_image_is_built_by(builder: &str) {
+    let world = World::new();
+    let Some(base) = container::with_pip(&world.path().join("base")) else {
+        return;
+    };
+    let folder = copied(&world).join(BUILT);
+    let mut builders = Builders::new(&world, &[("library/python:3.12-slim", &base)]);
+    if !builders.has(builder) {
+        return;
+    }
+    let task = folder.join("task.toml");
+    let chosen = format!("builder = \"{builder}\"\nbuild = ");
+    files::write(&task, files::read(&task).replace("build = ", &chosen));
+    let submit = |how: &[&str]| {
+        let command = world.wrun(how).args(["submit", "task.toml"]).dir(&folder);
+        builders.told(command).run()
+    };
+    let said = expected(&task).expect("the example says what it prints");
+    submit(&[]).prints(&said);
+    // Another task of the same image builds nothing, and a build would not do without the network.
+    files::write(&folder.join("main.py"), "import emoji; print(emoji.__name__)\n");
+    submit(&["--offline"]).prints("emoji\n");
+    assert_eq!(world.environments().len(), 1);
+}
+
+#[test]
+fn an_image_is_built_by_buildah() {
+    an_image_is_built_by("buildah");
+}
+
+#[test]
+fn an_image_is_built_by_podman() {
+    an_image_is_built_by("podman");
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub(crate) fn canonicalize(understood: &Understood, inputs: &Inputs) -> Result<C
         context: _,
         target: _,
         args: _,
+        // What opens an index is not what is in it.
+        secrets: _,
         builder: _,
         engine,
         platform: _,

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use wrun_core::host::{BuilderRun, Host};
+use wrun_core::host::{BuilderRun, BuilderSecret, Host};
 use wrun_core::id::Digest;
 use wrun_core::problem::Problem;
 use wrun_core::tool::{ToolFound, ToolKind, ToolRequest};
@@ -16,6 +16,11 @@ use crate::understand::Understood;
 
 /// The builders, the one that needs least first.
 const BUILDERS: &[Builder] = &[Builder::Buildah, Builder::Podman, Builder::Docker];
+
+/// The variable that a builder finds a secret in, by its place in the list.
+fn secret_variable(at: usize) -> String {
+    format!("WRUN_SECRET_{at}")
+}
 
 /// The build of a spec.
 pub(crate) struct Build<'a> {
@@ -34,12 +39,19 @@ impl Build<'_> {
         let scratch = host.scratch("build an image")?;
         let (id_file, archive) = (scratch.path().join("id"), scratch.path().join("image.tar"));
         let label = format!("build {}", self.understood.shown());
-        self.call(
-            host,
-            &tool,
-            &label,
-            self.build_arguments(builder, &ignored, &id_file),
-        )
+        let secrets = self.understood.spec.secrets.iter().enumerate();
+        host.run_builder(&BuilderRun {
+            label,
+            program: tool.path.clone(),
+            args: self.build_arguments(builder, &ignored, &id_file),
+            secrets: secrets
+                .map(|(at, name)| BuilderSecret {
+                    variable: secret_variable(at),
+                    credential: name.clone(),
+                })
+                .collect(),
+            folder: self.context.clone(),
+        })
         .await?;
         let id = {
             let id_file = id_file.clone();
@@ -86,6 +98,7 @@ impl Build<'_> {
             label: label.to_owned(),
             program: tool.path.clone(),
             args,
+            secrets: Vec::new(),
             folder: self.context.clone(),
         })
         .await
@@ -164,6 +177,12 @@ impl Build<'_> {
         }
         for (name, value) in &spec.args {
             option("--build-arg", format!("{name}={value}").into());
+        }
+        for (at, name) in spec.secrets.iter().enumerate() {
+            option(
+                "--secret",
+                format!("id={name},env={}", secret_variable(at)).into(),
+            );
         }
         match builder {
             Builder::Buildah | Builder::Podman => {

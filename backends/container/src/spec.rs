@@ -26,6 +26,10 @@ pub struct ContainerSpec {
     pub target: Option<String>,
     /// Values for `ARG` lines of the Containerfile.
     pub args: BTreeMap<String, String>,
+    /// Names of credentials that a step of the Containerfile can read, `["corp"]` by
+    /// `RUN --mount=type=secret,id=corp`: the values of the variables `WRUN_INDEX_NAME_PASSWORD`. They are in no key and in
+    /// no image.
+    pub secrets: Vec<String>,
     /// What builds. Without it: the first of `buildah`, `podman` and `docker` that is installed.
     pub builder: Option<Builder>,
     /// What runs the tasks.
@@ -117,6 +121,7 @@ pub(crate) const KEYS: &[&str] = &[
     "context",
     "target",
     "args",
+    "secrets",
     "builder",
     "engine",
     "platform",

@@ -103,6 +103,19 @@ impl Understood {
                     .with_help("write `1000`, `1000:1000` or a name of the image's `/etc/passwd`"),
             );
         }
+        for (at, name) in spec.secrets.iter().enumerate() {
+            let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+            if name.is_empty() || !name.chars().all(is_plain) {
+                findings.push(
+                    Finding::error(
+                        "container.secret.syntax",
+                        format!("/secrets/{at}"),
+                        "the name of a secret has letters, digits, `-`, `_` and `.` only",
+                    )
+                    .with_help("name a credential, such as `corp` for `WRUN_INDEX_CORP_PASSWORD`"),
+                );
+            }
+        }
         let mirrors = mirrors(&spec, &mut findings);
         let (Some(source), warnings) = (source, parts::verdict(findings)?) else {
             return Err(Problem::invalid(nothing()));
@@ -219,6 +232,7 @@ fn conflicts(spec: &ContainerSpec) -> Vec<Finding> {
         context,
         target,
         args,
+        secrets,
         builder,
         engine: _,
         platform: _,
@@ -245,6 +259,7 @@ fn conflicts(spec: &ContainerSpec) -> Vec<Finding> {
             ("context", context.is_some()),
             ("target", target.is_some()),
             ("args", !args.is_empty()),
+            ("secrets", !secrets.is_empty()),
             ("builder", builder.is_some()),
         ] {
             if is_there {

@@ -198,6 +198,14 @@ fn what_is_wrong_is_told_with_its_place() {
         ]
     );
     assert_eq!(
+        wrong(json!({"image": "a", "secrets": ["corp"]})),
+        [at("container.spec.conflict", "/secrets")]
+    );
+    assert_eq!(
+        wrong(json!({"build": "Containerfile", "secrets": ["corp", "a,src=/etc/shadow"]})),
+        [at("container.secret.syntax", "/secrets/1")]
+    );
+    assert_eq!(
         wrong(json!({"image": "a", "build": "Containerfile"})),
         [at("container.spec.conflict", "/build")]
     );

@@ -65,6 +65,15 @@ pub struct Repository {
     pub credential: Option<CredentialId>,
 }
 
+/// A credential whose password a builder of images finds in a variable of its own process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuilderSecret {
+    /// The name of the variable.
+    pub variable: String,
+    /// The name of the credential.
+    pub credential: CredentialId,
+}
+
 /// A run of a builder of images, a program of the machine that keeps images of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuilderRun {
@@ -74,6 +83,8 @@ pub struct BuilderRun {
     pub program: PathBuf,
     /// Its arguments, without its own name.
     pub args: Vec<OsString>,
+    /// What it is trusted with. It is blotted out of what the builder says.
+    pub secrets: Vec<BuilderSecret>,
     /// Its working folder.
     pub folder: PathBuf,
 }

@@ -5,14 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use wrun_core::event::Phase;
-use wrun_core::host::BuilderRun;
+use wrun_core::host::{BuilderRun, BuilderSecret};
 use wrun_core::id::Digest;
 use wrun_core::text::harmless_output;
 
+use crate::credentials::look_up;
 use crate::error::ProvisionError;
 use crate::files;
 use crate::host::TaskHost;
-use crate::spawn::{Invocation, written};
+use crate::redact::Redactor;
+use crate::spawn::Invocation;
 use crate::steps::shown_output;
 
 /// How long a build may take.
@@ -25,6 +27,7 @@ impl TaskHost {
             label,
             program,
             args,
+            secrets,
             folder,
         } = run;
         if self.settings.offline {
@@ -40,6 +43,13 @@ impl TaskHost {
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
         env.push(("PATH".into(), self.path_variable()));
+        let mut used = self.proxy_credentials();
+        for BuilderSecret { variable, credential } in secrets {
+            if let Some(found) = look_up(&*self.credentials, Some(credential), None)? {
+                env.push((variable.into(), found.password.expose().into()));
+                used.push(found);
+            }
+        }
         let captured = self
             .capture(
                 Invocation {
@@ -66,7 +76,15 @@ impl TaskHost {
                 Some(code) => format!("exit code {code}"),
                 None => "it was ended by a signal".to_owned(),
             },
-            output: shown_output(&harmless_output(&written(&captured))),
+            output: {
+                // What the steps say comes on either, and which of them failed on the other.
+                let said = format!(
+                    "{}\n{}",
+                    captured.stdout_text().trim_end(),
+                    captured.stderr_text()
+                );
+                shown_output(&harmless_output(&Redactor::new(&used).clean(said.trim())))
+            },
         })
     }
 

@@ -221,7 +221,7 @@ impl TaskHost {
     }
 
     /// The credentials in the addresses of the caller's proxies, which tools like to repeat.
-    fn proxy_credentials(&self) -> Vec<Credential> {
+    pub(crate) fn proxy_credentials(&self) -> Vec<Credential> {
         let addresses = self
             .settings
             .passthrough

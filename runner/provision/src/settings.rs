@@ -74,6 +74,19 @@ impl Default for Timing {
     }
 }
 
+impl Timing {
+    /// The same with another time for the next bytes of an answer. That somebody is waited for is said before it is over.
+    #[must_use]
+    pub fn waiting(self, idle: Duration) -> Self {
+        Self {
+            idle,
+            connect: self.connect.min(idle),
+            patience: self.patience.min(idle / 3),
+            ..self
+        }
+    }
+}
+
 /// A setting that is no address of an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingMistake {

@@ -132,6 +132,10 @@ impl RunnerBuilder {
             .with_certificates();
         settings.offline |= offline;
         settings.helper = helper.clone().map(Into::into);
+        if let Some((name, value)) = set(&variables, "WRUN_HTTP_TIMEOUT") {
+            let time = duration(value).map_err(|reason| Error::Setting { name, reason })?;
+            settings.timing = settings.timing.waiting(time);
+        }
         let mut credentials = EnvironmentCredentials::from_environment(pairs());
         if let Some(credential) = settings
             .package_index
@@ -158,18 +162,20 @@ impl RunnerBuilder {
     }
 }
 
+/// A variable with its value, if it has one.
+fn set<'a>(variables: &'a BTreeMap<String, String>, name: &'static str) -> Option<(&'static str, &'a str)> {
+    let value = variables.get(name).filter(|value| !value.is_empty())?;
+    Some((name, value))
+}
+
 /// What the compilation of a guest may take, as the variables say.
 fn compile_limits(variables: &BTreeMap<String, String>) -> Result<CompileLimits, Error> {
     let mut limits = CompileLimits::default();
-    let set = |name: &'static str| {
-        let value = variables.get(name).filter(|value| !value.is_empty());
-        value.map(|value| (name, value))
-    };
     let wrong = |name: &'static str| move |reason| Error::Setting { name, reason };
-    if let Some((name, value)) = set("WRUN_COMPILE_TIME") {
+    if let Some((name, value)) = set(variables, "WRUN_COMPILE_TIME") {
         limits.time = duration(value).map_err(wrong(name))?;
     }
-    if let Some((name, value)) = set("WRUN_COMPILE_MEMORY") {
+    if let Some((name, value)) = set(variables, "WRUN_COMPILE_MEMORY") {
         limits.memory = size(value).map_err(wrong(name))?;
     }
     Ok(limits)

@@ -29,6 +29,10 @@ pub const TABLE: &[(&str, &str)] = &[
          by commas: for an index that keeps its files elsewhere.",
     ),
     (
+        "WRUN_HTTP_TIMEOUT",
+        "How long a server may take for the next bytes of an answer, for instance `2m`. Three attempts are made. Default: 30 seconds.",
+    ),
+    (
         "WRUN_COMPILE_TIME",
         "How long the compilation of one WebAssembly guest may take, for instance `30m`. Default: five minutes.",
     ),

@@ -123,6 +123,15 @@ impl Image {
         self.raw_layer(tar.into_inner().expect("memory can be written"))
     }
 
+    /// The same with a layer of all that is in a folder.
+    #[must_use]
+    pub fn folder_layer(self, folder: &Path) -> Self {
+        let mut tar = tar::Builder::new(Vec::new());
+        tar.follow_symlinks(false);
+        tar.append_dir_all(".", folder).expect("memory can be written");
+        self.raw_layer(tar.into_inner().expect("memory can be written"))
+    }
+
     /// The same with a layer of these bytes.
     #[must_use]
     pub fn raw_layer(mut self, tar: Vec<u8>) -> Self {
@@ -230,6 +239,7 @@ impl Image {
             "architecture": arch,
             "config": self.config,
             "rootfs": {"type": "layers", "diff_ids": ids},
+            "history": vec![json!({"created_by": "by hand"}); self.layers.len()],
         });
         if let Some(variant) = variant {
             set(&mut config, "variant", json!(variant));

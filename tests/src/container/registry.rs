@@ -91,6 +91,9 @@ impl Registry {
             closed: Mutex::new(false),
             closing: Condvar::new(),
         });
+        // What says that this is a registry at all.
+        let root = Document::json("application/json", &serde_json::json!({}));
+        shared.content(|content| content.documents.insert("/v2/".to_owned(), root));
         let accepting = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {

@@ -2,9 +2,75 @@
 
 use std::path::Path;
 
+use wrun_tests::container::{Builders, shell_image};
 use wrun_tests::{Ran, World, files, skipped};
 
 const BUILDAH: &str = "/usr/bin/buildah";
+
+/// The password that a step of a build may read.
+const SECRET: &str = "sesame-of-the-index";
+
+/// A file of the machine that the builder is set up to show to each step.
+const MIRROR: &str = "mirror-of-the-machine";
+
+/// A Containerfile with a base of the public registry and a step, which reads a secret.
+fn with_a_secret(builder: &str) {
+    let Some(base) = shell_image() else { return };
+    let world = World::new();
+    let mut builders = Builders::new(&world, &[("library/shell:1", &base)]);
+    if !builders.has(builder) {
+        return;
+    }
+    world.write(
+        "Containerfile",
+        "FROM docker.io/library/shell:1\n\
+         RUN --mount=type=secret,id=corp case $(cat /run/secrets/corp) in sesame-*) echo opened > /name;; *) exit 1;; esac\n\
+         RUN case $(cat /etc/mirror.conf) in mirror-*) ;; *) exit 1;; esac\n\
+         CMD [\"/bin/cat\", \"/name\"]\n",
+    );
+    let task = format!(
+        "[run]\n[env.container]\nbuild = \"Containerfile\"\nbuilder = \"{builder}\"\nsecrets = [\"corp\"]\n"
+    );
+    world.write("task.toml", &task);
+    // What the builder is set up with.
+    let (mirror, settings) = (
+        world.path().join("mirror.conf"),
+        world.path().join("containers.conf"),
+    );
+    files::write(&mirror, MIRROR);
+    files::write(
+        &settings,
+        format!(
+            "[containers]\nvolumes = [\"{}:/etc/mirror.conf:ro\"]\n",
+            mirror.display()
+        ),
+    );
+    let submit = || {
+        let told = builders.told(world.wrun(&["submit", "task.toml"]));
+        told.env("CONTAINERS_CONF", &settings)
+    };
+    submit()
+        .run()
+        .ends_with(125)
+        .says("provision.credential.missing")
+        .says("WRUN_INDEX_CORP_PASSWORD");
+    let wrong = submit().env("WRUN_INDEX_CORP_PASSWORD", "wrong").run();
+    wrong.ends_with(125).says("provision.builder.failed");
+    let opened = submit().env("WRUN_INDEX_CORP_PASSWORD", SECRET).run();
+    opened.prints("opened\n");
+    // It is in no key: whoever has the image needs no password.
+    submit().run().prints("opened\n");
+    for kept_out in [SECRET, MIRROR] {
+        assert!(files::holding(&world.store(), kept_out).is_empty(), "{kept_out}");
+    }
+    let telling = "RUN --mount=type=secret,id=corp cat /run/secrets/corp >&2; exit 1\n";
+    world.write(
+        "Containerfile",
+        format!("FROM docker.io/library/shell:1\n{telling}"),
+    );
+    let told = submit().env("WRUN_INDEX_CORP_PASSWORD", SECRET).run();
+    told.ends_with(125).says("***").does_not_say(SECRET);
+}
 
 /// A world with a Containerfile that copies a shell and a file. `None` where something for it is missing, after saying so.
 fn world() -> Option<World> {
@@ -12,7 +78,7 @@ fn world() -> Option<World> {
         skipped("buildah is not installed");
         return None;
     }
-    wrun_tests::container::shell_image()?;
+    shell_image()?;
     let world = World::new();
     let program = world.project().join("image/cat");
     files::write(&program, files::bytes(Path::new("/bin/busybox")));
@@ -93,4 +159,39 @@ fn a_builder_that_is_not_there_is_told() {
         .ends_with(125)
         .says("container.builder.missing")
         .says("help: ");
+}
+
+#[test]
+fn a_step_reads_a_secret_with_buildah() {
+    with_a_secret("buildah");
+}
+
+#[test]
+fn a_step_reads_a_secret_with_podman() {
+    with_a_secret("podman");
+}
+
+#[test]
+fn docker_builds_from_a_mirror_of_the_public_registry() {
+    let Some(base) = shell_image() else { return };
+    let world = World::new();
+    let mut builders = Builders::new(&world, &[("library/shell:1", &base)]);
+    if !builders.has("docker") {
+        return;
+    }
+    world.write(
+        "Containerfile",
+        "FROM docker.io/library/shell:1\nRUN echo made > /name\nCMD [\"/bin/cat\", \"/name\"]\n",
+    );
+    world.write(
+        "task.toml",
+        "[run]\n[env.container]\nbuild = \"Containerfile\"\nbuilder = \"docker\"\n",
+    );
+    let submit = |how: &[&str]| {
+        builders
+            .told(world.wrun(how).arg("submit").arg("task.toml"))
+            .run()
+    };
+    submit(&[]).prints("made\n");
+    submit(&["--offline"]).prints("made\n");
 }

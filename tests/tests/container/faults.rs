@@ -11,10 +11,9 @@ fn app() -> Image {
 
 fn submit(world: &World, registry: &Registry) -> Ran {
     world.write("task.toml", of_image(&registry.name("app:1"), "", ""));
-    // Three attempts of thirty seconds are the longest that a server is waited for.
     world
         .wrun(&["submit", "task.toml"])
-        .timeout(Duration::from_mins(2))
+        .env("WRUN_HTTP_TIMEOUT", "3s")
         .run()
 }
 
