@@ -117,9 +117,24 @@ pub(crate) fn check_names(record: &RepoDataRecord) -> Result<(), Problem> {
     }
 }
 
+/// Why an archive was not unpacked.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// It is not the file that its digest stands for, or cannot be read.
+    Archive(Problem),
+    /// Anything else.
+    Package(Problem),
+}
+
+impl From<Problem> for Fault {
+    fn from(problem: Problem) -> Self {
+        Self::Package(problem)
+    }
+}
+
 /// Unpacks the archive of a record into a folder that is not there yet, and checks it: its digest, that it is the package
 /// that it should be, and that nothing in it would be put outside of an environment.
-pub(crate) fn unpack(archive: &Path, record: &RepoDataRecord, to: &Path) -> Result<(), Problem> {
+pub(crate) fn unpack(archive: &Path, record: &RepoDataRecord, to: &Path) -> Result<(), Fault> {
     let url = &record.url;
     let unpacked = match record.identifier.archive_type {
         DistArchiveType::Conda(CondaArchiveType::Conda) => unpacking::extract_conda(archive, to),
@@ -129,27 +144,24 @@ pub(crate) fn unpack(archive: &Path, record: &RepoDataRecord, to: &Path) -> Resu
                 code: "conda.package.wheel".to_owned(),
                 message: format!("`{url}` is a wheel in a conda channel, which cannot be installed"),
                 help: Some("install it with `pip`".to_owned()),
-            });
+            }
+            .into());
         }
     };
     let expected = fetch::digest(record)?;
-    match unpacked {
-        Ok(result) => {
-            let found = Digest::from_bytes(result.sha256.into());
-            if found != expected {
-                return Err(wrong_digest(url, &expected.to_string(), &found.to_string()));
-            }
-        }
-        Err(error) => {
-            // What is wrong with a file that was changed is that it was changed.
-            let found = digest(archive)?;
-            if found != expected {
-                return Err(wrong_digest(url, &expected.to_string(), &found.to_string()));
-            }
-            return Err(unpack_problem(url, to, &error));
-        }
+    let (found, error) = match unpacked {
+        Ok(result) => (Digest::from_bytes(result.sha256.into()), None),
+        Err(error) => (digest(archive).map_err(Fault::Archive)?, Some(error)),
+    };
+    // What is wrong with a file that was changed is that it was changed.
+    if found != expected {
+        let problem = wrong_digest(url, &expected.to_string(), &found.to_string());
+        return Err(Fault::Archive(problem));
     }
-    check_content(record, to)
+    match error {
+        Some(error) => Err(unpack_problem(url, to, &error).into()),
+        None => Ok(check_content(record, to)?),
+    }
 }
 
 fn unpack_problem(url: &Url, to: &Path, error: &ExtractError) -> Problem {

@@ -12,6 +12,7 @@ mod blocked;
 mod canonical;
 mod channels;
 mod compile;
+mod condition;
 mod conflict;
 mod environment_file;
 mod existing;
