@@ -36,12 +36,13 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use rattler_conda_types::package::CondaArchiveType;
 use serde_json::Value;
 use wrun_core::backend::{Assessed, Backend, Inputs, Manifest, Request, Slot};
 use wrun_core::canon::Canon;
 use wrun_core::host::Host;
 use wrun_core::launch::{EnvEdit, Launch, TaskKind};
-use wrun_core::lock::Lock;
+use wrun_core::lock::{Lock, PackageRef};
 use wrun_core::plan::{InstallPlan, Place};
 use wrun_core::problem::Problem;
 
@@ -189,6 +190,19 @@ impl Backend for Conda {
         }
     }
 
+    fn required(&self, _: &Assessed, lock: &Lock) -> Vec<String> {
+        let is_python = |package: &PackageRef| package.name == "python" && is_conda_package(&package.source);
+        let python = lock
+            .packages
+            .iter()
+            .any(is_python)
+            .then(|| "bin/python".to_owned());
+        python
+            .into_iter()
+            .chain([activation::RECORD.to_owned()])
+            .collect()
+    }
+
     async fn build(
         &self,
         host: &dyn Host,
@@ -230,6 +244,11 @@ impl Backend for Conda {
             },
         })
     }
+}
+
+/// Whether an address is that of a conda package, and not of one that pip installs.
+fn is_conda_package(url: &str) -> bool {
+    CondaArchiveType::try_from(url).is_some()
 }
 
 /// The record of a package that is named by its address.
