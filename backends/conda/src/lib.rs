@@ -33,6 +33,7 @@ mod virtual_packages;
 mod web;
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -61,8 +62,28 @@ pub(crate) const CONDA: &str = "conda";
 const CONCURRENT: usize = 8;
 
 /// The backend of `env.conda`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Conda;
+#[derive(Debug, Clone, Copy)]
+pub struct Conda {
+    activation_time: Duration,
+}
+
+impl Default for Conda {
+    fn default() -> Self {
+        Self {
+            activation_time: activation::TIME,
+        }
+    }
+}
+
+impl Conda {
+    /// The same with another limit for how long all activation scripts of an environment together may take when it is built.
+    /// Default: a minute.
+    #[must_use]
+    pub const fn activation_time(mut self, time: Duration) -> Self {
+        self.activation_time = time;
+        self
+    }
+}
 
 fn folder(host: &dyn Host) -> &Path {
     host.project().unwrap_or(Path::new("/"))
@@ -212,7 +233,13 @@ impl Backend for Conda {
     ) -> Result<(), Problem> {
         let request = &assessed.request;
         let understood = Understood::read(&request.spec, &request.inputs, folder(host))?;
-        install::build(host, request, &understood, &lock::read(lock)?, slot).await
+        let build = install::Build {
+            host,
+            request,
+            slot,
+            activation_time: self.activation_time,
+        };
+        build.make(&understood, &lock::read(lock)?).await
     }
 
     fn enter(&self, lock: &Lock, kind: TaskKind) -> Result<Launch, Problem> {

@@ -29,6 +29,11 @@ pub const TABLE: &[(&str, &str)] = &[
          by commas: for an index that keeps its files elsewhere.",
     ),
     (
+        "WRUN_ACTIVATION_TIME",
+        "How long all activation scripts of a conda environment together may take when it is built, for instance `5m`. Default: a \
+         minute.",
+    ),
+    (
         "WRUN_COMPILE_TIME",
         "How long the compilation of one WebAssembly guest may take, for instance `30m`. Default: five minutes.",
     ),
