@@ -175,10 +175,12 @@ fn settle() -> Result<()> {
     run(&mut Command::new("sync"))
 }
 
-/// Removes a tree, read-only folders too.
+/// Removes a tree, read-only folders too. Files are left as they are: they are those of the cache under another name.
 fn remove(path: &Path) -> Result<()> {
     if path.exists() {
-        run(Command::new("chmod").args(["-R", "u+w"]).arg(path))?;
+        run(Command::new("find")
+            .arg(path)
+            .args(["-type", "d", "-exec", "chmod", "u+w", "{}", "+"]))?;
         run(Command::new("rm").arg("-rf").arg(path))?;
     }
     Ok(())
