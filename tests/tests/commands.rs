@@ -1,8 +1,6 @@
 //! The commands beside `submit` and `exec`.
 
 use serde_json::Value;
-use wrun::core::id::Digest;
-use wrun_store::{FlightKey, PartId, Store};
 use wrun_tests::tasks::{self, PythonTask};
 use wrun_tests::{Index, Wheel, World, binary, files};
 

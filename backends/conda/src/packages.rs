@@ -62,6 +62,13 @@ struct Missing {
     is_fetched_anew: bool,
 }
 
+impl Missing {
+    /// Whether there is a server to ask for the archive, and it was not asked already.
+    fn can_be_fetched_anew(&self) -> bool {
+        !self.is_fetched_anew && self.record.url.scheme() != "file"
+    }
+}
+
 /// What came of the packages that were to be unpacked.
 #[derive(Debug, Default)]
 struct Round {
@@ -185,7 +192,7 @@ impl Packages {
                     }
                     match this.unpack(&package) {
                         Ok(()) => Ok(Some((package.name, lock))),
-                        Err(fault) => Err((fault, package)),
+                        Err(fault) => Err(Box::new((fault, package))),
                     }
                 })
                 .await
@@ -200,11 +207,9 @@ impl Packages {
                     continue;
                 }
             };
-            match unpacked {
+            match unpacked.map_err(|failed| *failed) {
                 Ok(unpacked) => held.extend(unpacked),
-                Err((Fault::Archive(_), package))
-                    if !package.is_fetched_anew && package.record.url.scheme() != "file" =>
-                {
+                Err((Fault::Archive(_), package)) if package.can_be_fetched_anew() => {
                     round.spoilt.push(package);
                 }
                 Err((Fault::Archive(problem) | Fault::Package(problem), _)) => {

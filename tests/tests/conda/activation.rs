@@ -113,15 +113,13 @@ fn an_activation_writes_nothing_outside_and_reaches_no_network() {
         "/tmp/wrun-activation-written".into(),
         "/dev/shm/wrun-activation-written".into(),
     ];
-    let writes: String = places
-        .iter()
-        .map(|place| {
-            format!(
-                "(echo bad > {}) 2>/dev/null && WROTE=\"$WROTE {0}\"\n",
-                place.display()
-            )
-        })
-        .collect();
+    let writes = places.each_ref().map(|place| {
+        format!(
+            "(echo bad > {}) 2>/dev/null && WROTE=\"$WROTE {0}\"\n",
+            place.display()
+        )
+    });
+    let writes = writes.concat();
     // Bash opens addresses as files; a shell that does not finds no such file.
     let script = format!(
         "{writes}ANSWER=$( (exec 3<>/dev/tcp/127.0.0.1/{port} && echo hello >&3 && head -n 1 <&3) 2>/dev/null)\n\

@@ -11,6 +11,12 @@ use crate::task;
 
 const PACKAGE: &str = "thing-1.0-0.conda";
 
+/// What is wrong, and how to make it so with what was unpacked.
+type OfTree = (&'static str, fn(&Path));
+
+/// The same with the bytes of an archive.
+type OfArchive = (&'static str, fn(&[u8]) -> Vec<u8>);
+
 /// A world in which a package was unpacked for one environment.
 struct Cached {
     world: World,
@@ -42,9 +48,11 @@ impl Cached {
         let tree = files::walk(&packages(&world))
             .into_iter()
             .find(|path| path.ends_with("tree/share/data"))
-            .and_then(|path| path.ancestors().nth(2).map(Path::to_path_buf));
+            .and_then(|path| path.ancestors().nth(2).map(Path::to_path_buf))
+            .unwrap_or_default();
+        assert!(tree.is_dir(), "the package is unpacked");
         Self {
-            tree: tree.expect("the package is unpacked"),
+            tree,
             first: world.environments().remove(0),
             world,
             server,
@@ -72,13 +80,14 @@ impl Cached {
             "{what}: {ran:?}"
         );
         // The first environment has the same files, so it has what was done to them.
-        let second = self.world.environments();
-        let second = second
-            .iter()
-            .find(|environment| environment["env_id"] != self.first["env_id"]);
-        let tree = self.world.tree(second.unwrap());
-        for name in ["data", "alias"] {
-            assert_eq!(files::read(&tree.join("share").join(name)), "data\n", "{what}");
+        for environment in self.world.environments() {
+            if environment["env_id"] == self.first["env_id"] {
+                continue;
+            }
+            let share = self.world.tree(&environment).join("share");
+            for name in ["data", "alias"] {
+                assert_eq!(files::read(&share.join(name)), "data\n", "{what}");
+            }
         }
         self.build(1).prints("data\ndata\n").does_not_say("repair");
         let unfinished = self.world.store().join("pkgs/conda/unfinished-2");
@@ -123,7 +132,7 @@ fn overwrite(path: &Path, content: &[u8]) {
 
 #[test]
 fn an_unpacked_package_that_was_changed_is_unpacked_anew() {
-    let cases: &[(&str, fn(&Path))] = &[
+    let cases: &[OfTree] = &[
         ("a file is gone", |tree| files::remove(&tree.join("share/data"))),
         ("a link is gone", |tree| files::remove(&tree.join("share/alias"))),
         ("a link leads elsewhere", |tree| {
@@ -151,7 +160,7 @@ fn an_unpacked_package_that_was_changed_is_unpacked_anew() {
             files::remove(&tree.join("info/index.json"));
         }),
         ("a folder is gone", |tree| {
-            files::remove_folder(&tree.join("share"))
+            files::remove_folder(&tree.join("share"));
         }),
         ("a folder is a file", |tree| {
             files::remove_folder(&tree.join("share"));
@@ -234,7 +243,7 @@ fn what_cannot_be_repaired_is_told_and_no_environment_is_made_of_it() {
 
 #[test]
 fn a_download_that_was_changed_is_fetched_again() {
-    let cases: &[(&str, fn(&[u8]) -> Vec<u8>)] = &[
+    let cases: &[OfArchive] = &[
         ("empty", |_| Vec::new()),
         ("cut", |bytes| bytes[..bytes.len() / 2].to_vec()),
         ("zeros", |bytes| vec![0; bytes.len()]),
