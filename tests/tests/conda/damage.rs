@@ -24,8 +24,6 @@ struct Cached {
     _channel: Channel,
     /// What was unpacked.
     tree: PathBuf,
-    /// The environment.
-    first: Value,
 }
 
 impl Cached {
@@ -53,10 +51,29 @@ impl Cached {
         assert!(tree.is_dir(), "the package is unpacked");
         Self {
             tree,
-            first: world.environments().remove(0),
             world,
             server,
             _channel: channel,
+        }
+    }
+
+    /// The environments.
+    fn environments(&self) -> Vec<PathBuf> {
+        let environments = self.world.environments();
+        environments.iter().map(|one| self.world.tree(one)).collect()
+    }
+
+    /// The environments that were built later have the files of the package. Those before have the same files as what was
+    /// unpacked, so they have what was done to them.
+    #[track_caller]
+    fn has_right_files_since(&self, before: &[PathBuf], what: &str) {
+        let mut later = self.environments();
+        later.retain(|tree| !before.contains(tree));
+        assert!(!later.is_empty(), "{what}");
+        for tree in later {
+            for name in ["data", "alias"] {
+                assert_eq!(files::read(&tree.join("share").join(name)), "data\n", "{what}");
+            }
         }
     }
 
@@ -69,6 +86,7 @@ impl Cached {
     /// The next environment is right because the package was repaired, and the one after that needs no repair.
     #[track_caller]
     fn is_repaired(&self, what: &str) {
+        let before = self.environments();
         let ran = self.build(0);
         assert!(
             ran.stderr.contains(&format!("repair {PACKAGE}")),
@@ -79,16 +97,7 @@ impl Cached {
             (0, "data\ndata\n"),
             "{what}: {ran:?}"
         );
-        // The first environment has the same files, so it has what was done to them.
-        for environment in self.world.environments() {
-            if environment["env_id"] == self.first["env_id"] {
-                continue;
-            }
-            let share = self.world.tree(&environment).join("share");
-            for name in ["data", "alias"] {
-                assert_eq!(files::read(&share.join(name)), "data\n", "{what}");
-            }
-        }
+        self.has_right_files_since(&before, what);
         self.build(1).prints("data\ndata\n").does_not_say("repair");
         let unfinished = self.world.store().join("pkgs/conda/unfinished-2");
         assert_eq!(files::names(&unfinished), [""; 0], "{what}");
@@ -309,6 +318,7 @@ fn a_download_that_was_changed_and_cannot_be_fetched_is_told() {
 #[test]
 fn several_processes_repair_the_same_package() {
     let cached = Cached::new();
+    let before = cached.environments();
     files::remove(&cached.tree.join("share/data"));
     let running: Vec<Running> = (0..4)
         .map(|number| {
@@ -322,11 +332,5 @@ fn several_processes_repair_the_same_package() {
     for run in running {
         run.wait().prints("data\ndata\n");
     }
-    for environment in cached.world.environments() {
-        if environment["env_id"] == cached.first["env_id"] {
-            continue;
-        }
-        let tree = cached.world.tree(&environment);
-        assert_eq!(files::read(&tree.join("share/alias")), "data\n");
-    }
+    cached.has_right_files_since(&before, "each process builds its own");
 }
