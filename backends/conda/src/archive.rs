@@ -170,19 +170,23 @@ pub(crate) fn unpack(archive: &Path, record: &RepoDataRecord, to: &Path) -> Resu
     }
 }
 
+/// The disk is full; `what` cannot be done at a path.
+pub(crate) fn disk_full(what: &str, path: &Path) -> Problem {
+    Problem::Failed {
+        code: "conda.disk.full".to_owned(),
+        message: format!("the disk is full: {what} `{}`", path.display()),
+        help: Some("free some space: `wrun cache ls` shows what is kept".to_owned()),
+    }
+}
+
 fn unpack_problem(url: &Url, to: &Path, error: &ExtractError) -> Problem {
     let full =
         matches!(error, ExtractError::IoError(error) if error.kind() == std::io::ErrorKind::StorageFull);
     if full {
-        return Problem::Failed {
-            code: "conda.disk.full".to_owned(),
-            message: format!(
-                "the disk is full: `{}` cannot be unpacked below `{}`",
-                fetch::file_name(url),
-                to.display()
-            ),
-            help: Some("free some space: `wrun cache ls` shows what is kept".to_owned()),
-        };
+        return disk_full(
+            &format!("`{}` cannot be unpacked below", fetch::file_name(url)),
+            to,
+        );
     }
     broken(url, &causes(error))
 }

@@ -233,7 +233,8 @@ impl Packages {
         let unpack = || {
             files::remove(&to).map_err(|error| failed("clear", &to, &error))?;
             archive::unpack(&package.archive, &package.record, &to.join(TREE))?;
-            condition::record(&to, TREE).map_err(|error| failed("read", &to, &error))?;
+            condition::record(&to, TREE)
+                .map_err(|error| failed("write down the condition of", &to, &error))?;
             Ok(())
         };
         let unpacked = unpack();
@@ -297,6 +298,9 @@ fn ended(error: &dyn std::fmt::Display) -> Problem {
 }
 
 fn failed(operation: &str, path: &Path, error: &std::io::Error) -> Problem {
+    if error.kind() == std::io::ErrorKind::StorageFull {
+        return archive::disk_full(&format!("cannot {operation}"), path);
+    }
     Problem::failed(
         "conda.cache.failed",
         format!("cannot {operation} `{}`: {error}", path.display()),
