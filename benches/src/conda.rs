@@ -48,9 +48,9 @@ pub(crate) fn measure(world: &World) -> Result<()> {
         prefix: world.folder().join("bare-conda"),
     };
     // Unpacks everything.
-    bare.install()?;
+    bare.install(world)?;
     ours(world, &task, &lock)?;
-    let (bare, ours) = measured_in_turn(ROUNDS, || bare.install(), || ours(world, &task, &lock))?;
+    let (bare, ours) = measured_in_turn(ROUNDS, || bare.install(world), || ours(world, &task, &lock))?;
     say(&format!("{PACKAGES} packages of {FILES} files, unpacked before:"));
     say(&format!("  rattler's installer:             {}", bare.text()));
     say(&format!("  cold wrun submit --locked:       {}", ours.text()));
@@ -94,7 +94,7 @@ fn channel() -> Channel {
 fn of_rattler(world: &World, lock: &Path) -> Result<PathBuf> {
     let lock: serde_json::Value = serde_json::from_reader(std::io::BufReader::new(open(lock)?))?;
     let text = lock
-        .pointer("/lock/content/packages/lock-file")
+        .pointer("/content/packages/lock-file")
         .and_then(serde_json::Value::as_str)
         .ok_or("the lock has no lock file of rattler")?;
     world.write("rattler.lock", text)
@@ -117,8 +117,8 @@ struct Bare {
 
 impl Bare {
     /// Installs into an empty prefix, and says how long that took.
-    fn install(&self) -> Result<Duration> {
-        remove(&self.prefix)?;
+    fn install(&self, world: &World) -> Result<Duration> {
+        aside(world, &self.prefix)?;
         settle()?;
         timed(|| {
             run(Command::new(std::env::current_exe()?).arg(INSTALLER).args([
@@ -159,7 +159,7 @@ pub(crate) fn install(lock: &Path, cache: &Path, prefix: &Path) -> Result<()> {
 /// Builds the environment, which is not there, and says how long that took.
 fn ours(world: &World, task: &Path, lock: &Path) -> Result<Duration> {
     for part in ["v1/spec", "v1/lock", "v1/env", "v1/lease", "v1/use", "v1/build"] {
-        remove(&world.store().join(part))?;
+        aside(world, &world.store().join(part))?;
     }
     settle()?;
     timed(|| {
@@ -175,13 +175,19 @@ fn settle() -> Result<()> {
     run(&mut Command::new("sync"))
 }
 
-/// Removes a tree, read-only folders too. Files are left as they are: they are those of the cache under another name.
-fn remove(path: &Path) -> Result<()> {
+/// Puts a tree aside. It is not removed, since that is what the next one would wait for: file systems do not give the names
+/// and numbers of files that are just gone to new ones (ext4: for five seconds), and look for others at length.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the folder of the benchmarks lies outside of any store"
+)]
+fn aside(world: &World, path: &Path) -> Result<()> {
     if path.exists() {
-        run(Command::new("find")
-            .arg(path)
-            .args(["-type", "d", "-exec", "chmod", "u+w", "{}", "+"]))?;
-        run(Command::new("rm").arg("-rf").arg(path))?;
+        let kept = tempfile::Builder::new()
+            .prefix("aside")
+            .tempdir_in(world.folder())?
+            .keep();
+        std::fs::rename(path, kept.join("tree"))?;
     }
     Ok(())
 }
