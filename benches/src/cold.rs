@@ -2,8 +2,9 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use crate::stats::{Sample, in_turn};
+use crate::stats::{Sample, measured_in_turn, timed};
 use crate::world::{Result, World, output, remove, run, say};
 
 const ROUNDS: usize = 11;
@@ -21,7 +22,7 @@ pub(crate) fn measure(world: &World) -> Result<()> {
     let python = python.trim().to_owned();
     let uv = find_uv(world)?;
     for (state, warm_downloads) in [("downloads at hand", true), ("empty cache", false)] {
-        let (bare, ours) = in_turn(
+        let (bare, ours) = measured_in_turn(
             ROUNDS,
             || bare(world, &uv, &python, warm_downloads),
             || ours(world, &task, warm_downloads),
@@ -62,7 +63,7 @@ fn find_uv(world: &World) -> Result<String> {
         .to_owned())
 }
 
-fn bare(world: &World, uv: &str, python: &str, warm: bool) -> Result<()> {
+fn bare(world: &World, uv: &str, python: &str, warm: bool) -> Result<Duration> {
     let prefix = world.folder().join("bare");
     let cache = world.folder().join("bare-cache");
     remove(&prefix)?;
@@ -78,14 +79,16 @@ fn bare(world: &World, uv: &str, python: &str, warm: bool) -> Result<()> {
             .env("UV_NO_CONFIG", "1");
         command
     };
-    run(uv(&["venv", "--no-project", "--python", python]).arg(&prefix))?;
-    run(uv(&["pip", "install", "--compile-bytecode", PACKAGE])
-        .arg("--python")
-        .arg(prefix.join("bin/python")))?;
-    run(Command::new(prefix.join("bin/python")).args(["-c", "pass"]))
+    timed(|| {
+        run(uv(&["venv", "--no-project", "--python", python]).arg(&prefix))?;
+        run(uv(&["pip", "install", "--compile-bytecode", PACKAGE])
+            .arg("--python")
+            .arg(prefix.join("bin/python")))?;
+        run(Command::new(prefix.join("bin/python")).args(["-c", "pass"]))
+    })
 }
 
-fn ours(world: &World, task: &Path, warm: bool) -> Result<()> {
+fn ours(world: &World, task: &Path, warm: bool) -> Result<Duration> {
     let store = world.store();
     for part in ["v1/spec", "v1/lock", "v1/env", "v1/lease", "v1/use", "v1/build"] {
         remove(&store.join(part))?;
@@ -93,5 +96,5 @@ fn ours(world: &World, task: &Path, warm: bool) -> Result<()> {
     if !warm {
         remove(&store.join("pkgs/uv"))?;
     }
-    run(world.wrun(&["--quiet", "submit"]).arg(task))
+    timed(|| run(world.wrun(&["--quiet", "submit"]).arg(task)))
 }

@@ -1,38 +1,34 @@
 //! A hundred locked conda packages, already unpacked, against rattler's own installer; and a warm submit against one of uv.
+//!
+//! Both sides are a process of their own that reads a lock with the same packages, installs them and starts `true`, out of a
+//! cache in which every package is unpacked, with hard links. Each starts from an empty prefix and with nothing that waits to
+//! be written to the disk; neither is measured. rattler's installer is used as it is by default: it looks at no file of what it
+//! unpacked before and writes the records of the packages through to the disk one by one. `wrun` looks at every file that
+//! it unpacked, keeps a manifest with the digest of every file, and writes the whole file system through, once. Its task is
+//! not held by a sandbox, since that is no part of an installation.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use rattler::install::Installer;
+use rattler::install::{ExternalSymlinkPolicy, Installer, LinkOptions};
 use rattler::package_cache::PackageCache;
-use rattler_conda_types::RepoDataRecord;
-use rattler_package_streaming::fs::repodata_record_from_package_archive;
-use wrun_tests::conda::{Channel, Package, SUBDIR};
+use rattler_lock::LockFile;
+use wrun_tests::conda::{Channel, Package};
 
-use crate::stats::{in_turn, time};
-use crate::world::{Result, World, remove, run, say};
+use crate::stats::{in_turn, measured_in_turn, time, timed};
+use crate::world::{Result, World, run, say};
+
+/// The argument by which this program is rattler's installer: then a lock, a cache and a prefix.
+pub(crate) const INSTALLER: &str = "--install-with-rattler";
 
 const PACKAGES: usize = 100;
 const FILES: usize = 40;
-const ROUNDS: usize = 11;
+const ROUNDS: usize = 21;
 const WARM_ROUNDS: usize = 100;
 
 pub(crate) fn measure(world: &World) -> Result<()> {
-    // The installer makes a client for the web, though all packages are at hand.
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .map_err(|_| "another provider of TLS is installed")?;
     let channel = channel();
-    let runtime = tokio::runtime::Runtime::new()?;
-    let records = (0..PACKAGES)
-        .map(|number| {
-            let archive = channel
-                .path()
-                .join(SUBDIR)
-                .join(format!("package{number}-1.0-0.conda"));
-            Ok(runtime.block_on(repodata_record_from_package_archive(archive))?)
-        })
-        .collect::<Result<Vec<RepoDataRecord>>>()?;
     let names: Vec<String> = (0..PACKAGES)
         .map(|number| format!("\"package{number}\""))
         .collect();
@@ -46,12 +42,15 @@ pub(crate) fn measure(world: &World) -> Result<()> {
     )?;
     let lock = world.folder().join("conda.lock.json");
     run(world.wrun(&["plan", "--lock"]).arg(&lock).arg(&task))?;
-    let cache = world.folder().join("rattler-cache");
-    let (bare, ours) = in_turn(
-        ROUNDS,
-        || bare(world, &runtime, &cache, &records),
-        || ours(world, &task, &lock),
-    )?;
+    let bare = Bare {
+        lock: of_rattler(world, &lock)?,
+        cache: world.folder().join("rattler-cache"),
+        prefix: world.folder().join("bare-conda"),
+    };
+    // Unpacks everything.
+    bare.install(world)?;
+    ours(world, &task, &lock)?;
+    let (bare, ours) = measured_in_turn(ROUNDS, || bare.install(world), || ours(world, &task, &lock))?;
     say(&format!("{PACKAGES} packages of {FILES} files, unpacked before:"));
     say(&format!("  rattler's installer:             {}", bare.text()));
     say(&format!("  cold wrun submit --locked:       {}", ours.text()));
@@ -91,24 +90,104 @@ fn channel() -> Channel {
     }))
 }
 
-fn bare(
-    world: &World,
-    runtime: &tokio::runtime::Runtime,
-    cache: &Path,
-    records: &[RepoDataRecord],
-) -> Result<()> {
-    let prefix = world.folder().join("bare-conda");
-    remove(&prefix)?;
+/// The lock file of rattler that is in a lock of `wrun`, as a file of its own.
+fn of_rattler(world: &World, lock: &Path) -> Result<PathBuf> {
+    let lock: serde_json::Value = serde_json::from_reader(std::io::BufReader::new(open(lock)?))?;
+    let text = lock
+        .pointer("/content/packages/lock-file")
+        .and_then(serde_json::Value::as_str)
+        .ok_or("the lock has no lock file of rattler")?;
+    world.write("rattler.lock", text)
+}
+
+#[expect(
+    clippy::disallowed_types,
+    reason = "the folder of the benchmarks lies outside of any store"
+)]
+fn open(path: &Path) -> std::io::Result<std::fs::File> {
+    std::fs::File::open(path)
+}
+
+/// rattler's own installer.
+struct Bare {
+    lock: PathBuf,
+    cache: PathBuf,
+    prefix: PathBuf,
+}
+
+impl Bare {
+    /// Installs into an empty prefix, and says how long that took.
+    fn install(&self, world: &World) -> Result<Duration> {
+        aside(world, &self.prefix)?;
+        settle()?;
+        timed(|| {
+            run(Command::new(std::env::current_exe()?).arg(INSTALLER).args([
+                &self.lock,
+                &self.cache,
+                &self.prefix,
+            ]))
+        })
+    }
+}
+
+/// What this program is when it is rattler's installer.
+pub(crate) fn install(lock: &Path, cache: &Path, prefix: &Path) -> Result<()> {
+    // The installer makes a client for the web, though all packages are at hand.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| "another provider of TLS is installed")?;
+    let lock = LockFile::from_path(lock)?;
+    let environment = lock.default_environment().ok_or("the lock is empty")?;
+    let platform = environment
+        .platforms()
+        .next()
+        .ok_or("the lock is for no platform")?;
+    let records = environment.conda_repodata_records(platform)?.unwrap_or_default();
     let installer = Installer::new()
         .with_package_cache(PackageCache::new(cache))
-        .with_installed_packages(Vec::new());
-    runtime.block_on(installer.install(&prefix, records.to_vec()))?;
+        .with_installed_packages(Vec::new())
+        .with_external_symlink_policy(ExternalSymlinkPolicy::Deny)
+        .with_link_options(LinkOptions {
+            allow_symbolic_links: Some(true),
+            allow_hard_links: Some(true),
+            allow_ref_links: Some(false),
+        });
+    tokio::runtime::Runtime::new()?.block_on(installer.install(prefix, records))?;
     run(&mut Command::new("true"))
 }
 
-fn ours(world: &World, task: &Path, lock: &Path) -> Result<()> {
+/// Builds the environment, which is not there, and says how long that took.
+fn ours(world: &World, task: &Path, lock: &Path) -> Result<Duration> {
     for part in ["v1/spec", "v1/lock", "v1/env", "v1/lease", "v1/use", "v1/build"] {
-        remove(&world.store().join(part))?;
+        aside(world, &world.store().join(part))?;
     }
-    run(world.wrun(&["--quiet", "submit", "--locked"]).arg(lock).arg(task))
+    settle()?;
+    timed(|| {
+        run(world
+            .wrun(&["--quiet", "submit", "--sandbox", "off", "--locked"])
+            .arg(lock)
+            .arg(task))
+    })
+}
+
+/// Waits until the disk has everything, so that nobody waits for what another wrote.
+fn settle() -> Result<()> {
+    run(&mut Command::new("sync"))
+}
+
+/// Puts a tree aside. It is not removed, since that is what the next one would wait for: file systems do not give the names
+/// and numbers of files that are just gone to new ones (ext4: for five seconds), and look for others at length.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the folder of the benchmarks lies outside of any store"
+)]
+fn aside(world: &World, path: &Path) -> Result<()> {
+    if path.exists() {
+        let kept = tempfile::Builder::new()
+            .prefix("aside")
+            .tempdir_in(world.folder())?
+            .keep();
+        std::fs::rename(path, kept.join("tree"))?;
+    }
+    Ok(())
 }

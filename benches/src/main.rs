@@ -29,6 +29,11 @@ const SECTIONS: &[Section] = &[
 
 fn main() -> Result<()> {
     let asked: Vec<String> = std::env::args().skip(1).collect();
+    if let [conda::INSTALLER, lock, cache, prefix] =
+        asked.iter().map(String::as_str).collect::<Vec<_>>().as_slice()
+    {
+        return conda::install(lock.as_ref(), cache.as_ref(), prefix.as_ref());
+    }
     if let Some(unknown) = asked
         .iter()
         .find(|name| !SECTIONS.iter().any(|section| section.0 == name.as_str()))

@@ -30,7 +30,7 @@ pub(crate) fn measure(world: &World) -> Result<()> {
     let plain = || run(Command::new("/bin/true").env_clear());
     let mut off = None;
     for tier in TIERS {
-        let (bare, ours) = in_turn(ROUNDS, timed(plain), timed(|| run(&mut submit(tier))))?;
+        let (bare, ours) = in_turn(ROUNDS, plain, || run(&mut submit(tier)))?;
         let more = ours.median().saturating_sub(bare.median());
         let over_off = ours.median().saturating_sub(*off.get_or_insert(ours.median()));
         say(&format!(
@@ -62,11 +62,9 @@ fn bubblewrap(plain: impl FnMut() -> Result<()>) -> Result<Option<(Sample, Sampl
     }
     let arguments = "--unshare-all --die-with-parent --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib \
                      --symlink usr/lib64 /lib64 --proc /proc --dev /dev --tmpfs /tmp --clearenv -- /bin/true";
-    let sample = in_turn(
-        ROUNDS,
-        timed(plain),
-        timed(|| run(Command::new("bwrap").args(arguments.split_ascii_whitespace()))),
-    )?;
+    let sample = in_turn(ROUNDS, plain, || {
+        run(Command::new("bwrap").args(arguments.split_ascii_whitespace()))
+    })?;
     Ok(Some(sample))
 }
 
@@ -120,7 +118,7 @@ fn throughput(world: &World) -> Result<()> {
                 let mut command = world.wrun(&["--quiet", "submit", "--jobs", "4", "--sandbox", tier]);
                 run(command.args(&tasks))
             };
-            durations.push(timed(submit)()?);
+            durations.push(timed(submit)?);
         }
         let rate = f64::from(TASKS) / Sample::of(durations).median().as_secs_f64();
         say(&format!(

@@ -56,16 +56,25 @@ pub(crate) fn in_turn<E>(
     mut one: impl FnMut() -> Result<(), E>,
     mut other: impl FnMut() -> Result<(), E>,
 ) -> Result<(Sample, Sample), E> {
+    measured_in_turn(rounds, || timed(&mut one), || timed(&mut other))
+}
+
+/// The same for things that say themselves how long they took, without what had to be done before.
+pub(crate) fn measured_in_turn<E>(
+    rounds: usize,
+    mut one: impl FnMut() -> Result<Duration, E>,
+    mut other: impl FnMut() -> Result<Duration, E>,
+) -> Result<(Sample, Sample), E> {
     let mut ones = Vec::with_capacity(rounds);
     let mut others = Vec::with_capacity(rounds);
     for round in 0..rounds {
         // Each goes first in half of the rounds.
         if round % 2 == 0 {
-            ones.push(timed(&mut one)?);
-            others.push(timed(&mut other)?);
+            ones.push(one()?);
+            others.push(other()?);
         } else {
-            others.push(timed(&mut other)?);
-            ones.push(timed(&mut one)?);
+            others.push(other()?);
+            ones.push(one()?);
         }
     }
     Ok((Sample::of(ones), Sample::of(others)))

@@ -44,6 +44,23 @@ pub fn remove(path: &Path) {
     std::fs::remove_file(path).unwrap_or_else(|error| panic!("remove {}: {error}", path.display()));
 }
 
+/// Removes a folder with everything in it.
+#[track_caller]
+pub fn remove_folder(path: &Path) {
+    std::fs::remove_dir_all(path).unwrap_or_else(|error| panic!("remove {}: {error}", path.display()));
+}
+
+/// Writes a file that is there and keeps its time and mode, as a disk does that does not keep what was written to it.
+#[track_caller]
+pub fn overwrite_unnoticed(path: &Path, content: impl AsRef<[u8]>) {
+    let before = path.metadata().unwrap();
+    set_mode(path, 0o644);
+    write(path, content);
+    let file = std::fs::OpenOptions::new().append(true).open(path).unwrap();
+    file.set_modified(before.modified().unwrap()).unwrap();
+    file.set_permissions(before.permissions()).unwrap();
+}
+
 /// The names in a folder, sorted; none if there is no such folder.
 #[must_use]
 pub fn names(folder: &Path) -> Vec<String> {

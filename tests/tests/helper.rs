@@ -1,19 +1,19 @@
 //! The small program that sets sandboxes up: it is used where it is what it seems, and nothing is lost where it is not.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+#![expect(clippy::unwrap_used, reason = "a test says where it fails")]
+
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use wrun_tests::binary::{built, wrun};
-use wrun_tests::{World, skipped};
+use wrun_tests::{World, files, skipped};
 
 /// What the first process of a task's namespace was started as.
 const FIRST: &[&str] = &["run", "--", "cat", "/proc/1/cmdline"];
 
 /// A folder with `wrun` in it.
 fn installed(world: &World) -> PathBuf {
-    let folder = world.path().join("bin");
-    fs::create_dir(&folder).unwrap();
+    let folder = files::folder(&world.path().join("bin"));
     put(&wrun(), &folder.join("wrun"));
     folder
 }
@@ -38,7 +38,9 @@ fn the_small_helper_is_used() {
     let world = World::new();
     let folder = installed(&world);
     put(&built("wrun-helper").unwrap(), &folder.join("wrun-helper"));
-    let Some(first) = first_process(&world, &folder) else { return };
+    let Some(first) = first_process(&world, &folder) else {
+        return;
+    };
     assert!(
         first.starts_with(folder.join("wrun-helper").to_str().unwrap()),
         "{first}"
@@ -49,7 +51,9 @@ fn the_small_helper_is_used() {
 fn wrun_alone_does_its_work() {
     let world = World::new();
     let folder = installed(&world);
-    let Some(first) = first_process(&world, &folder) else { return };
+    let Some(first) = first_process(&world, &folder) else {
+        return;
+    };
     assert!(first.starts_with("/proc/self/exe"), "{first}");
 }
 
@@ -60,7 +64,9 @@ fn another_program_in_its_place_is_done_without() {
         let world = World::new();
         let folder = installed(&world);
         fs::copy(other, folder.join("wrun-helper")).unwrap();
-        let Some(first) = first_process(&world, &folder) else { return };
+        let Some(first) = first_process(&world, &folder) else {
+            return;
+        };
         assert!(first.starts_with("/proc/self/exe"), "{other}: {first}");
     }
 }
@@ -70,14 +76,14 @@ fn what_others_may_change_is_not_executed() {
     let world = World::new();
     let folder = installed(&world);
     let (trap, marker) = (folder.join("wrun-helper"), world.path().join("executed"));
-    fs::write(&trap, format!("#!/bin/sh\ntouch '{}'\n", marker.display())).unwrap();
-    fs::set_permissions(&trap, Permissions::from_mode(0o777)).unwrap();
+    files::write(&trap, format!("#!/bin/sh\ntouch '{}'\n", marker.display()));
+    files::set_mode(&trap, 0o777);
     if first_process(&world, &folder).is_none() {
         return;
     }
     assert!(!marker.exists());
     // The same, which only its owner may change, is.
-    fs::set_permissions(&trap, Permissions::from_mode(0o755)).unwrap();
+    files::set_mode(&trap, 0o755);
     first_process(&world, &folder).unwrap();
     assert!(marker.exists());
 }

@@ -15,10 +15,10 @@ use wrun_core::host::Host;
 use wrun_core::launch::Recorded;
 use wrun_core::plan::{Action, Piece, Place, Program, Run, Step, Word};
 use wrun_core::problem::Problem;
-use wrun_core::tool::{ToolFound, ToolKind, ToolRequest};
 
 use crate::beside;
 use crate::files;
+use crate::install;
 use crate::repodata::causes;
 
 /// What was recorded, in the environment.
@@ -34,8 +34,11 @@ const AFTER: &str = "after";
 /// The shell that runs the scripts.
 const SHELL: &str = "activation-shell";
 
-/// How long all scripts together may take.
-const TIMEOUT: Duration = Duration::from_mins(1);
+/// How long all scripts together may take, unless the caller says otherwise.
+pub(crate) const TIME: Duration = Duration::from_mins(1);
+
+/// The code by which the host says that a step took too long.
+const STEP_TIMED_OUT: &str = "provision.step.timed-out";
 
 /// Where programs of the machine are, for scripts.
 const SYSTEM_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -55,14 +58,17 @@ pub(crate) struct Activation {
     variables: BTreeMap<String, String>,
     /// Scripts, in the order in which they are run.
     scripts: Vec<String>,
+    /// How long all scripts together may take.
+    time: Duration,
 }
 
 impl Activation {
-    /// Reads what packages brought.
+    /// Reads what packages brought; `time` is for all scripts together.
     pub(crate) fn of(
         path: &Path,
         platform: Subdir,
         variables: &BTreeMap<String, String>,
+        time: Duration,
     ) -> Result<Self, Problem> {
         let activator = Activator::from_path(path, Bash::default(), platform).map_err(|error| {
             Problem::failed(
@@ -83,6 +89,7 @@ impl Activation {
                 .iter()
                 .filter_map(|script| Some(script.strip_prefix(path).ok()?.to_string_lossy().into_owned()))
                 .collect(),
+            time,
         })
     }
 
@@ -92,8 +99,11 @@ impl Activation {
             variables: self.variables.clone(),
             ..Recorded::default()
         };
-        if let Some(shell) = self.shell(host).await? {
-            let made = beside::run(host, request, &self.path, vec![shell], self.step(), slot).await?;
+        if !self.scripts.is_empty() {
+            let shell = install::shell(host, SHELL).await?;
+            let made = beside::run(host, request, &self.path, vec![shell], self.step(), slot)
+                .await
+                .map_err(|problem| self.named(problem))?;
             let brought = |name: &str| {
                 let path = made.path().join(name);
                 files::read_small(&path).map_err(|error| unreadable(&path, &error))
@@ -119,28 +129,35 @@ impl Activation {
         write(&slot.prefix, &recorded)
     }
 
+    /// What went wrong, in words about scripts.
+    fn named(&self, problem: Problem) -> Problem {
+        let Problem::Failed { code, message, .. } = &problem else {
+            return problem;
+        };
+        if code != STEP_TIMED_OUT {
+            return problem;
+        }
+        let output = message.split_once('\n').map(|(_, output)| format!("\n{output}"));
+        Problem::Failed {
+            code: "conda.activation.time".to_owned(),
+            message: format!(
+                "the activation scripts of the environment were not done after {} seconds, which is their limit: {}{}",
+                self.time.as_secs_f64(),
+                self.scripts.join(", "),
+                output.unwrap_or_default()
+            ),
+            help: Some(
+                "leave out the package whose script waits for something; if it only takes long set \
+                 `WRUN_ACTIVATION_TIME`, for instance to `5m`"
+                    .to_owned(),
+            ),
+        }
+    }
+
     /// A folder of the environment.
     fn folder(&self, rel: &str) -> Word {
         let path = self.path.join(rel).to_string_lossy().into_owned();
         path.trim_end_matches('/').into()
-    }
-
-    /// The shell for the scripts, if there are any.
-    async fn shell(&self, host: &dyn Host) -> Result<Option<ToolFound>, Problem> {
-        if self.scripts.is_empty() {
-            return Ok(None);
-        }
-        let request = ToolRequest {
-            id: SHELL.to_owned(),
-            kind: ToolKind::Program {
-                names: vec!["bash".to_owned(), "sh".to_owned()],
-                // Not every shell says its version, and every one of them can be told to say one.
-                version_args: ["-c", "echo 1.0"].map(str::to_owned).into(),
-                minimum: None,
-                wheel: None,
-            },
-        };
-        host.find_tool(&request, &[]).await.map(Some)
     }
 
     /// The step that runs the scripts.
@@ -177,7 +194,7 @@ impl Activation {
                 secrets: Vec::new(),
                 cwd: Place::scratch(""),
                 network: false,
-                timeout: TIMEOUT,
+                timeout: self.time,
             }),
         }
     }

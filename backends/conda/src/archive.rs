@@ -17,6 +17,10 @@ use crate::fetch;
 use crate::files;
 use crate::repodata::causes;
 
+/// What to do where a file is not what a channel's repodata said.
+const SOLVE_AGAIN: &str =
+    "the file was replaced, or something between changes it; solve again with `--refresh` if that is meant";
+
 /// The digest of a file.
 pub(crate) fn digest(path: &Path) -> Result<Digest, Problem> {
     let digest =
@@ -31,38 +35,40 @@ fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Problem {
     )
 }
 
-/// Checks the MD5 of a file, where that is all that is known of it.
+/// Checks the MD5 of a file, where that is all that a channel says of it.
 pub(crate) fn check_md5(path: &Path, url: &Url, expected: [u8; 16]) -> Result<(), Problem> {
+    compare_md5(path, url, expected, SOLVE_AGAIN)
+}
+
+fn compare_md5(path: &Path, url: &Url, expected: [u8; 16], help: &str) -> Result<(), Problem> {
     let found = rattler_digest::compute_file_digest::<Md5>(path).map_err(|error| unreadable(path, &error))?;
     let found: [u8; 16] = found.into();
     if found == expected {
         return Ok(());
     }
-    Err(wrong_digest(
-        url,
-        &format!("md5:{}", hex(&expected)),
-        &format!("md5:{}", hex(&found)),
-    ))
+    let [expected, found] = [expected, found].map(|md5| format!("md5:{}", hex(&md5)));
+    Err(wrong_digest(url, &expected, &found, help))
 }
 
-/// Checks what is known of a file.
+/// Checks what a file of exact addresses says of a file.
 pub(crate) fn check(path: &Path, url: &Url, found: Digest, expected: &Hash) -> Result<(), Problem> {
+    const HELP: &str = "the file was replaced, or something between changes it; if that is meant correct the digest behind \
+                        its address";
     match expected {
         Hash::Unknown => Ok(()),
-        Hash::Md5(expected) => check_md5(path, url, *expected),
+        Hash::Md5(expected) => compare_md5(path, url, *expected, HELP),
         Hash::Sha256(expected) if *expected == found => Ok(()),
-        Hash::Sha256(expected) => Err(wrong_digest(url, &expected.to_string(), &found.to_string())),
+        Hash::Sha256(expected) => Err(wrong_digest(url, &expected.to_string(), &found.to_string(), HELP)),
     }
 }
 
-fn wrong_digest(url: &Url, expected: &str, found: &str) -> Problem {
+fn wrong_digest(url: &Url, expected: &str, found: &str, help: &str) -> Problem {
     Problem::Failed {
         code: "conda.package.digest".to_owned(),
-        message: format!("`{url}` is not the file that was expected: its digest is {found} instead of {expected}"),
-        help: Some(
-            "the file was replaced, or something between changes it; solve again with `--refresh` if that is meant"
-                .to_owned(),
+        message: format!(
+            "`{url}` is not the file that was expected: its digest is {found} instead of {expected}"
         ),
+        help: Some(help.to_owned()),
     }
 }
 
@@ -117,9 +123,24 @@ pub(crate) fn check_names(record: &RepoDataRecord) -> Result<(), Problem> {
     }
 }
 
+/// Why an archive was not unpacked.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// It is not the file that its digest stands for, or cannot be read.
+    Archive(Problem),
+    /// Anything else.
+    Package(Problem),
+}
+
+impl From<Problem> for Fault {
+    fn from(problem: Problem) -> Self {
+        Self::Package(problem)
+    }
+}
+
 /// Unpacks the archive of a record into a folder that is not there yet, and checks it: its digest, that it is the package
 /// that it should be, and that nothing in it would be put outside of an environment.
-pub(crate) fn unpack(archive: &Path, record: &RepoDataRecord, to: &Path) -> Result<(), Problem> {
+pub(crate) fn unpack(archive: &Path, record: &RepoDataRecord, to: &Path) -> Result<(), Fault> {
     let url = &record.url;
     let unpacked = match record.identifier.archive_type {
         DistArchiveType::Conda(CondaArchiveType::Conda) => unpacking::extract_conda(archive, to),
@@ -129,42 +150,43 @@ pub(crate) fn unpack(archive: &Path, record: &RepoDataRecord, to: &Path) -> Resu
                 code: "conda.package.wheel".to_owned(),
                 message: format!("`{url}` is a wheel in a conda channel, which cannot be installed"),
                 help: Some("install it with `pip`".to_owned()),
-            });
+            }
+            .into());
         }
     };
     let expected = fetch::digest(record)?;
-    match unpacked {
-        Ok(result) => {
-            let found = Digest::from_bytes(result.sha256.into());
-            if found != expected {
-                return Err(wrong_digest(url, &expected.to_string(), &found.to_string()));
-            }
-        }
-        Err(error) => {
-            // What is wrong with a file that was changed is that it was changed.
-            let found = digest(archive)?;
-            if found != expected {
-                return Err(wrong_digest(url, &expected.to_string(), &found.to_string()));
-            }
-            return Err(unpack_problem(url, to, &error));
-        }
+    let (found, error) = match unpacked {
+        Ok(result) => (Digest::from_bytes(result.sha256.into()), None),
+        Err(error) => (digest(archive).map_err(Fault::Archive)?, Some(error)),
+    };
+    // What is wrong with a file that was changed is that it was changed.
+    if found != expected {
+        let problem = wrong_digest(url, &expected.to_string(), &found.to_string(), SOLVE_AGAIN);
+        return Err(Fault::Archive(problem));
     }
-    check_content(record, to)
+    match error {
+        Some(error) => Err(unpack_problem(url, to, &error).into()),
+        None => Ok(check_content(record, to)?),
+    }
+}
+
+/// The disk is full; `what` cannot be done at a path.
+pub(crate) fn disk_full(what: &str, path: &Path) -> Problem {
+    Problem::Failed {
+        code: "conda.disk.full".to_owned(),
+        message: format!("the disk is full: {what} `{}`", path.display()),
+        help: Some("free some space: `wrun cache ls` shows what is kept".to_owned()),
+    }
 }
 
 fn unpack_problem(url: &Url, to: &Path, error: &ExtractError) -> Problem {
     let full =
         matches!(error, ExtractError::IoError(error) if error.kind() == std::io::ErrorKind::StorageFull);
     if full {
-        return Problem::Failed {
-            code: "conda.disk.full".to_owned(),
-            message: format!(
-                "the disk is full: `{}` cannot be unpacked below `{}`",
-                fetch::file_name(url),
-                to.display()
-            ),
-            help: Some("free some space: `wrun cache ls` shows what is kept".to_owned()),
-        };
+        return disk_full(
+            &format!("`{}` cannot be unpacked below", fetch::file_name(url)),
+            to,
+        );
     }
     broken(url, &causes(error))
 }

@@ -68,7 +68,10 @@ impl ExplicitFile {
                 "/explicit",
                 format!("`{path}` is no file of exact addresses: {why}"),
             )
-            .with_help("make one with `conda list --explicit --sha256`")
+            .with_help(
+                "make one with `conda list --explicit --sha256`; the path of a package on this machine is written \
+                 `file:///…`",
+            )
         };
         // Empty lines and blanks at the end of lines are what editors leave, and mean nothing.
         let text: String = text

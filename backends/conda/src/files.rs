@@ -6,6 +6,7 @@
     reason = "the libraries that unpack and link packages work on paths; everything here is below a folder that the host gave"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -13,6 +14,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
+
+/// Another text each time that a machine is started (`random(4)`).
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The largest file that is read as text, in bytes.
 const SMALL: u64 = 1024 * 1024;
@@ -94,14 +98,54 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
+/// What is below a folder, by its path from there.
+pub(crate) type Everything = BTreeMap<PathBuf, fs::Metadata>;
+
+/// Finds what is below a folder; links are not followed.
+pub(crate) fn everything(folder: &Path) -> io::Result<Everything> {
+    let mut found = Everything::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(rel) = folders.pop() {
+        for entry in fs::read_dir(folder.join(&rel))? {
+            let entry = entry?;
+            let (rel, metadata) = (rel.join(entry.file_name()), entry.metadata()?);
+            if metadata.is_dir() {
+                folders.push(rel.clone());
+            }
+            found.insert(rel, metadata);
+        }
+    }
+    Ok(found)
+}
+
+/// What a symbolic link points to.
+pub(crate) fn target(link: &Path) -> io::Result<PathBuf> {
+    fs::read_link(link)
+}
+
+/// Whether something has that name.
+pub(crate) fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// The start of the machine that it runs since (`random(4)`); `None` where that is not told.
+pub(crate) fn start_of_the_machine() -> Option<String> {
+    Some(small_text(Path::new(BOOT))?.trim().to_owned())
+}
+
 /// Moves something to a name that is free.
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)
 }
 
-/// Removes a folder with everything in it, if it is there.
-pub(crate) fn remove_folder(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
+/// Removes a folder with everything in it, or whatever else has that name, if it is there.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    let removed = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

@@ -35,18 +35,17 @@ const SCRIPT_TIMEOUT: Duration = Duration::from_mins(10);
 /// The shell that scripts for the time after the installation are run with.
 const SCRIPT_SHELL: &str = "script-shell";
 
-/// Builds a lock into a slot.
-pub(crate) async fn build(
-    host: &dyn Host,
-    request: &Request,
-    understood: &Understood,
-    content: &Content,
-    slot: &Slot,
-) -> Result<(), Problem> {
-    match content {
-        Content::Existing { path, state: _ } => enter_existing(host, request, Path::new(path), slot).await,
-        Content::Packages(locked) => install(host, request, understood, locked, slot).await,
-    }
+/// A build of an environment.
+#[derive(Clone, Copy)]
+pub(crate) struct Build<'a> {
+    /// What acts.
+    pub(crate) host: &'a dyn Host,
+    /// What the environment is for.
+    pub(crate) request: &'a Request,
+    /// Where it is built.
+    pub(crate) slot: &'a Slot,
+    /// How long all activation scripts together may take.
+    pub(crate) activation_time: Duration,
 }
 
 /// The steps of a build, for people to read before.
@@ -80,90 +79,113 @@ fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-async fn install(
-    host: &dyn Host,
-    request: &Request,
-    understood: &Understood,
-    locked: &Locked,
-    slot: &Slot,
-) -> Result<(), Problem> {
-    let (platform, records) = locked.records()?;
-    runs_here(platform)?;
-    let folders = Packages::open(host)?
-        .provide(host, &understood.channels, &records)
-        .await?;
-    host.progress(&format!("install {}", count(records.len(), "conda package")));
-    let specs = match &understood.source {
-        Source::Solved(specs) => specs.clone(),
-        Source::Explicit(_) | Source::Existing(_) => Vec::new(),
-    };
-    let installed = link::link(Linking {
-        prefix: slot.prefix.clone(),
-        records: records.clone(),
-        folders,
-        specs,
-        platform,
-        copies: understood.runs_code(),
-    })
-    .await?;
-    finish(host, request, locked, &records, &installed, platform, slot).await
-}
+impl Build<'_> {
+    /// Builds a lock into the slot.
+    pub(crate) async fn make(self, understood: &Understood, content: &Content) -> Result<(), Problem> {
+        match content {
+            Content::Existing { path, state: _ } => self.enter_existing(Path::new(path)).await,
+            Content::Packages(locked) => self.install(understood, locked).await,
+        }
+    }
 
-/// Everything after linking: what runs code of packages.
-async fn finish(
-    host: &dyn Host,
-    request: &Request,
-    locked: &Locked,
-    records: &[RepoDataRecord],
-    installed: &[PrefixRecord],
-    platform: Subdir,
-    slot: &Slot,
-) -> Result<(), Problem> {
-    let mut plan = InstallPlan::default();
-    let mut request = request.clone();
-    let scripts: Vec<&PrefixRecord> = installed
-        .iter()
-        .filter(|record| slot.prefix.join(script(record)).is_file())
-        .collect();
-    if locked.link_scripts && !scripts.is_empty() {
-        request.tools.push(shell(host).await?);
-        plan.steps
-            .extend(scripts.iter().map(|record| script_step(record)));
-    } else if !scripts.is_empty() {
-        tracing::info!(
-            count = scripts.len(),
-            "scripts for the time after the installation are not run"
-        );
-    }
-    if let Some(locked) = &locked.pip {
-        let tools = pip::tools(host, &slot.prefix, records).await?;
-        let pip_request = Request {
-            spec: locked.spec.clone(),
-            inputs: locked.inputs(),
-            tools: tools.clone(),
-            platform: request.platform.clone(),
+    async fn install(self, understood: &Understood, locked: &Locked) -> Result<(), Problem> {
+        let Self { host, slot, .. } = self;
+        let (platform, records) = locked.records()?;
+        runs_here(platform)?;
+        let folders = Packages::open(host)?
+            .provide(host, &understood.channels, &records)
+            .await?;
+        host.progress(&format!("install {}", count(records.len(), "conda package")));
+        let specs = match &understood.source {
+            Source::Solved(specs) => specs.clone(),
+            Source::Explicit(_) | Source::Existing(_) => Vec::new(),
         };
-        let InstallPlan { steps, checks, .. } = Pip.plan_into(&pip_request, &locked.lock)?;
-        let offset = plan.steps.len();
-        plan.steps.extend(steps.into_iter().map(|mut step| {
-            for after in &mut step.after {
-                *after += offset;
-            }
-            step
-        }));
-        plan.checks.extend(checks);
-        request.tools.extend(tools);
+        let installed = link::link(Linking {
+            prefix: slot.prefix.clone(),
+            records: records.clone(),
+            folders,
+            specs,
+            platform,
+            copies: understood.runs_code(),
+        })
+        .await?;
+        self.finish(locked, &records, &installed, platform).await
     }
-    in_order(&mut plan);
-    if !plan.steps.is_empty() {
-        host.execute(&request, &plan, slot, &explain).await?;
+
+    /// Everything after linking: what runs code of packages.
+    async fn finish(
+        self,
+        locked: &Locked,
+        records: &[RepoDataRecord],
+        installed: &[PrefixRecord],
+        platform: Subdir,
+    ) -> Result<(), Problem> {
+        let Self {
+            host,
+            request,
+            slot,
+            activation_time,
+        } = self;
+        let mut plan = InstallPlan::default();
+        let mut request = request.clone();
+        let scripts: Vec<&PrefixRecord> = installed
+            .iter()
+            .filter(|record| slot.prefix.join(script(record)).is_file())
+            .collect();
+        if locked.link_scripts && !scripts.is_empty() {
+            request.tools.push(shell(host, SCRIPT_SHELL).await?);
+            plan.steps
+                .extend(scripts.iter().map(|record| script_step(record)));
+        } else if !scripts.is_empty() {
+            tracing::info!(
+                count = scripts.len(),
+                "scripts for the time after the installation are not run"
+            );
+        }
+        if let Some(locked) = &locked.pip {
+            let tools = pip::tools(host, &slot.prefix, records).await?;
+            let pip_request = Request {
+                spec: locked.spec.clone(),
+                inputs: locked.inputs(),
+                tools: tools.clone(),
+                platform: request.platform.clone(),
+            };
+            let InstallPlan { steps, checks, .. } = Pip.plan_into(&pip_request, &locked.lock)?;
+            let offset = plan.steps.len();
+            plan.steps.extend(steps.into_iter().map(|mut step| {
+                for after in &mut step.after {
+                    *after += offset;
+                }
+                step
+            }));
+            plan.checks.extend(checks);
+            request.tools.extend(tools);
+        }
+        in_order(&mut plan);
+        if !plan.steps.is_empty() {
+            host.execute(&request, &plan, slot, &explain).await?;
+        }
+        // pip compiles everything.
+        if locked.pip.is_none() {
+            compile(host, &request, records, slot).await?;
+        }
+        let activation = Activation::of(&slot.prefix, platform, &locked.variables, activation_time)?;
+        activation.record(host, &request, slot).await
     }
-    // pip compiles everything.
-    if locked.pip.is_none() {
-        compile(host, &request, records, slot).await?;
+
+    /// Makes a tree that stands for an environment that is there: a link to it, and its recorded activation.
+    async fn enter_existing(self, path: &Path) -> Result<(), Problem> {
+        let failed = |error: std::io::Error| {
+            Problem::failed(
+                "conda.existing.failed",
+                format!("cannot refer to `{}`: {error}", path.display()),
+            )
+        };
+        files::symlink(path, &self.slot.prefix.join(EXISTING)).map_err(failed)?;
+        let platform = Subdir::current().unwrap_or(Subdir::NoArch);
+        let activation = Activation::of(path, platform, &BTreeMap::new(), self.activation_time)?;
+        activation.record(self.host, self.request, self.slot).await
     }
-    let activation = Activation::of(&slot.prefix, platform, &locked.variables)?;
-    activation.record(host, &request, slot).await
 }
 
 /// Each step after the one before it.
@@ -231,11 +253,13 @@ fn script_step(record: &PrefixRecord) -> Step {
     }
 }
 
-async fn shell(host: &dyn Host) -> Result<ToolFound, Problem> {
+/// The shell of the machine that scripts of packages are run with, as the tool `id`.
+pub(crate) async fn shell(host: &dyn Host, id: &str) -> Result<ToolFound, Problem> {
     let request = ToolRequest {
-        id: SCRIPT_SHELL.to_owned(),
+        id: id.to_owned(),
         kind: ToolKind::Program {
             names: vec!["bash".to_owned(), "sh".to_owned()],
+            // Not every shell says its version, and every one of them can be told to say one.
             version_args: ["-c", "echo 1.0"].map(str::to_owned).into(),
             minimum: None,
             wheel: None,
@@ -263,18 +287,4 @@ pub(crate) fn explain(failure: &StepFailure) -> Advice {
         };
     }
     failure::advice("pip", failure)
-}
-
-/// Makes a tree that stands for an environment that is there: a link to it, and its recorded activation.
-async fn enter_existing(host: &dyn Host, request: &Request, path: &Path, slot: &Slot) -> Result<(), Problem> {
-    let failed = |error: std::io::Error| {
-        Problem::failed(
-            "conda.existing.failed",
-            format!("cannot refer to `{}`: {error}", path.display()),
-        )
-    };
-    files::symlink(path, &slot.prefix.join(EXISTING)).map_err(failed)?;
-    let platform = Subdir::current().unwrap_or(Subdir::NoArch);
-    let activation = Activation::of(path, platform, &BTreeMap::new())?;
-    activation.record(host, request, slot).await
 }

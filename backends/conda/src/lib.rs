@@ -12,6 +12,8 @@ mod blocked;
 mod canonical;
 mod channels;
 mod compile;
+mod condition;
+mod conflict;
 mod environment_file;
 mod existing;
 mod explain;
@@ -31,15 +33,17 @@ mod virtual_packages;
 mod web;
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use rattler_conda_types::package::CondaArchiveType;
 use serde_json::Value;
 use wrun_core::backend::{Assessed, Backend, Inputs, Manifest, Request, Slot};
 use wrun_core::canon::Canon;
 use wrun_core::host::Host;
 use wrun_core::launch::{EnvEdit, Launch, TaskKind};
-use wrun_core::lock::Lock;
+use wrun_core::lock::{Lock, PackageRef};
 use wrun_core::plan::{InstallPlan, Place};
 use wrun_core::problem::Problem;
 
@@ -58,8 +62,28 @@ pub(crate) const CONDA: &str = "conda";
 const CONCURRENT: usize = 8;
 
 /// The backend of `env.conda`.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Conda;
+#[derive(Debug, Clone, Copy)]
+pub struct Conda {
+    activation_time: Duration,
+}
+
+impl Default for Conda {
+    fn default() -> Self {
+        Self {
+            activation_time: activation::TIME,
+        }
+    }
+}
+
+impl Conda {
+    /// The same with another limit for how long all activation scripts of an environment together may take when it is built.
+    /// Default: a minute.
+    #[must_use]
+    pub const fn activation_time(mut self, time: Duration) -> Self {
+        self.activation_time = time;
+        self
+    }
+}
 
 fn folder(host: &dyn Host) -> &Path {
     host.project().unwrap_or(Path::new("/"))
@@ -187,6 +211,19 @@ impl Backend for Conda {
         }
     }
 
+    fn required(&self, _: &Assessed, lock: &Lock) -> Vec<String> {
+        let is_python = |package: &PackageRef| package.name == "python" && is_conda_package(&package.source);
+        let python = lock
+            .packages
+            .iter()
+            .any(is_python)
+            .then(|| "bin/python".to_owned());
+        python
+            .into_iter()
+            .chain([activation::RECORD.to_owned()])
+            .collect()
+    }
+
     async fn build(
         &self,
         host: &dyn Host,
@@ -196,7 +233,13 @@ impl Backend for Conda {
     ) -> Result<(), Problem> {
         let request = &assessed.request;
         let understood = Understood::read(&request.spec, &request.inputs, folder(host))?;
-        install::build(host, request, &understood, &lock::read(lock)?, slot).await
+        let build = install::Build {
+            host,
+            request,
+            slot,
+            activation_time: self.activation_time,
+        };
+        build.make(&understood, &lock::read(lock)?).await
     }
 
     fn enter(&self, lock: &Lock, kind: TaskKind) -> Result<Launch, Problem> {
@@ -228,6 +271,11 @@ impl Backend for Conda {
             },
         })
     }
+}
+
+/// Whether an address is that of a conda package, and not of one that pip installs.
+fn is_conda_package(url: &str) -> bool {
+    CondaArchiveType::try_from(url).is_some()
 }
 
 /// The record of a package that is named by its address.

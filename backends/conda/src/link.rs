@@ -3,14 +3,15 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use rattler::install::{ExternalSymlinkPolicy, InstallOptions, PythonInfo, link_package_sync};
 use rattler_conda_types::prefix::Prefix;
 use rattler_conda_types::prefix_record::Link;
 use rattler_conda_types::{MatchSpec, PackageRecord, PrefixRecord, RepoDataRecord, Subdir};
+use rayon::iter::{IndexedParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 use wrun_core::problem::Problem;
 
 use crate::explain;
@@ -99,55 +100,40 @@ impl Linking {
             ..InstallOptions::default()
         };
         let specs = self.specs_by_name();
-        let next = AtomicUsize::new(0);
-        let linked: Mutex<Vec<Result<PrefixRecord, Problem>>> = Mutex::new(Vec::new());
-        let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        std::thread::scope(|scope| {
-            for _ in 0..threads.min(self.records.len()) {
-                scope.spawn(|| {
-                    while !stop.load(Ordering::Relaxed) {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        let (Some(record), Some(folder)) = (self.records.get(index), self.folders.get(index))
-                        else {
-                            break;
-                        };
-                        let result =
-                            link_package_sync(folder, &prefix, Arc::clone(&registry), options.clone())
-                                .map_err(|error| {
-                                    failed(
-                                        &format!("cannot install `{}`", record.identifier.to_file_name()),
-                                        &error,
-                                    )
-                                })
-                                .map(|(paths, link_type)| PrefixRecord {
-                                    extracted_package_dir: Some(folder.clone()),
-                                    link: Some(Link {
-                                        source: folder.clone(),
-                                        link_type: Some(link_type),
-                                    }),
-                                    requested_specs: specs
-                                        .get(record.package_record.name.as_normalized())
-                                        .cloned()
-                                        .unwrap_or_default(),
-                                    ..PrefixRecord::from_repodata_record(record.clone(), paths)
-                                })
-                                .and_then(|record| write(&prefix, &record).map(|()| record));
-                        if result.is_err() {
-                            stop.store(true, Ordering::Relaxed);
-                        }
-                        linked.lock().unwrap_or_else(PoisonError::into_inner).push(result);
-                    }
-                });
-            }
-        });
-        let linked = linked
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-            .into_iter()
+        // On the threads of the library, which hands the files of each package to them anyway.
+        let linked = self
+            .records
+            .par_iter()
+            .zip(&self.folders)
+            .map(|(record, folder)| {
+                if stop.load(Ordering::Relaxed) {
+                    return Err(Problem::Cancelled);
+                }
+                let (paths, link_type) =
+                    link_package_sync(folder, &prefix, Arc::clone(&registry), options.clone()).map_err(
+                        |error| {
+                            failed(
+                                &format!("cannot install `{}`", record.identifier.to_file_name()),
+                                &error,
+                            )
+                        },
+                    )?;
+                let record = PrefixRecord {
+                    extracted_package_dir: Some(folder.clone()),
+                    link: Some(Link {
+                        source: folder.clone(),
+                        link_type: Some(link_type),
+                    }),
+                    requested_specs: specs
+                        .get(record.package_record.name.as_normalized())
+                        .cloned()
+                        .unwrap_or_default(),
+                    ..PrefixRecord::from_repodata_record(record.clone(), paths)
+                };
+                write(&prefix, &record)?;
+                Ok(record)
+            })
             .collect::<Result<Vec<PrefixRecord>, Problem>>()?;
-        if linked.len() < self.records.len() {
-            return Err(Problem::Cancelled);
-        }
         if self.copies {
             // The modes are those of the cache, which nobody may write.
             let files = linked.iter().flat_map(|record| &record.paths_data.paths);

@@ -6,6 +6,8 @@
 //!
 //! - It is unpacked under another name and renamed when it is whole, checked and on the disk. What has its name is never
 //!   changed again, so it is used without a lock.
+//! - What was done to it from outside is seen (`condition`): it is unpacked anew then, and so is what lost its files. An archive
+//!   that is not what it was when it was fetched is fetched anew, once.
 //! - One lock for each package sees to it that it is unpacked once. Nobody waits for a lock while holding one: those that
 //!   others are at are passed over, and looked at again when one's own are done and let go. So no two builds can wait for
 //!   each other.
@@ -22,9 +24,10 @@ use tokio::task::JoinSet;
 use wrun_core::host::Host;
 use wrun_core::problem::Problem;
 
+use crate::archive::Fault;
 use crate::channels::Channels;
 use crate::files::{self, Locked};
-use crate::{archive, fetch};
+use crate::{archive, condition, fetch};
 
 /// Downloads that go on side by side.
 const DOWNLOADS: usize = 8;
@@ -33,9 +36,15 @@ const DOWNLOADS: usize = 8;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The folders of the cache; the number is raised when what is in them changes.
-const PACKAGES: &str = "packages-1";
-const UNFINISHED: &str = "unfinished-1";
-const LOCKS: &str = "locks-1";
+const PACKAGES: &str = "packages-2";
+const UNFINISHED: &str = "unfinished-2";
+const LOCKS: &str = "locks-2";
+
+/// What was unpacked, in the folder of a package.
+const TREE: &str = "tree";
+
+/// The end of the name of a package that is on its way out.
+const DAMAGED: &str = "damaged";
 
 /// The cache of unpacked packages.
 #[derive(Debug, Clone)]
@@ -49,6 +58,24 @@ struct Missing {
     record: RepoDataRecord,
     archive: PathBuf,
     name: String,
+    /// Whether the archive was fetched a second time.
+    is_fetched_anew: bool,
+}
+
+impl Missing {
+    /// Whether there is a server to ask for the archive, and it was not asked already.
+    fn can_be_fetched_anew(&self) -> bool {
+        !self.is_fetched_anew && self.record.url.scheme() != "file"
+    }
+}
+
+/// What came of the packages that were to be unpacked.
+#[derive(Debug, Default)]
+struct Round {
+    /// Those that others are at.
+    others: Vec<Missing>,
+    /// Those whose archive in the store is not what it was when it was fetched.
+    spoilt: Vec<Missing>,
 }
 
 impl Packages {
@@ -66,7 +93,7 @@ impl Packages {
         self.folder.join(PACKAGES).join(name)
     }
 
-    /// The folders of the packages, in the order of the records; what is missing is fetched and unpacked.
+    /// The folders of the packages, in the order of the records; what is missing or damaged is fetched and unpacked.
     pub(crate) async fn provide(
         &self,
         host: &dyn Host,
@@ -80,16 +107,28 @@ impl Packages {
                 Ok(fetch::digest(record)?.hex())
             })
             .collect::<Result<Vec<String>, Problem>>()?;
+        let whole = self.whole(&names).await?;
         let wanted: Vec<(&RepoDataRecord, &String)> = records
             .iter()
             .zip(&names)
-            .filter(|(_, name)| !self.place(name).is_dir())
+            .zip(whole)
+            .filter_map(|(wanted, whole)| (!whole).then_some(wanted))
             .collect();
+        for (record, _) in wanted
+            .iter()
+            .filter(|(_, name)| files::is_there(&self.place(name)))
+        {
+            host.progress(&format!(
+                "repair {}, whose unpacked files were changed",
+                record.identifier.to_file_name()
+            ));
+        }
         let fetched = wanted.into_iter().map(async |(record, name)| {
             Ok::<_, Problem>(Missing {
                 record: record.clone(),
                 archive: fetch::locked(host, channels, record).await?,
                 name: name.clone(),
+                is_fetched_anew: false,
             })
         });
         let fetched: Vec<_> = fetched.collect();
@@ -107,58 +146,73 @@ impl Packages {
         }
         while !missing.is_empty() {
             let before = missing.len();
-            missing = self.unpack_free(missing).await?;
+            let Round { others, spoilt } = self.unpack_free(missing).await?;
+            missing = others;
+            for package in spoilt {
+                missing.push(fetch_anew(host, channels, package).await?);
+            }
             if missing.len() == before {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
         }
-        Ok(names.iter().map(|name| self.place(name)).collect())
+        Ok(names.iter().map(|name| self.place(name).join(TREE)).collect())
     }
 
-    /// Unpacks those that nobody else is at, and gives back the others.
-    async fn unpack_free(&self, missing: Vec<Missing>) -> Result<Vec<Missing>, Problem> {
-        let threads = std::thread::available_parallelism().map_or(2, usize::from);
-        let permits = Arc::new(Semaphore::new(threads));
+    /// Which of the packages are there as they were unpacked.
+    async fn whole(&self, names: &[String]) -> Result<Vec<bool>, Problem> {
+        let looked_at = names.iter().map(|name| {
+            let place = self.place(name);
+            tokio::task::spawn_blocking(move || condition::is_whole(&place, TREE))
+        });
+        stream::iter(looked_at.collect::<Vec<_>>())
+            .buffered(threads())
+            .try_collect()
+            .await
+            .map_err(|error| ended(&error))
+    }
+
+    /// Unpacks those that nobody else is at.
+    async fn unpack_free(&self, missing: Vec<Missing>) -> Result<Round, Problem> {
+        let permits = Arc::new(Semaphore::new(threads()));
         let mut tasks = JoinSet::new();
-        let mut others: Vec<Missing> = Vec::new();
+        let mut round = Round::default();
         for package in missing {
             let Some(lock) = self.lock(&package.name)? else {
-                others.push(package);
+                round.others.push(package);
                 continue;
             };
-            // Somebody else may have been at it until now.
-            if self.place(&package.name).is_dir() {
-                continue;
-            }
-            let to = self.folder.join(UNFINISHED).join(&package.name);
-            let permits = Arc::clone(&permits);
+            let (this, permits) = (self.clone(), Arc::clone(&permits));
             tasks.spawn(async move {
                 let _permit = permits.acquire_owned().await;
                 // A thread cannot be stopped, so it holds the lock itself until it is done.
                 tokio::task::spawn_blocking(move || {
-                    let unpacked = files::remove_folder(&to)
-                        .map_err(|error| failed("clear", &to, &error))
-                        .and_then(|()| archive::unpack(&package.archive, &package.record, &to));
-                    if unpacked.is_err()
-                        && let Err(error) = files::remove_folder(&to)
-                    {
-                        tracing::warn!(path = %to.display(), %error, "a package was not cleared away");
+                    // Somebody else may have been at it until now.
+                    if condition::is_whole(&this.place(&package.name), TREE) {
+                        return Ok(None);
                     }
-                    unpacked.map(|()| (package.name, lock))
+                    match this.unpack(&package) {
+                        Ok(()) => Ok(Some((package.name, lock))),
+                        Err(fault) => Err(Box::new((fault, package))),
+                    }
                 })
                 .await
             });
         }
         let (mut held, mut first_problem) = (Vec::new(), None);
         while let Some(done) = tasks.join_next().await {
-            let ended =
-                |error: &dyn std::fmt::Display| Problem::failed("conda.package.failed", error.to_string());
-            let done = done
-                .map_err(|error| ended(&error))
-                .and_then(|done| done.map_err(|error| ended(&error))?);
-            match done {
-                Ok(unpacked) => held.push(unpacked),
-                Err(problem) => {
+            let unpacked = match done {
+                Ok(Ok(unpacked)) => unpacked,
+                Ok(Err(error)) | Err(error) => {
+                    first_problem.get_or_insert(ended(&error));
+                    continue;
+                }
+            };
+            match unpacked.map_err(|failed| *failed) {
+                Ok(unpacked) => held.extend(unpacked),
+                Err((Fault::Archive(_), package)) if package.can_be_fetched_anew() => {
+                    round.spoilt.push(package);
+                }
+                Err((Fault::Archive(problem) | Fault::Package(problem), _)) => {
                     first_problem.get_or_insert(problem);
                 }
             }
@@ -166,11 +220,30 @@ impl Packages {
         let this = self.clone();
         tokio::task::spawn_blocking(move || this.publish(&held))
             .await
-            .map_err(|error| Problem::failed("conda.package.failed", error.to_string()))??;
+            .map_err(|error| ended(&error))??;
         if let Some(problem) = first_problem {
             return Err(problem);
         }
-        Ok(others)
+        Ok(round)
+    }
+
+    /// Unpacks a package under a name that is not its own yet.
+    fn unpack(&self, package: &Missing) -> Result<(), Fault> {
+        let to = self.folder.join(UNFINISHED).join(&package.name);
+        let unpack = || {
+            files::remove(&to).map_err(|error| failed("clear", &to, &error))?;
+            archive::unpack(&package.archive, &package.record, &to.join(TREE))?;
+            condition::record(&to, TREE)
+                .map_err(|error| failed("write down the condition of", &to, &error))?;
+            Ok(())
+        };
+        let unpacked = unpack();
+        if unpacked.is_err()
+            && let Err(error) = files::remove(&to)
+        {
+            tracing::warn!(path = %to.display(), %error, "a package was not cleared away");
+        }
+        unpacked
     }
 
     /// Gives the packages their names. Everything in them is on the disk first, so that a name is never there without
@@ -182,9 +255,15 @@ impl Packages {
         let unfinished = self.folder.join(UNFINISHED);
         files::write_through(&unfinished).map_err(|error| failed("write through", &unfinished, &error))?;
         for (name, _lock) in held {
-            let place = self.place(name);
+            let (place, damaged) = (self.place(name), unfinished.join(format!("{name}.{DAMAGED}")));
+            if files::is_there(&place) {
+                files::remove(&damaged)
+                    .and_then(|()| files::rename(&place, &damaged))
+                    .map_err(|error| failed("put aside", &place, &error))?;
+            }
             files::rename(&unfinished.join(name), &place)
                 .map_err(|error| failed("put in place", &place, &error))?;
+            files::remove(&damaged).map_err(|error| failed("remove", &damaged, &error))?;
         }
         Ok(())
     }
@@ -195,7 +274,33 @@ impl Packages {
     }
 }
 
+/// A package whose archive in the store is not what it was, with one that is.
+async fn fetch_anew(host: &dyn Host, channels: &Channels, package: Missing) -> Result<Missing, Problem> {
+    host.progress(&format!(
+        "fetch {} again, whose download was changed",
+        package.record.identifier.to_file_name()
+    ));
+    host.discard(&fetch::digest(&package.record)?)?;
+    Ok(Missing {
+        archive: fetch::locked(host, channels, &package.record).await?,
+        is_fetched_anew: true,
+        ..package
+    })
+}
+
+/// Packages that are looked at or unpacked side by side.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+fn ended(error: &dyn std::fmt::Display) -> Problem {
+    Problem::failed("conda.package.failed", error.to_string())
+}
+
 fn failed(operation: &str, path: &Path, error: &std::io::Error) -> Problem {
+    if error.kind() == std::io::ErrorKind::StorageFull {
+        return archive::disk_full(&format!("cannot {operation}"), path);
+    }
     Problem::failed(
         "conda.cache.failed",
         format!("cannot {operation} `{}`: {error}", path.display()),

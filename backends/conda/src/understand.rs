@@ -76,10 +76,8 @@ impl Understood {
         let mut pip_folder = ".".to_owned();
         if let Some((path, found)) = &file_text {
             path::parent(path).clone_into(&mut pip_folder);
-            match found.as_deref().map(|found| EnvironmentFile::read(path, found)) {
-                Some(Ok(read)) => file = read,
-                Some(Err(finding)) => findings.push(finding),
-                None => {}
+            if let Some(found) = found {
+                file = environment_file(path, found, spec.packages.is_none(), &mut findings);
             }
         }
         let mut explicit = ExplicitFile::default();
@@ -260,6 +258,24 @@ fn input(file: &str, at: &str, findings: &mut Vec<Finding>) -> Option<InputReque
         Err(fault) => {
             findings.push(Finding::error("conda.path", at, fault.message(file)).with_help(fault.help()));
             None
+        }
+    }
+}
+
+/// An environment file; `is_all` says that no packages are listed anywhere else.
+fn environment_file(path: &str, text: &str, is_all: bool, findings: &mut Vec<Finding>) -> EnvironmentFile {
+    match EnvironmentFile::read(path, text) {
+        Ok(file) => {
+            if file.packages.is_empty() && is_all {
+                let message = format!("`{path}` lists no conda packages");
+                let finding = Finding::warning("conda.file.empty", "/file", message);
+                findings.push(finding.with_help("list them under `dependencies:`"));
+            }
+            file
+        }
+        Err(finding) => {
+            findings.push(finding);
+            EnvironmentFile::default()
         }
     }
 }

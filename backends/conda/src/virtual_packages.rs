@@ -34,9 +34,6 @@ const NVIDIA: &[&str] = &["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev
 /// Where the driver of AMD shows itself.
 const AMD: &[&str] = &["/dev/kfd", "/dev/dxg"];
 
-/// Another text each time that a machine is started (`random(4)`).
-const BOOT: &str = "/proc/sys/kernel/random/boot_id";
-
 /// The file that the processor is kept in.
 const PROCESSOR: &str = "processor";
 
@@ -204,10 +201,10 @@ fn may_have(name: &str) -> bool {
 /// The processor's microarchitecture, out of a file that holds until the machine is started again: to find it out takes
 /// longer than everything else that a warm start does here.
 fn kept_processor(cache: &Path) -> Option<GenericVirtualPackage> {
-    let boot = files::small_text(Path::new(BOOT))?;
+    let boot = files::start_of_the_machine()?;
     let kept = files::small_text(&cache.join(PROCESSOR))?;
     let (of_boot, package) = kept.split_once('\n')?;
-    if of_boot != boot.trim() {
+    if of_boot != boot {
         return None;
     }
     serde_json::from_str(package).ok()
@@ -215,13 +212,9 @@ fn kept_processor(cache: &Path) -> Option<GenericVirtualPackage> {
 
 /// Keeps what was found out. Whoever reads half a file finds it out again.
 fn keep_processor(cache: &Path, package: &GenericVirtualPackage) {
-    let kept = files::small_text(Path::new(BOOT)).and_then(|boot| {
+    let kept = files::start_of_the_machine().and_then(|boot| {
         let package = serde_json::to_string(package).ok()?;
-        files::write(
-            &cache.join(PROCESSOR),
-            format!("{}\n{package}", boot.trim()).as_bytes(),
-        )
-        .ok()
+        files::write(&cache.join(PROCESSOR), format!("{boot}\n{package}").as_bytes()).ok()
     });
     if kept.is_none() {
         tracing::debug!("the processor is found out each time");

@@ -115,7 +115,7 @@ fn form_on(host: &Reader, mut spec: Value) -> Value {
         .enable_all()
         .build()
         .unwrap();
-    let assessed = runtime.block_on(Conda.assess(host, &spec)).unwrap();
+    let assessed = runtime.block_on(Conda::default().assess(host, &spec)).unwrap();
     assessed.form.to_json()
 }
 

@@ -17,7 +17,7 @@ use crate::host::Host;
 use crate::id::{Digest, EnvId};
 use crate::launch::{Launch, TaskKind};
 use crate::lock::Lock;
-use crate::plan::{InstallPlan, Place};
+use crate::plan::{Check, InstallPlan, Place, Root};
 use crate::platform::Platform;
 use crate::problem::{Advice, Problem, StepFailure};
 use crate::question::{Exchange, Question};
@@ -298,6 +298,22 @@ pub trait Backend: Send + Sync {
     /// The lock cannot be built here.
     fn preview(&self, _assessed: &Assessed, _lock: &Lock) -> Result<Option<InstallPlan>, Problem> {
         Ok(None)
+    }
+
+    /// What has to be in the tree for as long as the environment is used, as paths relative to it: if one is gone, the
+    /// environment is built again. By default what the plan of [`Backend::preview`] checks after a build.
+    fn required(&self, assessed: &Assessed, lock: &Lock) -> Vec<String> {
+        let plan = self.preview(assessed, lock).ok().flatten();
+        plan.into_iter()
+            .flat_map(|plan| plan.checks)
+            .filter_map(|check| match check {
+                Check::Exists(Place {
+                    root: Root::Prefix,
+                    rel,
+                }) => Some(rel),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Builds the lock into the slot. On an error the host throws the slot away.

@@ -242,6 +242,15 @@ pub trait Host: Send + Sync {
         Ok(None)
     }
 
+    /// Throws away a file that was fetched or kept before and is not what its digest says any more, so that it is fetched
+    /// anew. One that is right stays.
+    ///
+    /// # Errors
+    /// It cannot be read or removed.
+    fn discard(&self, _digest: &Digest) -> Result<(), Problem> {
+        Err(not_offered("throw away files of a backend"))
+    }
+
     /// The folder of a download cache, shared by all builds and safe to delete; made if it is not there.
     ///
     /// # Errors

@@ -7,10 +7,9 @@ use wrun_core::plan::{Place, Run};
 use wrun_core::question::{Answer, Question, Refusal};
 use wrun_store::StoreError;
 
-use crate::credentials::look_up;
 use crate::error::ProvisionError;
 use crate::host::TaskHost;
-use crate::http::{self, Get};
+
 use crate::places::{Places, WORK, below, plain};
 
 /// The largest output of a tool that is read back, in bytes.
@@ -65,18 +64,7 @@ impl TaskHost {
         credential: Option<&String>,
         maximum: u64,
     ) -> Result<Answer, ProvisionError> {
-        let url = http::parse(url)?;
-        let credential = look_up(self.credentials.as_ref(), credential, Some(&url))?;
-        let response = self
-            .http
-            .get(&Get {
-                url: &url,
-                headers,
-                credential: credential.as_ref().map(Into::into),
-                maximum,
-                head: false,
-            })
-            .await?;
+        let response = self.answered(url, headers, credential, maximum, false).await?;
         Ok(Answer::Http {
             status: response.status,
             body: response.body,

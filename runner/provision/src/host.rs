@@ -288,6 +288,13 @@ impl Host for TaskHost {
         Ok(self.store.artifact(digest).map_err(ProvisionError::from)?)
     }
 
+    fn discard(&self, digest: &Digest) -> Result<(), Problem> {
+        Ok(self
+            .store
+            .discard_artifact(digest)
+            .map_err(ProvisionError::from)?)
+    }
+
     fn downloads(&self, name: &str) -> Result<PathBuf, Problem> {
         Ok(self.store.downloads(name).map_err(ProvisionError::from)?)
     }

@@ -44,6 +44,7 @@ mod runs;
 mod settings;
 mod spawn;
 mod steps;
+mod told;
 mod tools;
 mod trusted;
 mod validate;

@@ -4,11 +4,9 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::plan::{Action, Archive, Fetch, Step};
 use wrun_core::problem::StepFailure;
 
-use crate::credentials::look_up;
 use crate::error::ProvisionError;
 use crate::execute::TAIL_LINES;
 use crate::host::TaskHost;
-use crate::http::{self, Download};
 use crate::places::{ARTIFACTS, Places, below};
 use crate::progress::StepProgress;
 use crate::runs::Ran;
@@ -82,25 +80,10 @@ impl TaskHost {
         places: &Places<'_>,
         progress: &StepProgress,
     ) -> Result<(), ProvisionError> {
-        let Fetch {
-            url,
-            digest,
-            size,
-            credential,
-            save_as,
-        } = fetch;
-        let url = http::parse(url)?;
-        let credential = look_up(self.credentials.as_ref(), credential.as_ref(), Some(&url))?;
-        let file = Download {
-            url: &url,
-            digest: *digest,
-            size: *size,
-            credential: credential.as_ref().map(Into::into),
-            progress: &|done, total| progress.progress(done, total),
-            retried: &|attempt, reason| progress.retried(attempt, reason),
-        };
-        let path = Box::pin(self.http.download(&self.store, &file)).await?;
-        places.scratch_tree().symlink(path, &below(ARTIFACTS, save_as))?;
+        let path = self.brought(fetch, progress).await?;
+        places
+            .scratch_tree()
+            .symlink(path, &below(ARTIFACTS, &fetch.save_as))?;
         Ok(())
     }
 

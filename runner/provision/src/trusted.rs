@@ -12,6 +12,7 @@ use crate::credentials::look_up;
 use crate::error::ProvisionError;
 use crate::host::TaskHost;
 use crate::http::{self, Download, Get, Response};
+use crate::progress::StepProgress;
 
 impl TaskHost {
     /// Makes a request for a library of a backend.
@@ -23,23 +24,52 @@ impl TaskHost {
             credential,
             maximum_bytes,
         } = request;
-        let url = http::parse(url)?;
-        let credential = look_up(self.credentials.as_ref(), credential.as_ref(), Some(&url))?;
+        let is_head = *method == WebMethod::Head;
         let response = self
-            .http
-            .get(&Get {
-                url: &url,
-                headers,
-                credential: credential.as_ref().map(Into::into),
-                maximum: *maximum_bytes,
-                head: *method == WebMethod::Head,
-            })
+            .answered(url, headers, credential.as_ref(), *maximum_bytes, is_head)
             .await?;
         Ok(response.into())
     }
 
+    /// What a server says to a request with a credential by name; a status is no error.
+    pub(crate) async fn answered(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        credential: Option<&CredentialId>,
+        maximum: u64,
+        head: bool,
+    ) -> Result<Response, ProvisionError> {
+        let url = http::parse(url)?;
+        let credential = look_up(self.credentials.as_ref(), credential, Some(&url))?;
+        self.http
+            .get(&Get {
+                url: &url,
+                headers,
+                credential: credential.as_ref().map(Into::into),
+                maximum,
+                head,
+            })
+            .await
+    }
+
     /// Brings a file by its digest; what is there already is no step.
     pub(crate) async fn fetch_file(&self, label: &str, file: &Fetch) -> Result<PathBuf, ProvisionError> {
+        if let Some(path) = self.store.artifact(&file.digest)? {
+            return Ok(path);
+        }
+        let progress = self.begin(Phase::Build, label.to_owned());
+        let path = self.brought(file, &progress).await?;
+        progress.finish();
+        Ok(path)
+    }
+
+    /// Brings a file by its digest.
+    pub(crate) async fn brought(
+        &self,
+        file: &Fetch,
+        progress: &StepProgress,
+    ) -> Result<PathBuf, ProvisionError> {
         let Fetch {
             url,
             digest,
@@ -47,28 +77,17 @@ impl TaskHost {
             credential,
             save_as: _,
         } = file;
-        if let Some(path) = self.store.artifact(digest)? {
-            return Ok(path);
-        }
         let url = http::parse(url)?;
         let credential = look_up(self.credentials.as_ref(), credential.as_ref(), Some(&url))?;
-        let progress = self.begin(Phase::Build, label.to_owned());
-        let path = self
-            .http
-            .download(
-                &self.store,
-                &Download {
-                    url: &url,
-                    digest: *digest,
-                    size: *size,
-                    credential: credential.as_ref().map(Into::into),
-                    progress: &|done, total| progress.progress(done, total),
-                    retried: &|attempt, reason| progress.retried(attempt, reason),
-                },
-            )
-            .await?;
-        progress.finish();
-        Ok(path)
+        let file = Download {
+            url: &url,
+            digest: *digest,
+            size: *size,
+            credential: credential.as_ref().map(Into::into),
+            progress: &|done, total| progress.progress(done, total),
+            retried: &|attempt, reason| progress.retried(attempt, reason),
+        };
+        Box::pin(self.http.download(&self.store, &file)).await
     }
 
     /// Brings a file whose digest is not known.

@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use cap_std::fs::{File, Permissions, PermissionsExt as _};
+use rustix::fs::OFlags;
 use sha2::{Digest as _, Sha256};
 use wrun_core::id::Digest;
 
 use crate::error::StoreError;
 use crate::layout;
 use crate::lock_file;
+use crate::manifest;
 use crate::name;
-use crate::root::{Root, absent};
+use crate::root::{Root, absent, reading};
 use crate::store::Store;
 
 /// The end of the names of downloads that can be resumed.
@@ -32,6 +34,22 @@ impl Store {
         Ok(metadata
             .filter(cap_std::fs::Metadata::is_file)
             .map(|_| self.root.absolute(&rel)))
+    }
+
+    /// Removes the file with that digest if it is not what the digest says any more; one that is right stays.
+    ///
+    /// # Errors
+    /// The file cannot be read or removed.
+    pub fn discard_artifact(&self, digest: &Digest) -> Result<(), StoreError> {
+        let rel = layout::artifact(&digest.hex());
+        let file = absent(self.root.dir().open_with(&rel, &reading(OFlags::NOFOLLOW)))
+            .map_err(self.root.error("read", &rel))?;
+        let Some(mut file) = file else { return Ok(()) };
+        // What cannot be read is of no use either.
+        if manifest::digest(&mut file).is_ok_and(|found| found == *digest) {
+            return Ok(());
+        }
+        self.root.remove_file(&rel)
     }
 
     /// Begins a download.

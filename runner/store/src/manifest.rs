@@ -136,7 +136,8 @@ fn stands_for_nothing(entry: &Entry) -> bool {
     FileType::from_raw_mode(entry.metadata.mode()) == FileType::CharacterDevice && entry.metadata.rdev() == 0
 }
 
-fn digest(file: &mut File) -> io::Result<Digest> {
+/// The digest of what is left to read in a file.
+pub(crate) fn digest(file: &mut File) -> io::Result<Digest> {
     let mut hasher = Sha256::new();
     let mut buffer = [0; CHUNK];
     loop {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use wrun_backend_conda::Conda;
 use wrun_core::backend::{Backend, PlanBackend};
 use wrun_core::task::{duration, size};
 use wrun_exec::{CompileLimits, Helper, RuntimeOptions, WasiRuntime};
@@ -17,6 +18,7 @@ use crate::{Error, Runner, index};
 pub struct RunnerBuilder {
     cache_dir: Option<PathBuf>,
     variables: Option<BTreeMap<String, String>>,
+    /// The caller's own.
     backends: Vec<Arc<dyn Backend>>,
     offline: bool,
     pooling: bool,
@@ -28,12 +30,7 @@ impl RunnerBuilder {
         Self {
             cache_dir: None,
             variables: None,
-            backends: vec![
-                Arc::new(PlanAdapter::new(wrun_backend_uv::Uv)),
-                Arc::new(PlanAdapter::new(wrun_backend_pip::Pip)),
-                Arc::new(wrun_backend_conda::Conda),
-                Arc::new(wrun_backend_container::Container),
-            ],
+            backends: Vec::new(),
             offline: false,
             pooling: false,
             helper: None,
@@ -118,6 +115,9 @@ impl RunnerBuilder {
             }
             variables
         });
+        let mut all = built_in(&variables)?;
+        all.retain(|backend| !backends.iter().any(|own| own.id() == backend.id()));
+        all.extend(backends);
         let root = cache_dir
             .or_else(|| default_root(&variables))
             .ok_or(Error::NoCacheDir)?;
@@ -132,8 +132,7 @@ impl RunnerBuilder {
             .with_certificates();
         settings.offline |= offline;
         settings.helper = helper.clone().map(Into::into);
-        if let Some((name, value)) = set(&variables, "WRUN_HTTP_TIMEOUT") {
-            let time = duration(value).map_err(|reason| Error::Setting { name, reason })?;
+        if let Some(time) = setting(&variables, "WRUN_HTTP_TIMEOUT", duration)? {
             settings.timing = settings.timing.waiting(time);
         }
         let mut credentials = EnvironmentCredentials::from_environment(pairs());
@@ -153,7 +152,7 @@ impl RunnerBuilder {
             store,
             settings,
             credentials: Arc::new(credentials),
-            backends,
+            backends: all,
             variables,
             not_text,
             wasi,
@@ -162,23 +161,42 @@ impl RunnerBuilder {
     }
 }
 
-/// A variable with its value, if it has one.
-fn set<'a>(variables: &'a BTreeMap<String, String>, name: &'static str) -> Option<(&'static str, &'a str)> {
-    let value = variables.get(name).filter(|value| !value.is_empty())?;
-    Some((name, value))
+/// The value of a variable, if it is set to something.
+fn setting<T>(
+    variables: &BTreeMap<String, String>,
+    name: &'static str,
+    read: impl FnOnce(&str) -> Result<T, String>,
+) -> Result<Option<T>, Error> {
+    let value = variables.get(name).filter(|value| !value.is_empty());
+    value
+        .map(|value| read(value).map_err(|reason| Error::Setting { name, reason }))
+        .transpose()
 }
 
 /// What the compilation of a guest may take, as the variables say.
 fn compile_limits(variables: &BTreeMap<String, String>) -> Result<CompileLimits, Error> {
     let mut limits = CompileLimits::default();
-    let wrong = |name: &'static str| move |reason| Error::Setting { name, reason };
-    if let Some((name, value)) = set(variables, "WRUN_COMPILE_TIME") {
-        limits.time = duration(value).map_err(wrong(name))?;
+    if let Some(time) = setting(variables, "WRUN_COMPILE_TIME", duration)? {
+        limits.time = time;
     }
-    if let Some((name, value)) = set(variables, "WRUN_COMPILE_MEMORY") {
-        limits.memory = size(value).map_err(wrong(name))?;
+    if let Some(memory) = setting(variables, "WRUN_COMPILE_MEMORY", size)? {
+        limits.memory = memory;
     }
     Ok(limits)
+}
+
+/// The backends that there always are, as the variables want them.
+fn built_in(variables: &BTreeMap<String, String>) -> Result<Vec<Arc<dyn Backend>>, Error> {
+    let mut conda = Conda::default();
+    if let Some(time) = setting(variables, "WRUN_ACTIVATION_TIME", duration)? {
+        conda = conda.activation_time(time);
+    }
+    Ok(vec![
+        Arc::new(PlanAdapter::new(wrun_backend_uv::Uv)),
+        Arc::new(PlanAdapter::new(wrun_backend_pip::Pip)),
+        Arc::new(conda),
+        Arc::new(wrun_backend_container::Container),
+    ])
 }
 
 fn default_root(variables: &BTreeMap<String, String>) -> Option<PathBuf> {

@@ -13,7 +13,6 @@ use wrun_core::id::{EnvId, LockId, SpecId};
 use wrun_core::image::BACKEND;
 use wrun_core::launch::TaskKind;
 use wrun_core::lock::Lock;
-use wrun_core::plan::{Check, Place, Root};
 use wrun_core::problem::Problem;
 use wrun_core::task::{EnvRequest, Task};
 use wrun_core::text::harmless;
@@ -339,7 +338,7 @@ async fn build(
         .build(&host, &keyed.assessed, &locked.lock, &slot)
         .await;
     note_failure(&flight, result).map_err(|problem| failed(&*keyed.backend, problem))?;
-    let required = required(keyed, &locked.lock);
+    let required = keyed.backend.required(&keyed.assessed, &locked.lock);
     let info = CommitInfo {
         lock_id: locked.lock_id.clone(),
         spec_id: keyed.spec_id.clone(),
@@ -364,21 +363,6 @@ async fn build(
             tracing::warn!(%error, "left-overs could not be cleared");
         });
     Ok((environment, true))
-}
-
-/// What has to be in the tree for as long as the environment is used: what the plan checks after a build.
-fn required(keyed: &Keyed, lock: &Lock) -> Vec<String> {
-    let plan = keyed.backend.preview(&keyed.assessed, lock).ok().flatten();
-    plan.into_iter()
-        .flat_map(|plan| plan.checks)
-        .filter_map(|check| match check {
-            Check::Exists(Place {
-                root: Root::Prefix,
-                rel,
-            }) => Some(rel),
-            _ => None,
-        })
-        .collect()
 }
 
 /// Takes the single flight of a key, saying whom it waits for.

@@ -33,6 +33,11 @@ pub const TABLE: &[(&str, &str)] = &[
         "How long a server may take for the next bytes of an answer, for instance `2m`. Three attempts are made. Default: 30 seconds.",
     ),
     (
+        "WRUN_ACTIVATION_TIME",
+        "How long all activation scripts of a conda environment together may take when it is built, for instance `5m`. Default: a \
+         minute.",
+    ),
+    (
         "WRUN_COMPILE_TIME",
         "How long the compilation of one WebAssembly guest may take, for instance `30m`. Default: five minutes.",
     ),

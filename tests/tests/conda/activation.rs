@@ -1,8 +1,11 @@
 //! Activation is found out once, at build; scripts of packages are run only if the task says so.
 
+use std::path::Path;
+use std::time::Duration;
+
 use serde_json::json;
 use wrun_tests::conda::{Channel, Package};
-use wrun_tests::{World, files};
+use wrun_tests::{World, files, network, processes};
 
 use crate::task;
 
@@ -42,7 +45,7 @@ fn scripts_are_run_once_and_their_variables_are_there_at_every_start() {
 }
 
 #[test]
-fn an_activation_that_does_not_end_or_fails_is_told() {
+fn an_activation_that_fails_is_told() {
     let world = World::new();
     let channel = Channel::with([Package::saying("thing", "1.0", "thing")
         .file("etc/conda/activate.d/thing.sh", "echo broken >&2\nexit 3\n")]);
@@ -56,6 +59,85 @@ fn an_activation_that_does_not_end_or_fails_is_told() {
         .says("conda.activation.failed")
         .says("broken");
     assert!(world.environments().is_empty());
+}
+
+#[test]
+fn an_activation_that_does_not_end_is_ended_and_told() {
+    let world = World::new();
+    // Neither what it waits for nor what it left in the background takes a hint.
+    let script = "trap '' TERM INT HUP\necho waiting >&2\n(while :; do sleep 1000; done) &\n\
+                  setsid sleep 1000 &\nwhile :; do sleep 1000; done\n";
+    let channel = Channel::with([
+        Package::saying("good", "1.0", "good"),
+        Package::saying("thing", "1.0", "thing").file("etc/conda/activate.d/thing.sh", script),
+    ]);
+    let spec = |name: &str| json!({ "packages": [name], "channels": [channel.url()] });
+    world.write("task.toml", task(&["thing"], spec("thing")));
+    let ran = world
+        .wrun(&["submit", "task.toml"])
+        .env("WRUN_ACTIVATION_TIME", "1500ms")
+        .run();
+    ran.ends_with(125)
+        .says("were not done after 1.5 seconds")
+        .says("etc/conda/activate.d/thing.sh")
+        .says("waiting")
+        .says("conda.activation.time")
+        .says("set `WRUN_ACTIVATION_TIME`");
+    assert!(ran.elapsed >= Duration::from_millis(1500), "{ran:?}");
+    assert!(ran.elapsed < Duration::from_secs(20), "it is ended then: {ran:?}");
+    processes::assert_none_mentions(world.path());
+    assert!(world.environments().is_empty());
+    assert_eq!(files::names(&world.store().join("v1/env")), [""; 0]);
+    assert_eq!(files::names(&world.store().join("tmp")), [""; 0]);
+    world.submit(&task(&["good"], spec("good"))).prints("good\n");
+    world
+        .wrun(&["submit", "task.toml"])
+        .env("WRUN_ACTIVATION_TIME", "soon")
+        .run()
+        .ends_with(125)
+        .says("WRUN_ACTIVATION_TIME")
+        .says("setting.invalid");
+}
+
+#[test]
+fn an_activation_writes_nothing_outside_and_reaches_no_network() {
+    let world = World::new();
+    let port = network::server();
+    files::write(&world.home().join("secret"), "hunter2");
+    let outside = world.path().join("outside");
+    let places = [
+        outside.clone(),
+        world.project().join("written"),
+        world.home().join("written"),
+        world.store().join("written"),
+        "/tmp/wrun-activation-written".into(),
+        "/dev/shm/wrun-activation-written".into(),
+    ];
+    let writes = places.each_ref().map(|place| {
+        format!(
+            "(echo bad > {}) 2>/dev/null && WROTE=\"$WROTE {0}\"\n",
+            place.display()
+        )
+    });
+    let writes = writes.concat();
+    // Bash opens addresses as files; a shell that does not finds no such file.
+    let script = format!(
+        "{writes}ANSWER=$( (exec 3<>/dev/tcp/127.0.0.1/{port} && echo hello >&3 && head -n 1 <&3) 2>/dev/null)\n\
+         SECRET=$(cat {}/secret 2>/dev/null)\nexport ANSWER SECRET RAN=yes\n",
+        world.home().display()
+    );
+    let channel = Channel::with([Package::new("thing", "1.0")
+        .program("bin/thing", "#!/bin/sh\necho \"$RAN|$ANSWER|$SECRET|\"\n")
+        .file("etc/conda/activate.d/thing.sh", script)]);
+    let spec = json!({ "packages": ["thing"], "channels": [channel.url()] });
+    world.submit(&task(&["thing"], spec)).prints("yes|||\n");
+    for place in places {
+        assert!(!place.exists(), "{}", place.display());
+    }
+    // The way to the server is right: without a sandbox it answers.
+    let same = format!("exec 3<>/dev/tcp/127.0.0.1/{port} && echo hello >&3 && head -n 1 <&3");
+    let direct = world.command(Path::new("/bin/bash")).args(["-c", &same]).run();
+    direct.prints("got hello\n");
 }
 
 #[test]

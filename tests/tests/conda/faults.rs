@@ -256,7 +256,7 @@ fn broken_archives_are_told_and_never_used() {
             .says("conda.package.broken")
             .says(words);
         assert!(world.environments().is_empty());
-        let unpacked = world.store().join("pkgs/conda/packages-1");
+        let unpacked = world.store().join("pkgs/conda/packages-2");
         assert!(
             files::names(&unpacked).is_empty(),
             "{:?}",

@@ -30,6 +30,13 @@ fn an_environment_file_is_read_and_is_part_of_the_key() {
     world.submit(&text).ends_with(125).says("conda.file.syntax");
     world.write("environment.yml", "channels: {");
     world.submit(&text).ends_with(125).says("conda.file.syntax");
+    // What is meant to be a list of packages is commonly only written wrong.
+    let misspelt = file("1").replace("dependencies", "dependences");
+    world.write("environment.yml", misspelt);
+    world
+        .submit(&text)
+        .ends_with(127)
+        .says("`environment.yml` lists no conda packages");
 }
 
 #[test]
@@ -74,9 +81,15 @@ fn exact_addresses_need_no_repodata() {
         "explicit.txt",
         format!("@EXPLICIT\n{url}/{}#{}\n", part.path, thing.md5),
     );
-    world.submit(&text).ends_with(125).says("conda.package.digest");
+    world
+        .submit(&text)
+        .ends_with(125)
+        .says("conda.package.digest")
+        .says("correct the digest");
     world.write("explicit.txt", format!("{url}/{}\n", part.path));
     world.submit(&text).ends_with(125).says("conda.explicit.syntax");
+    world.write("explicit.txt", "@EXPLICIT\n/srv/thing-1.0-0.conda\n");
+    world.submit(&text).ends_with(125).says("file:///");
 }
 
 #[test]

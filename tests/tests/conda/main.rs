@@ -5,6 +5,7 @@
 )]
 
 mod activation;
+mod damage;
 mod faults;
 mod kinds;
 mod python;

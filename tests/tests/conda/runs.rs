@@ -175,6 +175,30 @@ fn a_lock_is_built_without_repodata() {
 }
 
 #[test]
+fn an_environment_that_was_emptied_is_built_again() {
+    let (world, channel) = (World::new(), channel());
+    let text = task(
+        &["thing"],
+        json!({ "packages": ["thing"], "channels": [channel.url()] }),
+    );
+    world.submit(&text).prints("thing 1.0\n");
+    let tree = world.tree(&world.environments()[0]);
+    for folder in files::walk(&tree).iter().filter(|path| path.is_dir()) {
+        files::set_mode(folder, 0o755);
+    }
+    files::set_mode(&tree, 0o755);
+    for folder in ["bin", "conda-meta", "etc", "share"] {
+        files::remove_folder(&tree.join(folder));
+    }
+    world
+        .submit(&text)
+        .prints("thing 1.0\n")
+        .says("build: ")
+        .does_not_say("solve: ");
+    finds_everything(&world.submit(&text));
+}
+
+#[test]
 fn what_is_at_hand_is_built_offline() {
     let (world, channel) = (World::new(), channel());
     let server = Server::of(channel.path());

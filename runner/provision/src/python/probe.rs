@@ -75,16 +75,7 @@ impl TaskHost {
             Err(error) => return Ok(Verdict::Unusable(error.to_string())),
         };
         let key = identity.key(REVISION);
-        if let Some(known) = self.fact::<Remembered>("python", &key)? {
-            return Ok(verdict(known, &identity));
-        }
-        match self.asked(path).await? {
-            Ok(remembered) => {
-                self.remember("python", &key, &remembered)?;
-                Ok(verdict(remembered, &identity))
-            }
-            Err(reason) => Ok(Verdict::Unusable(reason)),
-        }
+        self.known_or_asked(path, &identity, &key).await
     }
 
     /// Asks an interpreter of an image what it is: a program on the image's search path, or a path in it. An image that
@@ -104,13 +95,23 @@ impl TaskHost {
             inode: 0,
         };
         let key = identity.key(&format!("{REVISION}\0{}", inside.identity));
-        if let Some(known) = self.fact::<Remembered>("python", &key)? {
-            return Ok(verdict(known, &identity));
+        self.known_or_asked(program, &identity, &key).await
+    }
+
+    /// What is remembered under a key, else what the interpreter says of itself.
+    async fn known_or_asked(
+        &self,
+        program: &Path,
+        identity: &FileIdentity,
+        key: &str,
+    ) -> Result<Verdict, ProvisionError> {
+        if let Some(known) = self.fact::<Remembered>("python", key)? {
+            return Ok(verdict(known, identity));
         }
         match self.asked(program).await? {
             Ok(remembered) => {
-                self.remember("python", &key, &remembered)?;
-                Ok(verdict(remembered, &identity))
+                self.remember("python", key, &remembered)?;
+                Ok(verdict(remembered, identity))
             }
             Err(reason) => Ok(Verdict::Unusable(reason)),
         }

@@ -90,3 +90,19 @@ fn a_sweep_leaves_downloads_that_are_under_way_or_can_be_resumed() {
     running.finish(&Digest::of(b"x")).unwrap();
     assert_eq!(store.artifact_writer().resume(&digest).unwrap(), 2);
 }
+
+#[test]
+fn only_a_download_that_is_not_what_it_was_is_thrown_away() {
+    let (_folder, store) = fresh();
+    let digest = Digest::of(b"right");
+    store.discard_artifact(&digest).unwrap();
+    let mut writer = store.artifact_writer();
+    writer.write(b"right").unwrap();
+    let path = writer.finish(&digest).unwrap();
+    store.discard_artifact(&digest).unwrap();
+    assert_eq!(store.artifact(&digest).unwrap(), Some(path.clone()));
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, b"wrong").unwrap();
+    store.discard_artifact(&digest).unwrap();
+    assert_eq!(store.artifact(&digest).unwrap(), None);
+}

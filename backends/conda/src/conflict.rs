@@ -1,0 +1,120 @@
+//! Two things that are asked for, be it far below, and that do not go together.
+
+use std::collections::BTreeSet;
+
+use rattler_conda_types::{MatchSpec, PackageRecord, RepoDataRecord};
+
+use crate::explain::{Asked, Reason, fits, identity, name, parsed, shown, versions};
+
+/// How many dependencies are looked at for one that cannot be met.
+const WANTS_LOOKED_AT: usize = 500;
+
+/// Something that is needed, and by whom.
+#[derive(Clone)]
+struct Want {
+    /// Who needs it, with the verb.
+    who: String,
+    /// What was asked for in the first place.
+    root: String,
+    spec: MatchSpec,
+    /// Whether it has to be there at all, or only to be of that kind if it is.
+    is_needed: bool,
+    /// Whether nothing else could stand in for whoever needs it.
+    only_choice: bool,
+}
+
+impl Asked<'_> {
+    fn newest(&self, spec: &MatchSpec) -> Option<&RepoDataRecord> {
+        let wanted = name(spec)?;
+        self.records()
+            .filter(|record| record.package_record.name == *wanted && fits(spec, record))
+            .max_by(|left, right| left.package_record.version.cmp(&right.package_record.version))
+    }
+
+    /// Two things that need different versions of a third. Of each package the newest that fits is looked at, so what is
+    /// found is a reason for sure only where there is no other choice.
+    pub(crate) fn pair(&self) -> Option<(Reason, bool)> {
+        let wants = self.wants();
+        for (position, left) in wants.iter().enumerate() {
+            for right in wants.iter().skip(position + 1) {
+                let (Some(third), true) = (name(&left.spec), name(&left.spec) == name(&right.spec)) else {
+                    continue;
+                };
+                if !left.is_needed && !right.is_needed {
+                    continue;
+                }
+                let both = |record: &RepoDataRecord| fits(&left.spec, record) && fits(&right.spec, record);
+                if self.of_name(third).next().is_none() || self.of_name(third).any(both) {
+                    continue;
+                }
+                let reason = Reason {
+                    code: "conda.solve.conflict",
+                    message: format!(
+                        "{} `{}`, and {} `{}`: no version is both, there is {}",
+                        left.who,
+                        shown(&left.spec),
+                        right.who,
+                        shown(&right.spec),
+                        versions(&self.of_name(third).collect::<Vec<_>>())
+                    ),
+                    help: Some("loosen one of the two, or put what they are for into two tasks".to_owned()),
+                };
+                return Some((reason, left.only_choice && right.only_choice));
+            }
+        }
+        None
+    }
+
+    /// What is asked for, and what that needs in turn.
+    fn wants(&self) -> Vec<Want> {
+        let mut wants: Vec<Want> = self
+            .specs
+            .iter()
+            .map(|spec| Want {
+                who: "the task asks for".to_owned(),
+                root: shown(spec),
+                spec: spec.clone(),
+                is_needed: true,
+                only_choice: true,
+            })
+            .collect();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut next = 0;
+        while let Some(want) = wants.get(next).cloned() {
+            next += 1;
+            let Some(record) = self.newest(&want.spec).filter(|_| want.is_needed) else {
+                continue;
+            };
+            let who = identity(record);
+            if !seen.insert(who.clone()) || wants.len() > WANTS_LOOKED_AT {
+                continue;
+            }
+            let choices = self
+                .of_name(&record.package_record.name)
+                .filter(|other| fits(&want.spec, other))
+                .count();
+            let of = if want.root.starts_with(record.package_record.name.as_normalized()) {
+                String::new()
+            } else {
+                format!(" (for `{}`)", want.root)
+            };
+            let only_choice = want.only_choice && choices == 1;
+            let PackageRecord {
+                depends, constrains, ..
+            } = &record.package_record;
+            for (texts, verb, is_needed) in [(depends, "needs", true), (constrains, "goes only with", false)]
+            {
+                wants.extend(texts.iter().filter_map(|text| {
+                    Some(Want {
+                        who: format!("`{who}`{of} {verb}"),
+                        root: want.root.clone(),
+                        spec: parsed(text)?,
+                        is_needed,
+                        only_choice,
+                    })
+                }));
+            }
+        }
+        wants
+    }
+}
