@@ -59,11 +59,8 @@ impl World {
     pub(crate) fn prefix(&self, task: &Path) -> Result<PathBuf> {
         run(self.wrun(&["--quiet", "submit"]).arg(task))?;
         let listed = output(self.wrun(&["--format", "json", "plan"]).arg(task))?;
-        let id = listed
-            .split("\"env_id\": \"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next())
-            .ok_or("the plan names no environment")?;
+        let plan: serde_json::Value = serde_json::from_str(&listed)?;
+        let id = plan["env_id"].as_str().ok_or("the plan names no environment")?;
         Ok(self.store().join("v1/env").join(id).join("prefix"))
     }
 }
