@@ -81,7 +81,7 @@ fn a_later_run_starts_nothing_but_the_task_and_connects_to_nothing() {
         .filter(|line| line.contains("execve("))
         .filter_map(|line| line.split('"').nth(1)?.rsplit('/').next())
         .collect();
-    assert_eq!(started, ["wrun", "exe", "printenv"], "{trace}");
+    assert_eq!(started, ["wrun", "wrun-helper", "printenv"], "{trace}");
     assert!(!trace.contains("connect("), "{trace}");
 }
 
