@@ -60,7 +60,8 @@ impl World {
         run(self.wrun(&["--quiet", "submit"]).arg(task))?;
         let listed = output(self.wrun(&["--format", "json", "plan"]).arg(task))?;
         let plan: serde_json::Value = serde_json::from_str(&listed)?;
-        let id = plan["env_id"].as_str().ok_or("the plan names no environment")?;
+        let id = plan.get("env_id").and_then(|id| id.as_str());
+        let id = id.ok_or("the plan names no environment")?;
         Ok(self.store().join("v1/env").join(id).join("prefix"))
     }
 }

@@ -29,6 +29,7 @@ mod others;
 mod own_terminal;
 mod privileges;
 mod processes;
+mod reachable;
 mod resources;
 mod rows;
 mod scene;

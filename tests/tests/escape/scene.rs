@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use rustix::fs::{XattrFlags, setxattr};
 use serde_json::Value;
@@ -12,6 +11,7 @@ use wrun_tests::tasks::command;
 use wrun_tests::{Cmd, Ran, World, binary, files, layer, machine, skipped};
 
 use crate::neighbour::Neighbour;
+use crate::reachable::program;
 use crate::rows::{Answers, Row};
 
 /// How strongly a task is held.
@@ -45,7 +45,7 @@ pub(crate) enum User {
 }
 
 /// Whom root becomes to be somebody without rights.
-const OTHER: u32 = 65533;
+pub(crate) const OTHER: u32 = 65533;
 /// Who the tasks of root are.
 const TASK_OF_ROOT: u32 = 65534;
 
@@ -181,7 +181,7 @@ impl Scene {
 
     /// `wrun` with these arguments, as the user.
     pub(crate) fn wrun(&self, arguments: &[&str]) -> Cmd {
-        let command = self.world.command(reachable_wrun()).args(arguments);
+        let command = self.world.command(&program("wrun")).args(arguments);
         self.surrounded(command)
     }
 
@@ -286,7 +286,7 @@ impl Scene {
 
     /// What runs the task of the project, which names the layers of its image.
     pub(crate) fn in_image(&self, how: &[&str]) -> Cmd {
-        let command = self.world.command(reachable_layers());
+        let command = self.world.command(&program("wrun-layers"));
         self.surrounded(command.args([how, &["task.toml"]].concat()))
     }
 
@@ -318,7 +318,7 @@ impl Scene {
 }
 
 /// The words that make a command another user's.
-fn becoming(user: u32) -> Vec<String> {
+pub(crate) fn becoming(user: u32) -> Vec<String> {
     vec![
         "setpriv".to_owned(),
         format!("--reuid={user}"),
@@ -328,56 +328,16 @@ fn becoming(user: u32) -> Vec<String> {
     ]
 }
 
-/// The program under test, where every user can execute it.
-fn reachable_wrun() -> &'static Path {
-    static REACHABLE: OnceLock<Reachable> = OnceLock::new();
-    let (path, _) = REACHABLE.get_or_init(|| reachable(binary::wrun()));
-    path
-}
-
-/// What takes layers for an image, likewise.
-fn reachable_layers() -> &'static Path {
-    static REACHABLE: OnceLock<Reachable> = OnceLock::new();
-    let (path, _) = REACHABLE.get_or_init(|| {
-        let built = binary::built("wrun-layers").expect("build it first: cargo build -p wrun-layers");
-        reachable(built)
-    });
-    path
-}
-
-/// A program, with the folder of its copy if it had to be copied.
-type Reachable = (PathBuf, Option<tempfile::TempDir>);
-
-fn reachable(built: PathBuf) -> Reachable {
-    let probe = becoming(OTHER);
-    let is_reachable = !machine::is_root()
-        || Command::new(&probe[0])
-            .args(&probe[1..])
-            .arg(&built)
-            .arg("--version")
-            .stdout(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
-    if is_reachable {
-        return (built, None);
-    }
-    let folder = tempfile::Builder::new().prefix("wrun-copy-").tempdir().unwrap();
-    files::set_mode(folder.path(), 0o755);
-    let copy = folder.path().join("wrun");
-    std::fs::copy(built, &copy).unwrap();
-    (copy, Some(folder))
-}
-
 /// `wrun` with these arguments, to be handed to another program.
 pub(crate) fn wrun_words(arguments: &[&str]) -> Vec<String> {
-    let mut words = vec![reachable_wrun().display().to_string()];
+    let mut words = vec![program("wrun").display().to_string()];
     words.extend(arguments.iter().map(|word| (*word).to_owned()));
     words
 }
 
 /// What takes layers for an image, with these arguments, to be handed to another program.
 pub(crate) fn layers_words(arguments: &[&str]) -> Vec<String> {
-    let mut words = vec![reachable_layers().display().to_string()];
+    let mut words = vec![program("wrun-layers").display().to_string()];
     words.extend(arguments.iter().map(|word| (*word).to_owned()));
     words
 }
