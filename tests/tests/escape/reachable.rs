@@ -57,8 +57,9 @@ fn can_be_executed(program: &Path) -> bool {
     let words = becoming(OTHER);
     Command::new(&words[0])
         .args(&words[1..])
+        // What executes it first still has the rights of who called it.
+        .args(["sh", "-c", "exec \"$0\" --version"])
         .arg(program)
-        .arg("--version")
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
