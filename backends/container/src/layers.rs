@@ -76,6 +76,16 @@ fn unpack(layer: &Layer, span: &Span, folder: &Path) -> Result<(), Problem> {
             format!("a layer cannot be read: {error}"),
         )
     })?;
+    if span.length != layer.size {
+        return Err(Problem::Failed {
+            code: "container.layer.size".to_owned(),
+            message: format!(
+                "a layer has {} bytes, and the image's manifest says {}",
+                span.length, layer.size
+            ),
+            help: Some("ask whoever made the image, or use another one".to_owned()),
+        });
+    }
     let announced = match layer.packing {
         Packing::Tar => Compression::None,
         Packing::Gzip => Compression::Gzip,

@@ -15,6 +15,10 @@ use crate::understand::Understood;
 /// The most layers of an image: what the kernel stacks (`OVL_MAX_STACK`).
 const LAYERS: usize = 500;
 
+/// Bytes of a path and of a name in one (`PATH_MAX`, `NAME_MAX`; `path_resolution(7)`).
+const PATH_MAXIMUM: usize = 4096;
+const NAME_MAXIMUM: usize = 255;
+
 /// Indexes that may be in each other.
 const DEPTH: usize = 4;
 
@@ -238,7 +242,10 @@ fn files(
         env: variables(env.unwrap_or_default()).map_err(|reason| invalid(&reason))?,
         entrypoint: spec.entrypoint.clone().or(entrypoint).unwrap_or_default(),
         command,
-        working_dir: working_dir.filter(|folder| !folder.is_empty()).map(absolute),
+        working_dir: working_dir
+            .filter(|folder| !folder.is_empty())
+            .map(|folder| absolute(folder).map_err(|reason| invalid(&reason)))
+            .transpose()?,
         start_in: spec.working_dir.clone(),
         user,
         engine: spec.engine.engine(),
@@ -260,10 +267,23 @@ fn variables(written: Vec<String>) -> Result<Vec<(String, String)>, String> {
 }
 
 /// The folder of a configuration, which some builders write without its slash.
-fn absolute(folder: String) -> String {
-    if folder.starts_with('/') {
+///
+/// # Errors
+/// It can be none.
+fn absolute(folder: String) -> Result<String, String> {
+    let is_usable = folder.len() < PATH_MAXIMUM
+        && !folder.contains('\0')
+        && folder.split('/').all(|part| part.len() <= NAME_MAXIMUM);
+    if !is_usable {
+        let beginning: String = folder.chars().take(64).collect();
+        return Err(format!(
+            "its working folder `{}` is none that there can be",
+            beginning.escape_debug()
+        ));
+    }
+    Ok(if folder.starts_with('/') {
         folder
     } else {
         format!("/{folder}")
-    }
+    })
 }

@@ -14,10 +14,17 @@ pub(crate) fn check(user: &str) -> Result<(), String> {
                 .chars()
                 .any(|letter| letter.is_control() || letter == '/' || letter == ' ')
     };
-    if parts.len() <= 2 && parts.iter().all(plain) {
-        return Ok(());
+    if parts.len() > 2 || !parts.iter().all(plain) {
+        return Err(format!("`{user}` is not a user"));
     }
-    Err(format!("`{user}` is not a user"))
+    // -1 stands for none (`chown(2)`, `setresuid(2)`).
+    if parts.iter().any(|part| part.parse() == Ok(u32::MAX)) {
+        return Err(format!(
+            "`{user}` is not a user: {} is the number of none",
+            u32::MAX
+        ));
+    }
+    Ok(())
 }
 
 /// Checks the user of a configuration, where none is root.
@@ -100,5 +107,7 @@ mod tests {
         assert!(told("a:b:c").is_err());
         assert!(told("a b").is_err());
         assert!(told("4294967296").is_err());
+        assert!(told("4294967295").unwrap_err().contains("the number of none"));
+        assert!(told("0:4294967295").is_err());
     }
 }

@@ -18,6 +18,9 @@ use crate::message::Message;
 /// The most descriptors of one message (`SCM_MAX_FD`, `unix(7)`).
 const MOST_DESCRIPTORS: usize = 253;
 
+/// A message that only brings more descriptors.
+const AND_MORE: &[u8] = b"+";
+
 /// The most bytes of one message.
 const MAXIMUM: usize = 64 * 1024;
 
@@ -88,24 +91,44 @@ impl Channel {
         numbers: &[RawFd],
         descriptors: &[BorrowedFd<'_>],
     ) -> io::Result<()> {
-        let bytes = serde_json::to_vec(numbers).map_err(io::Error::other)?;
+        let all = serde_json::to_vec(numbers).map_err(io::Error::other)?;
         let descriptors: Vec<_> = [policy].into_iter().chain(descriptors.iter().copied()).collect();
-        let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if !control.push(SendAncillaryMessage::ScmRights(&descriptors)) {
-            return Err(io::Error::other("more descriptors than can be handed over"));
+        // The first message says how many there are; what it has no room for comes in others.
+        let mut bytes = all.as_slice();
+        for some in descriptors.chunks(MOST_DESCRIPTORS) {
+            let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            if !control.push(SendAncillaryMessage::ScmRights(some)) {
+                return Err(io::ErrorKind::OutOfMemory.into());
+            }
+            sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
+            bytes = AND_MORE;
         }
-        sendmsg(
-            &self.0,
-            &[IoSlice::new(&bytes)],
-            &mut control,
-            SendFlags::NOSIGNAL,
-        )?;
         Ok(())
     }
 
     /// Waits for a policy: it, and descriptors with the numbers that they are to have. `None` if there comes none.
     pub(crate) fn take_over(&self) -> io::Result<Option<Handed>> {
+        let (first, descriptors) = self.take_some()?;
+        let mut descriptors = descriptors.into_iter();
+        let Some(policy) = descriptors.next() else {
+            return Ok(None);
+        };
+        let numbers: Vec<RawFd> = serde_json::from_slice(&first).map_err(io::Error::other)?;
+        let mut descriptors: Vec<OwnedFd> = descriptors.collect();
+        while descriptors.len() < numbers.len() {
+            let (_, more) = self.take_some()?;
+            if more.is_empty() {
+                return Err(io::Error::other("a descriptor was lost on the way"));
+            }
+            descriptors.extend(more);
+        }
+        let given = numbers.into_iter().zip(descriptors).collect();
+        Ok(Some(Handed { policy, given }))
+    }
+
+    /// The next message's bytes and descriptors, of which there are none where nobody sends any more.
+    fn take_some(&self) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
         let mut bytes = vec![0; MAXIMUM];
         let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -115,23 +138,16 @@ impl Channel {
             &mut control,
             RecvFlags::CMSG_CLOEXEC,
         )?;
-        let mut descriptors = control
+        let descriptors = control
             .drain()
             .filter_map(|message| match message {
                 RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
                 _ => None,
             })
-            .flatten();
-        let Some(policy) = descriptors.next() else {
-            return Ok(None);
-        };
-        let bytes = bytes.get(..received.bytes).unwrap_or_default();
-        let numbers: Vec<RawFd> = serde_json::from_slice(bytes).map_err(io::Error::other)?;
-        let given: Vec<_> = numbers.iter().copied().zip(descriptors).collect();
-        if given.len() != numbers.len() {
-            return Err(io::Error::other("a descriptor was lost on the way"));
-        }
-        Ok(Some(Handed { policy, given }))
+            .flatten()
+            .collect();
+        bytes.truncate(received.bytes);
+        Ok((bytes, descriptors))
     }
 
     /// The next message with what came along. `Ok(None)` when the helper and everything that it started are gone.
@@ -171,5 +187,49 @@ impl Channel {
 impl AsRawFd for Channel {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd as _;
+
+    use rustix::fs::fstat;
+
+    use super::*;
+
+    #[test]
+    fn more_descriptors_than_a_message_holds_are_handed_over() {
+        for count in [
+            0,
+            1,
+            MOST_DESCRIPTORS - 1,
+            MOST_DESCRIPTORS,
+            2 * MOST_DESCRIPTORS + 1,
+        ] {
+            let (ours, theirs) = Channel::pair().unwrap();
+            let (policy, other) = io::pipe().unwrap();
+            let numbers: Vec<RawFd> = (100..).take(count).collect();
+            let descriptors = vec![other.as_fd(); count];
+            ours.hand_over(policy.as_fd(), &numbers, &descriptors).unwrap();
+            let handed = theirs.take_over().unwrap().unwrap();
+            let inode = |descriptor: BorrowedFd<'_>| fstat(descriptor).unwrap().st_ino;
+            assert_eq!(inode(handed.policy.as_fd()), inode(policy.as_fd()));
+            let taken: Vec<RawFd> = handed.given.iter().map(|(number, _)| *number).collect();
+            assert_eq!(taken, numbers);
+            assert!(
+                handed
+                    .given
+                    .iter()
+                    .all(|(_, one)| inode(one.as_fd()) == inode(other.as_fd()))
+            );
+        }
+    }
+
+    #[test]
+    fn a_helper_that_is_not_needed_hears_so() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        drop(ours);
+        assert!(theirs.take_over().unwrap().is_none());
     }
 }

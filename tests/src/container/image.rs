@@ -64,6 +64,7 @@ pub struct Image {
     platform: (String, Option<String>),
     diff_ids: Option<Vec<String>>,
     media_types: [String; 3],
+    layer_size: Option<u64>,
     module: Option<Vec<u8>>,
 }
 
@@ -89,6 +90,7 @@ impl Image {
             platform: (arch.to_owned(), None),
             diff_ids: None,
             media_types: [MANIFEST, CONFIG, LAYER].map(str::to_owned),
+            layer_size: None,
             module: None,
         }
     }
@@ -150,6 +152,13 @@ impl Image {
     #[must_use]
     pub fn config(mut self, config: Value) -> Self {
         self.config = config;
+        self
+    }
+
+    /// The same with a manifest that says of each layer that it has so many bytes.
+    #[must_use]
+    pub fn layer_size(mut self, bytes: u64) -> Self {
+        self.layer_size = Some(bytes);
         self
     }
 
@@ -250,7 +259,12 @@ impl Image {
     /// Its manifest.
     #[must_use]
     pub fn manifest(&self) -> Document {
-        let layers: Vec<Value> = self.layer_blobs().iter().map(Document::descriptor).collect();
+        let mut layers: Vec<Value> = self.layer_blobs().iter().map(Document::descriptor).collect();
+        if let Some(size) = self.layer_size {
+            for layer in &mut layers {
+                set(layer, "size", json!(size));
+            }
+        }
         let [kind, _, _] = &self.media_types;
         Document::json(
             kind,

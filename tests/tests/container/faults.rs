@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use wrun_tests::container::{Image, Registry, Trouble, of_image};
 use wrun_tests::{Ran, World, binary, files, processes};
 
@@ -167,4 +168,33 @@ fn an_image_that_lies_about_itself_is_told() {
         .ends_with(125)
         .says("container.image.invalid")
         .says("2 layers and its configuration 1");
+    let world = World::new();
+    layered()
+        .layer_size(7)
+        .write_layout(&world.project().join("image"), "app:1");
+    world
+        .submit(&of_image("oci:image", "", ""))
+        .ends_with(125)
+        .says("container.layer.size")
+        .says("the image's manifest says 7");
+}
+
+#[test]
+fn a_configuration_that_nothing_can_start_with_is_told() {
+    for config in [
+        json!({"WorkingDir": "/a\0b"}),
+        json!({"WorkingDir": "a".repeat(256)}),
+        json!({"WorkingDir": "/a".repeat(2048)}),
+        json!({"User": "4294967295"}),
+        json!({"User": "0:4294967295"}),
+        json!({"Env": ["=x"]}),
+    ] {
+        let world = World::new();
+        let image = Image::new().layer(&[("a", b"a")]).config(config);
+        image.write_layout(&world.project().join("image"), "app:1");
+        world
+            .submit(&of_image("oci:image", "", ""))
+            .ends_with(125)
+            .says("container.image.invalid");
+    }
 }
