@@ -402,3 +402,17 @@ fn a_single_file_can_be_read_and_nothing_beside_it() {
         ran.ends_with(125).says("can only be granted folders to change");
     }
 }
+
+/// A pipe has no end that comes by itself, and a device may have none at all.
+#[test]
+fn a_module_that_is_no_file_is_told() {
+    let world = World::new();
+    world.command("mkfifo".as_ref()).arg("pipe").run().ends_with(0);
+    std::os::unix::fs::symlink("/dev/zero", world.project().join("zeros")).unwrap();
+    for name in ["pipe", "zeros"] {
+        let task = format!("[run]\nmodule = \"{name}\"\n");
+        world.submit(&task).ends_with(125).says("not a regular file");
+        let ran = world.wrun(&["exec", name]).run();
+        ran.ends_with(125).says("not a regular file");
+    }
+}

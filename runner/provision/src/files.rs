@@ -146,8 +146,11 @@ pub(crate) fn read_in_chunks(path: &Path, mut take: impl FnMut(&[u8]) -> bool) -
     }
 }
 
-/// Opens a file that is a regular one: opening a named pipe would wait for a writer.
-fn open_regular(path: &Path) -> io::Result<File> {
+/// Opens a file that is a regular one: opening a named pipe would wait for a writer, and a device may have no end.
+///
+/// # Errors
+/// It cannot be opened, or is something else.
+pub fn open_regular(path: &Path) -> io::Result<File> {
     let metadata = path.metadata()?;
     if metadata.is_dir() {
         return Err(io::Error::from(io::ErrorKind::IsADirectory));

@@ -52,6 +52,7 @@ mod validate;
 pub use adapter::PlanAdapter;
 pub use credentials::{Credentials, EnvironmentCredentials};
 pub use error::ProvisionError;
+pub use files::open_regular;
 pub use host::{Events, TaskHost};
 pub use index::Index;
 pub use inputs::LEFT_OUT;

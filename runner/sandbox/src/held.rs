@@ -90,7 +90,9 @@ impl Held {
             let state = match group.enforced(Limit::Processes) {
                 Some(Enforcement::Enforced { by }) => State::enforced(&[*by]),
                 _ if tier == Tier::Full => {
-                    held.resources.processes = Some(u64::from(*count) + u64::from(OWN_PROCESSES - 1));
+                    // Root's helper is not in the task's user namespace, another user's is.
+                    let own = OWN_PROCESSES - u32::from(rustix::process::geteuid().is_root());
+                    held.resources.processes = Some(u64::from(*count) + u64::from(own));
                     State::enforced(&["RLIMIT_NPROC in a user namespace"])
                 }
                 other => State::not_enforced(format!(

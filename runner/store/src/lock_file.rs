@@ -28,7 +28,10 @@ pub(crate) fn wait(root: &Root, rel: &str, hold: Hold) -> Result<File, StoreErro
         Hold::Exclusive => FlockOperation::LockExclusive,
     };
     loop {
-        let file = open_or_make(root, rel)?;
+        let file = match hold {
+            Hold::Shared => open_to_share(root, rel)?,
+            Hold::Exclusive => open_or_make(root, rel)?,
+        };
         rustix::io::retry_on_intr(|| rustix::fs::flock(&file, operation))
             .map_err(|errno| refused(root, rel, errno))?;
         if has_name(root, rel, &file)? {
@@ -105,6 +108,18 @@ fn open_or_make(root: &Root, rel: &str) -> Result<File, StoreError> {
         other => other,
     };
     opened.map_err(root.error("open", rel))
+}
+
+/// Opens a file, made if it is not there, for reading alone. A lock that is shared needs no more, also on network file systems, and
+/// those who it is shared with inherit the open file: what they could write there would be read by others.
+fn open_to_share(root: &Root, rel: &str) -> Result<File, StoreError> {
+    loop {
+        if let Some(file) = absent(root.dir().open(rel)).map_err(root.error("open", rel))? {
+            return Ok(file);
+        }
+        // It may be removed again before it is opened anew.
+        drop(open_or_make(root, rel)?);
+    }
 }
 
 /// Opens for writing, which network file systems want of files that are locked, and only for reading where the store

@@ -12,10 +12,7 @@ pub(crate) fn rows(scene: &Scene) -> Vec<Row> {
         row(77, &format!("descriptors-hold secret.txt {marker}"))
             .both(&[NO_EFFECT])
             .varies(CLEAN),
-        row(78, "descriptors-to-write")
-            .both(&[NO_EFFECT])
-            .unpromised_in_image("a task holds the lease of its environment")
-            .varies(CLEAN),
+        row(78, "descriptors-to-write").both(&[NO_EFFECT]).varies(CLEAN),
         row(79, "variable SECRET_OF_THE_CALLER")
             .both(&[NO_EFFECT])
             .varies(CLEAN),
