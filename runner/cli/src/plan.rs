@@ -8,6 +8,7 @@ use owo_colors::OwoColorize as _;
 use wrun::core::image::Engine;
 use wrun::core::launch::{Launch, TaskKind};
 use wrun::core::net::Net;
+use wrun::core::text::harmless_line;
 use wrun::{Access, Level, PlanReport, PlannedImage, PlannedVariable, Runner};
 
 use crate::args::Plan;
@@ -64,7 +65,7 @@ fn text(report: &PlanReport) -> String {
     };
     row("task", &report.task);
     row("run", &run_text(report));
-    row("folder", &report.folder.display().to_string());
+    row("folder", &harmless_line(&report.folder.display().to_string()));
     if let Some(backend) = &report.backend {
         row("backend", backend);
     }
@@ -183,7 +184,11 @@ fn grants_text(report: &PlanReport) -> String {
         } else {
             grant.host.display().to_string()
         };
-        lines.push(format!("  {access} {} = {host}", grant.guest));
+        lines.push(format!(
+            "  {access} {} = {}",
+            harmless_line(&grant.guest),
+            harmless_line(&host)
+        ));
     }
     lines.push(match &grants.net {
         Net::None => "  no network".to_owned(),

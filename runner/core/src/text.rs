@@ -16,6 +16,22 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
+/// As [`harmless`], in one line: what has line ends in it, as the name of a file can, must not look like several things.
+#[must_use]
+pub fn harmless_line(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let escaped = |letter: char| -> String {
+        if letter.is_control() {
+            letter.escape_default().collect()
+        } else {
+            letter.into()
+        }
+    };
+    text.chars().map(escaped).collect::<String>().into()
+}
+
 /// As [`harmless`], but for colours and the like (`SGR`, ECMA-48, 8.3.117), which change how text looks and not where it
 /// is.
 #[must_use]
@@ -74,6 +90,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_line_is_one() {
+        assert_eq!(harmless_line("a b"), "a b");
+        assert_eq!(
+            harmless_line("a\n  write /etc\x1b[2J\t"),
+            "a\\n  write /etc\\u{1b}[2J\\t"
+        );
+    }
 
     #[test]
     fn what_a_terminal_would_obey_is_shown() {
