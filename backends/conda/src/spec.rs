@@ -27,7 +27,7 @@ pub struct CondaSpec {
     /// How the order of channels counts.
     pub channel_priority: Priority,
     /// Nothing that was uploaded later is looked at, by pip neither: `"2024-01-31"` (the end of that day, UTC) or
-    /// `"2024-01-31T12:00:00Z"`.
+    /// `"2024-01-31T12:00:00Z"`. A package of which its channel does not say when that was is looked at.
     pub exclude_newer: Option<String>,
     /// The platform to solve for, as channels name it: `"linux-64"`. Without it: that of this machine.
     pub platform: Option<String>,

@@ -46,10 +46,7 @@ struct Plan {
     attributes: Box<libc::posix_spawnattr_t>,
 }
 
-#[expect(
-    unsafe_code,
-    reason = "there is no safe posix_spawn with descriptors and a session"
-)]
+#[expect(unsafe_code, reason = "there is no safe posix_spawn with descriptors")]
 impl Plan {
     fn new() -> io::Result<Self> {
         let mut actions = Box::new(MaybeUninit::uninit());

@@ -1,6 +1,7 @@
 //! Holds a native process to what it was granted, by the kernel's own means, and says what was enforced.
 //!
-//! [`start`] starts a command as a [`Confinement`] says: by a helper ([`Helper`]), which is this program started anew, or a small one beside it. It
+//! [`start`] starts a command as a [`Confinement`] says: by a helper ([`Helper`]), which is this program started anew, or
+//! a small one beside it. It
 //! has one thread, sets the sandbox up around itself, says what the kernel gave, and only then becomes the command. If
 //! a step fails nothing is run, and the failure says which one, and why.
 //!
