@@ -187,7 +187,9 @@ pub enum ProvisionError {
     #[error("`{url}` answered with status {status}")]
     #[diagnostic(
         code("provision.http.status"),
-        help("401 and 403 want a credential, 404 another address; above 500 the server itself fails")
+        help(
+            "401 and 403 want a credential, 404 another address; 429 asks to try later; from 500 on the server itself fails"
+        )
     )]
     Status {
         /// The address, without credentials.
