@@ -194,6 +194,7 @@ impl Activation {
                 secrets: Vec::new(),
                 cwd: Place::scratch(""),
                 network: false,
+                offline: None,
                 timeout: self.time,
             }),
         }

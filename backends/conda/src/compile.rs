@@ -105,6 +105,7 @@ pub(crate) async fn compile(
             secrets: Vec::new(),
             cwd: Place::scratch(""),
             network: false,
+            offline: None,
             timeout: TIMEOUT,
         }),
     };

@@ -248,6 +248,7 @@ fn script_step(record: &PrefixRecord) -> Step {
             secrets: Vec::new(),
             cwd: Place::prefix(""),
             network: false,
+            offline: None,
             timeout: SCRIPT_TIMEOUT,
         }),
     }

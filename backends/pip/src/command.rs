@@ -46,6 +46,7 @@ pub(crate) fn pip(understood: &Understood, interpreter: Program, args: Vec<Word>
         secrets,
         cwd: Place::scratch(""),
         network,
+        offline: None,
         timeout,
     }
 }
@@ -61,6 +62,7 @@ pub(crate) fn python(interpreter: Program, args: Vec<Word>, timeout: Duration) -
         secrets,
         cwd: Place::scratch(""),
         network: false,
+        offline: None,
         timeout,
     }
 }

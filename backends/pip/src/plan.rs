@@ -1,5 +1,6 @@
 //! Building a lock: an environment without pip, filled by a pip that stands beside it.
 
+use wrun_backend_python::environment;
 use wrun_backend_python::markers::PYTHON;
 use wrun_backend_python::source::{Source, check_unchanged, with_copies};
 use wrun_core::backend::Request;
@@ -11,7 +12,7 @@ use crate::understand::{Understood, check_venv};
 use crate::{command, lock};
 
 /// Raised whenever the same lock may be built into another tree.
-pub(crate) const REVISION: u32 = 1;
+pub(crate) const REVISION: u32 = 2;
 
 /// Compiles everything to bytecode that is valid whatever the times of files are (PEP 552). What does not compile is
 /// passed over, as pip does: packages hold templates that only look like modules.
@@ -30,10 +31,12 @@ except OSError:
 pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Problem> {
     check_venv(request)?;
     let mut steps = Steps::default();
-    let mut make: Vec<Word> = ["-m", "venv", "--without-pip"].map(Word::from).into();
-    make.push(Place::prefix("").into());
-    let make = command::python(Program::Tool(PYTHON.to_owned()), make, command::INSTALL_TIMEOUT);
-    steps.push("make the environment", 1, Action::Run(make));
+    let make = environment::make(request, || {
+        let mut args: Vec<Word> = ["-m", "venv", "--without-pip"].map(Word::from).into();
+        args.push(Place::prefix("").into());
+        command::python(Program::Tool(PYTHON.to_owned()), args, command::INSTALL_TIMEOUT)
+    })?;
+    steps.push("make the environment", 1, make);
     fill(request, lock, steps)
 }
 

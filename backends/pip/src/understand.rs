@@ -129,10 +129,11 @@ impl Understood {
     }
 }
 
-/// The module `venv` makes environments; some distributions put it into a package of its own.
+/// Where only the module `venv` knows how an environment is made, it has to be there; some distributions put it into a
+/// package of its own.
 pub(crate) fn check_venv(request: &Request) -> Result<(), Problem> {
     let interpreter = markers::interpreter(request)?;
-    if interpreter.has_venv {
+    if interpreter.virtual_environment.is_some() || interpreter.has_venv {
         return Ok(());
     }
     let path = request.tool(PYTHON)?.path.display();

@@ -85,6 +85,7 @@ fn built(request: &Request, lock: &Lock) -> String {
             Action::Write { content, to, .. } => {
                 format!("{} {:?}: {}\n{content}", step.label, step.after, to.rel)
             }
+            Action::VirtualEnvironment(python) => format!("{} {:?}: on <{python}>\n", step.label, step.after),
             other => format!("{other:?}\n"),
         });
     }
@@ -107,7 +108,7 @@ fn a_plan() {
         {"name": "v", "version": "1.0", "from": "commit", "vcs": "git", "url": "https://h.org/v", "commit": "c0", "subdirectory": "s"},
     ]);
     insta::assert_snapshot!(built(&request(json!({"packages": ["six"]}), []), &lock(&packages)), @r"
-    make the environment []: <python> -I -m venv --without-pip <Prefix:>
+    make the environment []: on <python>
     write the lock [0]: locked.txt
     six==1.0 --hash=sha256:aa
     u @ https://h.org/u.whl --hash=sha256:bb
@@ -133,9 +134,10 @@ fn an_empty_list_needs_no_question_and_no_install() {
 }
 
 #[test]
-fn an_interpreter_without_venv_is_named() {
+fn an_interpreter_that_needs_its_venv_and_has_none_is_named() {
     let mut request = request(json!({"packages": ["six"]}), []);
     request.tools[0].python.as_mut().unwrap().has_venv = false;
+    request.tools[0].python.as_mut().unwrap().virtual_environment = None;
     request.tools[0].python.as_mut().unwrap().has_ensurepip = false;
     for problem in [
         Pip.solve(&request, None, &[]).unwrap_err(),
@@ -147,6 +149,11 @@ fn an_interpreter_without_venv_is_named() {
     }
     request.tools[0].python.as_mut().unwrap().has_venv = true;
     assert!(Pip.solve(&request, None, &[]).is_ok());
+    let told = built(&request, &lock(&json!([])));
+    assert!(
+        told.starts_with("make the environment []: <python> -I -m venv --without-pip <Prefix:>\n"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -1,8 +1,22 @@
-//! How a task is started in a Python environment.
+//! How a Python environment is made, and a task started in it.
 
+use wrun_core::backend::Request;
 use wrun_core::launch::{EnvEdit, Launch, TaskKind};
-use wrun_core::plan::Place;
+use wrun_core::plan::{Action, Place, Run};
 use wrun_core::problem::Problem;
+
+use crate::markers::{self, PYTHON};
+
+/// Makes the environment without packages. Where the interpreter does not say how that is done, a program makes it.
+///
+/// # Errors
+/// The host did not say what the interpreter is.
+pub fn make(request: &Request, program: impl FnOnce() -> Run) -> Result<Action, Problem> {
+    Ok(match markers::interpreter(request)?.virtual_environment {
+        Some(_) => Action::VirtualEnvironment(PYTHON.to_owned()),
+        None => Action::Run(program()),
+    })
+}
 
 /// A command with the environment's `bin` first on its search path.
 ///

@@ -152,6 +152,7 @@ pub fn with_copies(run: Run, sources: &[Source]) -> Run {
         secrets,
         cwd,
         network,
+        offline,
         timeout,
     } = run;
     let program: Word = match program {
@@ -176,6 +177,7 @@ pub fn with_copies(run: Run, sources: &[Source]) -> Run {
         secrets,
         cwd,
         network,
+        offline,
         timeout,
     }
 }

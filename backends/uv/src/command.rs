@@ -1,11 +1,12 @@
 //! How uv is called.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use wrun_backend_python::index::{Index, variable_part};
 use wrun_backend_python::markers::PYTHON;
 use wrun_backend_python::spec::{BuildPolicy, cache_name};
-use wrun_core::plan::{Piece, Place, Program, Run, SecretPart, SecretVariable, Word};
+use wrun_core::plan::{Offline, Piece, Place, Program, Run, SecretPart, SecretVariable, Word};
 
 use crate::UV;
 use crate::understand::{Family, Understood};
@@ -46,7 +47,7 @@ pub(crate) fn run(
     .map(|(name, value)| (name.to_owned(), value.into()))
     .into();
     let cache = cache_name(UV, &understood.spec.variables);
-    env.push(("UV_CACHE_DIR".to_owned(), Place::downloads(cache).into()));
+    env.push(("UV_CACHE_DIR".to_owned(), Place::downloads(cache.as_str()).into()));
     // A project's own `[tool.uv]` and `uv.toml` are part of what is asked for.
     if !matches!(understood.family, Family::Project(_)) {
         env.push(("UV_NO_CONFIG".to_owned(), "1".into()));
@@ -65,6 +66,11 @@ pub(crate) fn run(
         secrets: secrets(&understood.gathered.indexes),
         cwd: Place::scratch(folder),
         network,
+        offline: Some(Box::new(Offline {
+            variable: "UV_OFFLINE".to_owned(),
+            cache,
+            downloads: BTreeSet::new(),
+        })),
         timeout,
     }
 }

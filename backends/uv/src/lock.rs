@@ -1,5 +1,7 @@
 //! Locks: the standard's own (PEP 751) as uv writes it, and what a build needs beside it.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 use toml::{Table, Value};
 use wrun_backend_python::gather::LINKS;
@@ -78,6 +80,8 @@ pub(crate) struct Content {
     pub(crate) sources: Vec<Source>,
     /// Packages in it.
     pub(crate) count: usize,
+    /// A digest for each package with all of its files, of the interpreter that chooses among them too.
+    pub(crate) downloads: BTreeSet<Digest>,
     /// Bytes of the smallest files that will do: a lower bound of what the tree takes.
     pub(crate) bytes: u64,
 }
@@ -105,6 +109,7 @@ impl Content {
         let (Some(folder), Some(pylock)) = (text("folder"), text("pylock")) else {
             return Err(foreign("it has no `folder` or `pylock`"));
         };
+        let python = text("python").unwrap_or_default();
         let listed = lock.content.get("sources").and_then(serde_json::Value::as_array);
         let sources: Option<Vec<Source>> = listed.into_iter().flatten().map(Source::from_json).collect();
         let document: Table = pylock
@@ -115,6 +120,10 @@ impl Content {
             folder,
             sources: sources.ok_or_else(|| foreign("one of its `sources` is not well formed"))?,
             count: packages.len(),
+            downloads: packages
+                .iter()
+                .map(|package| Digest::of(format!("{python}\n{package}").as_bytes()))
+                .collect(),
             bytes: packages.iter().filter_map(smallest_file).sum(),
             pylock,
         })

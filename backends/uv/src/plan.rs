@@ -1,5 +1,6 @@
 //! Building a lock: an environment without pip, and one run of uv that makes it what the lock says.
 
+use wrun_backend_python::environment;
 use wrun_backend_python::source::{check_unchanged, with_copies};
 use wrun_core::backend::Request;
 use wrun_core::lock::Lock;
@@ -12,27 +13,24 @@ use crate::solve::PYLOCK;
 use crate::understand::Understood;
 
 /// Raised whenever the same lock may be built into another tree.
-pub(crate) const REVISION: u32 = 1;
+pub(crate) const REVISION: u32 = 2;
 
 /// The steps that build a lock.
 pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Problem> {
     let understood = Understood::of(request)?;
     let content = Content::of(lock)?;
     check_unchanged(&content.sources, &request.inputs)?;
-    let mut make: Vec<Word> = ["venv", "--no-project", "--quiet"].map(Word::from).into();
-    make.extend(command::python());
-    make.push(Place::prefix("").into());
+    let make = environment::make(request, || {
+        let mut args: Vec<Word> = ["venv", "--no-project", "--quiet"].map(Word::from).into();
+        args.extend(command::python());
+        args.push(Place::prefix("").into());
+        command::run(&understood, args, "", false, command::INSTALL_TIMEOUT)
+    })?;
     let mut steps = vec![Step {
         label: "make the environment".to_owned(),
         weight: 1,
         after: Vec::new(),
-        action: Action::Run(command::run(
-            &understood,
-            make,
-            "",
-            false,
-            command::INSTALL_TIMEOUT,
-        )),
+        action: make,
     }];
     if content.count > 0 {
         steps.push(Step {
@@ -50,7 +48,10 @@ pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Proble
             .into();
         sync.push(Place::prefix("bin/python").into());
         sync.extend(command::sources_of_packages(&understood, Flavour::Pip));
-        let run = command::run(&understood, sync, &content.folder, true, command::INSTALL_TIMEOUT);
+        let mut run = command::run(&understood, sync, &content.folder, true, command::INSTALL_TIMEOUT);
+        if let Some(offline) = &mut run.offline {
+            offline.downloads = content.downloads;
+        }
         steps.push(Step {
             label: format!(
                 "install {} package{}",

@@ -173,6 +173,7 @@ fn built(request: &Request) -> String {
         .map(|step| match &step.action {
             Action::Run(run) => format!("{} {:?}: {}", step.label, step.after, words(run)),
             Action::Write { to, .. } => format!("{} {:?}: {:?}:{}", step.label, step.after, to.root, to.rel),
+            Action::VirtualEnvironment(python) => format!("{} {:?}: on <{python}>", step.label, step.after),
             other => format!("{other:?}"),
         })
         .collect();
@@ -185,13 +186,53 @@ fn built(request: &Request) -> String {
 }
 
 #[test]
-fn a_plan_is_two_runs() {
+fn a_plan_is_one_run() {
     insta::assert_snapshot!(built(&request(json!({"packages": ["six"], "no-build": true}), [])), @r#"
-    make the environment []: <uv> venv --no-project --quiet --python <python> <Prefix:>
+    make the environment []: on <python>
     write the lock []: Scratch:pylock.wrun.toml
     install 1 package [0, 1]: <uv> pip sync pylock.wrun.toml --compile-bytecode --python <Prefix:bin/python> --no-build
     [Exists(Place { root: Prefix, rel: "bin/python" })] Some(10)
     "#);
+}
+
+#[test]
+fn an_environment_on_an_interpreter_that_does_not_say_how_is_made_by_uv() {
+    let mut request = request(json!({"packages": ["six"]}), []);
+    request.tools[0].python.as_mut().unwrap().virtual_environment = None;
+    let told = built(&request);
+    assert!(
+        told.starts_with(
+            "make the environment []: <uv> venv --no-project --quiet --python <python> <Prefix:>\n"
+        ),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_is_downloaded_depends_on_every_file_and_on_the_interpreter() {
+    let request = request(json!({"packages": ["six"]}), []);
+    let downloads = |python: &str, hash: &str| {
+        let pylock = format!(
+            "lock-version = '1.0'\n[[packages]]\nname = 'six'\nversion = '1'\n\
+             wheels = [{{url = 'https://h.org/six.whl', hashes = {{sha256 = '{hash}'}}}}]"
+        );
+        let lock = Lock {
+            backend: "uv".to_owned(),
+            revision: 1,
+            content: json!({"folder": "", "pylock": pylock, "python": python, "sources": []}),
+            packages: Vec::new(),
+        };
+        let plan = Uv.plan(&request, &lock).unwrap();
+        let Action::Run(run) = plan.steps.last().unwrap().action.clone() else {
+            panic!("{plan:?}")
+        };
+        run.offline.unwrap().downloads
+    };
+    let first = downloads("3.11.7", "aa");
+    assert_eq!(first.len(), 1);
+    assert_eq!(downloads("3.11.7", "aa"), first);
+    assert_ne!(downloads("3.11.7", "ab"), first);
+    assert_ne!(downloads("3.12.1", "aa"), first);
 }
 
 #[test]

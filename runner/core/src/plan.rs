@@ -3,6 +3,7 @@
 //! A backend makes one without touching anything; the host checks it and carries it out. So every backend gets
 //! parallel fetches, retries, digests, progress and clean-up once.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -189,10 +190,27 @@ pub struct Run {
     pub secrets: Vec<SecretVariable>,
     /// Its working folder.
     pub cwd: Place,
-    /// Whether it needs the network. With `--offline` such a run must be able to do without, or it is refused.
+    /// Whether it needs the network.
     pub network: bool,
+    /// How it does without the network with what it downloaded before, if it can. With `--offline` a run that needs the
+    /// network and cannot is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offline: Option<Box<Offline>>,
     /// How long it may take.
     pub timeout: Duration,
+}
+
+/// How a program does with what it downloaded before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offline {
+    /// The variable that tells it to, set to `1`.
+    pub variable: String,
+    /// The name of the cache that it downloads into, as in a place below [`Root::Downloads`].
+    pub cache: String,
+    /// What a step downloads, if that is known before: a digest for each thing that stays the same as long as its bytes do.
+    /// If all of it was downloaded before, the step is first tried without the network: what a lock names has its digest, so
+    /// there is no need to ask whether it is still right.
+    pub downloads: BTreeSet<Digest>,
 }
 
 /// One thing to do.
@@ -228,6 +246,9 @@ pub enum Action {
         /// What it points to.
         target: Word,
     },
+    /// Make a virtual environment without pip (PEP 405) in the prefix, on an interpreter that was asked for and whose
+    /// [`Interpreter::virtual_environment`](crate::tool::Interpreter::virtual_environment) is known.
+    VirtualEnvironment(ToolId),
     /// Remove a file or a folder, if it is there.
     Remove(Place),
     /// Run a program.

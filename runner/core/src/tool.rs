@@ -91,12 +91,25 @@ pub struct Interpreter {
     pub has_venv: bool,
     /// Whether the module `ensurepip` can be imported.
     pub has_ensurepip: bool,
+    /// How a virtual environment on it is made; `None` where only its own module `venv` knows that.
+    pub virtual_environment: Option<VirtualEnvironment>,
     /// Size of its file in bytes.
     pub size: u64,
     /// Modification time of its file in nanoseconds since 1970.
     pub modified_ns: i64,
     /// Inode of its file.
     pub inode: u64,
+}
+
+/// What a virtual environment on an interpreter is made of (PEP 405).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualEnvironment {
+    /// The interpreter that is no part of a virtual environment itself: what `bin/python` links to.
+    pub base_executable: PathBuf,
+    /// The folder for packages, below the environment: `lib/python3.11/site-packages`.
+    pub site_packages: String,
+    /// Whether `lib64` is another name of `lib`, as on 64-bit systems but macOS.
+    pub has_lib64: bool,
 }
 
 impl Interpreter {
@@ -128,6 +141,7 @@ impl Interpreter {
             base_prefix,
             has_venv: _,
             has_ensurepip: _,
+            virtual_environment: _,
             size,
             modified_ns,
             inode,

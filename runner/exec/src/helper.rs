@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use wrun_sandbox::Prestarted;
+use wrun_sandbox::HelperAhead;
 
-use crate::native::NativeError;
 use crate::wasi::COMPILE;
 
 /// A program that can be started as the helper, which sets sandboxes up around native processes and compiles WebAssembly
@@ -26,11 +25,8 @@ impl Helper {
     }
 
     /// Starts a helper for a task that is to come, so that it begins while the task's environment is looked up.
-    ///
-    /// # Errors
-    /// It cannot be started.
-    pub fn prestart(&self) -> Result<Prestarted, NativeError> {
-        self.0.prestart().map_err(NativeError::from)
+    pub fn prestart(&self, ahead: &HelperAhead) {
+        ahead.prestart(&self.0);
     }
 
     /// Its path.

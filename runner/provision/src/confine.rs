@@ -143,6 +143,9 @@ impl TaskHost {
             match start(&confinement, command, cancel).await? {
                 Start::Running(mut confined) => {
                     self.say_tier(confined.report.tier, refused.as_ref(), &confinement.gate.net);
+                    if let Some(helper) = confinement.helper.as_ref().filter(|_| *demand != Demand::Off) {
+                        self.helper_ahead.prestart(helper);
+                    }
                     let traffic = &confinement.gate.traffic;
                     let mut unread = |_, _: &str| {};
                     let running = Box::pin(capture(&mut confined.tree, limits, cancel, &mut unread));

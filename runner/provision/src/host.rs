@@ -24,6 +24,7 @@ use wrun_core::platform::Platform;
 use wrun_core::problem::{Advice, Problem, StepFailure};
 use wrun_core::question::{Answer, Question};
 use wrun_core::tool::{ToolFound, ToolRequest};
+use wrun_sandbox::HelperAhead;
 use wrun_store::{PartId, PartLease, Scratch, Store};
 
 use crate::credentials::Credentials;
@@ -51,6 +52,8 @@ pub struct TaskHost {
     pub(crate) inside: Option<Inside>,
     pub(crate) tokens: Tokens,
     held: Vec<OwnedFd>,
+    /// The helper for the program that is started next.
+    pub(crate) helper_ahead: HelperAhead,
     /// The leases of the parts that were asked for.
     parts: Mutex<BTreeMap<PartId, PartLease>>,
     steps: Steps,
@@ -91,6 +94,7 @@ impl TaskHost {
             inside: None,
             tokens: Tokens::default(),
             held: Vec::new(),
+            helper_ahead: HelperAhead::default(),
             parts: Mutex::default(),
             steps: Steps::default(),
             said_tier: AtomicBool::new(false),
@@ -102,6 +106,13 @@ impl TaskHost {
     #[must_use]
     pub fn holding(mut self, descriptors: Vec<OwnedFd>) -> Self {
         self.held = descriptors;
+        self
+    }
+
+    /// The same with a helper that its owner starts things with afterwards.
+    #[must_use]
+    pub fn starting_ahead(mut self, helper_ahead: HelperAhead) -> Self {
+        self.helper_ahead = helper_ahead;
         self
     }
 

@@ -209,7 +209,8 @@ impl<'a> Places<'a> {
         }
     }
 
-    fn tool(&self, id: &str) -> Result<&wrun_core::tool::ToolFound, ProvisionError> {
+    /// A tool that was asked for.
+    pub(crate) fn tool(&self, id: &str) -> Result<&wrun_core::tool::ToolFound, ProvisionError> {
         self.request
             .tools
             .iter()

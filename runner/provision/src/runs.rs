@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use wrun_core::credential::Credential;
-use wrun_core::plan::{Program, Run, SecretPart, SecretVariable};
+use wrun_core::plan::{Offline, Run, SecretPart, SecretVariable};
 use wrun_core::text::harmless_output;
 use wrun_process::Captured;
 
@@ -17,9 +17,6 @@ use crate::index::take_credential;
 use crate::places::{Places, invalid};
 use crate::redact::Redactor;
 use crate::spawn::{Invocation, written};
-
-/// The tool that can be told to do with what it has downloaded before, and the variable that tells it.
-const WORKS_OFFLINE: (&str, &str) = ("uv", "UV_OFFLINE");
 
 /// A program that ran to its end, or to its time limit.
 pub(crate) struct Ran {
@@ -35,11 +32,6 @@ pub(crate) struct Ran {
     pub(crate) output: String,
     /// What blotted the secrets out.
     pub(crate) redactor: Redactor,
-}
-
-/// Whether the program can be told to do with what it has downloaded before.
-fn works_offline(run: &Run) -> bool {
-    matches!(&run.program, Program::Tool(tool) if tool == WORKS_OFFLINE.0)
 }
 
 impl TaskHost {
@@ -59,8 +51,8 @@ impl TaskHost {
             .await
     }
 
-    /// Runs an installer with what was downloaded before, and with the network only if that is not enough: what a lock
-    /// names has its digest, so there is no need to ask an index whether it is still right.
+    /// Runs an installer: with what was downloaded before if all of it was, and with the network if that was not so or is
+    /// not enough.
     ///
     /// # Errors
     /// As for [`TaskHost::run`].
@@ -71,14 +63,29 @@ impl TaskHost {
         places: &Places<'_>,
         cancel: &CancellationToken,
     ) -> Result<Ran, ProvisionError> {
-        if run.network && works_offline(run) && !self.settings.offline {
+        let is_choice = run.network && !self.settings.offline;
+        let known = run
+            .offline
+            .as_deref()
+            .filter(|known| is_choice && !known.downloads.is_empty());
+        let Some(Offline { cache, downloads, .. }) = known else {
+            return self.run(label, run, places, cancel).await;
+        };
+        let downloaded = self.store.downloaded(cache)?;
+        if downloaded.has(downloads) {
             let ran = self.run_on(label, run, places, cancel, true).await?;
             if ran.exit == Some(0) {
                 return Ok(ran);
             }
             tracing::debug!(label, "not everything is at hand");
         }
-        self.run(label, run, places, cancel).await
+        let ran = self.run(label, run, places, cancel).await?;
+        if ran.exit == Some(0)
+            && let Err(error) = downloaded.note(downloads)
+        {
+            tracing::debug!(cache, %error, "what was downloaded is not noted");
+        }
+        Ok(ran)
     }
 
     async fn run_on(
@@ -90,15 +97,14 @@ impl TaskHost {
         offline: bool,
     ) -> Result<Ran, ProvisionError> {
         let mut env: Vec<(OsString, OsString)> = Vec::new();
-        let mut told_offline = None;
-        if run.network && offline {
-            if !works_offline(run) {
-                return Err(ProvisionError::Offline {
-                    what: label.to_owned(),
-                });
-            }
-            told_offline = Some(WORKS_OFFLINE.1);
-        }
+        let told_offline = if run.network && offline {
+            let can = run.offline.as_ref().ok_or_else(|| ProvisionError::Offline {
+                what: label.to_owned(),
+            })?;
+            Some(can.variable.as_str())
+        } else {
+            None
+        };
         let mut used = self.proxy_credentials();
         // Credentials open what is on the network. Who does without it gets none: it may build packages.
         for variable in run.secrets.iter().filter(|_| told_offline.is_none()) {

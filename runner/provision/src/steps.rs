@@ -9,6 +9,7 @@ use crate::execute::TAIL_LINES;
 use crate::host::TaskHost;
 use crate::places::{ARTIFACTS, Places, below};
 use crate::progress::StepProgress;
+use crate::python::virtual_environment;
 use crate::runs::Ran;
 use crate::spawn::tail;
 
@@ -61,6 +62,7 @@ impl TaskHost {
                 let (tree, rel) = places.writable(at)?;
                 tree.symlink(places.word(target)?, &rel)?;
             }
+            Action::VirtualEnvironment(id) => virtual_environment::make(places.tool(id)?, places)?,
             Action::Remove(place) => {
                 let (tree, rel) = places.writable(place)?;
                 self.blocking("removing files", move || tree.remove(&rel))

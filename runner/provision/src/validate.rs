@@ -78,6 +78,7 @@ fn check_step<'plan>(
         Action::Write { to, .. } => below_root(to),
         Action::MakeDir(place) => writable(place),
         Action::Symlink { at, target } => below_root(at).and_then(|()| check_word(request, target)),
+        Action::VirtualEnvironment(id) => known(request, id),
         Action::Remove(place) => below_root(place),
         Action::Run(run) => check_run(request, run),
     }

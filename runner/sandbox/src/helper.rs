@@ -34,9 +34,27 @@ struct Waiting {
     helpers: Vec<(u64, Ready)>,
 }
 
+/// The one helper that is started ahead of what a run will start next: while an environment is looked up for its task, while
+/// an installer runs for the installer after it. If no start took it until this is dropped, it is ended.
+#[derive(Debug, Clone, Default)]
+pub struct HelperAhead(Arc<Mutex<Option<Prestarted>>>);
+
+impl HelperAhead {
+    /// Starts it. It ends with the thread that calls this, as one that a start begins does. What is wrong with it is told
+    /// where it is needed.
+    pub fn prestart(&self, helper: &Helper) {
+        let prestarted = helper.prestart().ok();
+        let before = std::mem::replace(
+            &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
+            prestarted,
+        );
+        drop(before);
+    }
+}
+
 /// A helper that was started before it is needed. If no start took it until this is dropped, it is ended.
 #[derive(Debug)]
-pub struct Prestarted {
+struct Prestarted {
     number: u64,
     waiting: Arc<Mutex<Waiting>>,
 }
@@ -106,12 +124,8 @@ impl Helper {
         &self.program
     }
 
-    /// Starts a helper for a start that is to come, so that it begins while other things are seen to. It ends with the thread
-    /// that calls this, as one that a start begins does.
-    ///
-    /// # Errors
-    /// It cannot be started.
-    pub fn prestart(&self) -> Result<Prestarted, ProcessError> {
+    /// Starts a helper for a start that is to come.
+    fn prestart(&self) -> Result<Prestarted, ProcessError> {
         let ready = Ready::start(self.small.as_ref().unwrap_or(&self.program))?;
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.started += 1;

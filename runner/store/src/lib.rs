@@ -33,6 +33,7 @@
 mod artifact;
 mod build;
 mod code;
+mod downloaded;
 mod environment;
 mod error;
 mod flight;
@@ -64,6 +65,7 @@ mod walk;
 
 pub use artifact::ArtifactWriter;
 pub use build::{Build, CommitInfo};
+pub use downloaded::Downloaded;
 pub use environment::{Builder, CommitRecord, Environment};
 pub use error::StoreError;
 pub use flight::{Flight, FlightFailure, FlightKey};

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::backend::{Backend, Manifest};
 use wrun_core::event::Event;
 use wrun_core::sandbox::Demand;
-use wrun_exec::{Helper, WasiRuntime};
+use wrun_exec::{Helper, HelperAhead, WasiRuntime};
 use wrun_provision::{Credentials, Settings, TaskHost};
 use wrun_store::Store;
 
@@ -63,6 +63,8 @@ pub(crate) struct Context {
     pub(crate) submitted: Instant,
     /// How strongly installers and native tasks are held.
     pub(crate) demand: Demand,
+    /// The helper for what is started next.
+    pub(crate) helper_ahead: HelperAhead,
 }
 
 impl Context {
@@ -98,6 +100,7 @@ impl Context {
             self.cancel.clone(),
             Arc::clone(&self.emit),
         )
+        .starting_ahead(self.helper_ahead.clone())
     }
 
     /// Runs something that blocks on a thread of its own.

@@ -14,7 +14,7 @@ use wrun_core::problem::Problem;
 use wrun_core::sandbox::Demand;
 use wrun_core::task::{Run, Task, Variable};
 use wrun_core::tool::ToolFound;
-use wrun_exec::{Output, OutputSink, Prestarted, Report, Stdio};
+use wrun_exec::{Output, OutputSink, Report, Stdio};
 
 use crate::context::{Context, Emit};
 use crate::environment::{self, Leased, LockPolicy};
@@ -107,7 +107,7 @@ async fn attempts(
     }
     check_paths(context, submission)?;
     let folder = task_folder(task)?;
-    let _prestarted = prestart(context, task);
+    prestart(context, task);
     let vars = variables(context, task)?;
     // A signal that comes before the task runs ends the run.
     let entered = tokio::select! {
@@ -191,11 +191,11 @@ fn refusal(submission: &Submission, is_guest: bool) -> Option<Outcome> {
 }
 
 /// Begins to start a process that will be held to its grants, while its environment is looked up.
-fn prestart(context: &Context, task: &Task) -> Option<Prestarted> {
+fn prestart(context: &Context, task: &Task) {
     let is_held = !matches!(task.run, Run::Module { .. }) && context.demand != Demand::Off;
-    let helper = context.inner.helper.as_ref().filter(|_| is_held)?;
-    // What is wrong with it is told where it is needed.
-    helper.prestart().ok()
+    if let Some(helper) = context.inner.helper.as_ref().filter(|_| is_held) {
+        helper.prestart(&context.helper_ahead);
+    }
 }
 
 /// The values of the task's variables.

@@ -13,7 +13,7 @@ use wrun_core::grants::Grants;
 use wrun_core::problem::Problem;
 use wrun_core::sandbox::{Demand, SandboxReport};
 use wrun_core::task::Task;
-use wrun_exec::{Output, OutputSink, Stdin, Stdio, TerminalSize};
+use wrun_exec::{HelperAhead, Output, OutputSink, Stdin, Stdio, TerminalSize};
 use wrun_provision::TaskHost;
 use wrun_store::Store;
 
@@ -276,6 +276,7 @@ impl Runner {
             cancel,
             submitted: Instant::now(),
             demand: Demand::default(),
+            helper_ahead: HelperAhead::default(),
         }
     }
 }

@@ -11,7 +11,7 @@ use wrun_core::lock::Lock;
 use wrun_core::platform::Platform;
 use wrun_core::problem::Problem;
 use wrun_core::question::{Answer, Exchange, Question};
-use wrun_core::tool::{Interpreter, ToolFound};
+use wrun_core::tool::{Interpreter, ToolFound, VirtualEnvironment};
 
 use super::{BACKEND, TOOL};
 
@@ -64,6 +64,11 @@ pub(crate) fn interpreter() -> Interpreter {
         base_prefix: "/usr".to_owned(),
         has_venv: true,
         has_ensurepip: true,
+        virtual_environment: Some(VirtualEnvironment {
+            base_executable: "/usr/bin/python3.11".into(),
+            site_packages: "lib/python3.11/site-packages".to_owned(),
+            has_lib64: true,
+        }),
         size: 1,
         modified_ns: 2,
         inode: 3,

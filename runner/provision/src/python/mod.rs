@@ -6,6 +6,7 @@ mod inside;
 mod installs;
 mod probe;
 mod request;
+pub(crate) mod virtual_environment;
 
 pub(crate) use candidate::is_shim;
 pub(crate) use find::version;

@@ -25,6 +25,25 @@ def folder_of(name):
     return os.path.dirname(spec.origin) if spec and spec.origin else None
 
 
+def virtual_environment():
+    """What a virtual environment on this interpreter looks like (PEP 405), for the one implementation whose own `venv` does
+    nothing but write it down."""
+    if sys.implementation.name != "cpython" or os.name != "posix":
+        return None
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    # A name without a version may lead to another interpreter after an update of the system.
+    real = os.path.realpath(base)
+    if os.path.dirname(os.path.dirname(real)) == os.path.realpath(sys.base_prefix):
+        base = real
+    scheme = "venv" if "venv" in sysconfig.get_scheme_names() else "posix_prefix"
+    places = {"base": "", "platbase": "", "installed_base": "", "installed_platbase": ""}
+    return {
+        "base_executable": os.path.abspath(base),
+        "site_packages": sysconfig.get_path("purelib", scheme, places).strip("/"),
+        "has_lib64": sys.maxsize > 2**32 and sys.platform != "darwin",
+    }
+
+
 ensurepip = folder_of("ensurepip")
 print(json.dumps({
     "implementation": sys.implementation.name,
@@ -36,6 +55,7 @@ print(json.dumps({
     "base_prefix": sys.base_prefix,
     "has_venv": find_spec("venv") is not None,
     "has_ensurepip": ensurepip is not None,
+    "virtual_environment": virtual_environment(),
     "wheel_folders": [folder for folder in (
         ensurepip and os.path.join(ensurepip, "_bundled"),
         sysconfig.get_config_var("WHEEL_PKG_DIR"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use wrun_core::tool::Interpreter;
+use wrun_core::tool::{Interpreter, VirtualEnvironment};
 
 use crate::error::ProvisionError;
 use crate::files::FileIdentity;
@@ -16,7 +16,7 @@ use crate::spawn::{tail, written};
 const SCRIPT: &str = include_str!("probe.py");
 
 /// The revision of what is remembered of an interpreter.
-const REVISION: &str = "2";
+const REVISION: &str = "3";
 
 /// The exit code of Python for options that it does not know; Python 2 does not know `-I`.
 const USAGE_ERROR: i32 = 2;
@@ -61,6 +61,7 @@ struct Said {
     base_prefix: String,
     has_venv: bool,
     has_ensurepip: bool,
+    virtual_environment: Option<VirtualEnvironment>,
     wheel_folders: Vec<PathBuf>,
 }
 
@@ -163,6 +164,7 @@ fn verdict(remembered: Remembered, identity: &FileIdentity) -> Verdict {
                 base_prefix,
                 has_venv,
                 has_ensurepip,
+                virtual_environment,
                 wheel_folders,
             } = *said;
             let FileIdentity {
@@ -182,6 +184,7 @@ fn verdict(remembered: Remembered, identity: &FileIdentity) -> Verdict {
                     base_prefix,
                     has_venv,
                     has_ensurepip,
+                    virtual_environment,
                     size,
                     modified_ns,
                     inode,

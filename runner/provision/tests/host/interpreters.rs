@@ -21,6 +21,7 @@ fn interpreter(path: &Path, implementation: &str, version: &str) {
         "base_prefix": "/usr",
         "has_venv": true,
         "has_ensurepip": false,
+        "virtual_environment": null,
         "wheel_folders": [],
     });
     script(

@@ -1,10 +1,11 @@
 //! Questions of backends, over HTTP and to tools, with everything that goes wrong there.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::support::{Reply, Server, World, request, shell};
 use wrun_core::host::Host as _;
-use wrun_core::plan::{Place, Program, SecretPart, SecretVariable, Word};
+use wrun_core::plan::{Offline, Place, Program, SecretPart, SecretVariable, Word};
 use wrun_core::problem::Problem;
 use wrun_core::question::{Answer, Question, Refusal};
 use wrun_provision::EnvironmentCredentials;
@@ -271,7 +272,7 @@ async fn a_tool_that_needs_the_network_is_refused_offline() {
 }
 
 #[tokio::test]
-async fn uv_is_told_to_stay_offline() {
+async fn a_tool_that_can_do_without_is_told_to_stay_offline() {
     let mut world = World::new();
     let mut request = request();
     request.tools[0].id = "uv".to_owned();
@@ -279,6 +280,11 @@ async fn uv_is_told_to_stay_offline() {
     run.program = Program::Tool("uv".to_owned());
     run.network = true;
     run.env = vec![("UV_OFFLINE".to_owned(), "0".into())];
+    run.offline = Some(Box::new(Offline {
+        variable: "UV_OFFLINE".to_owned(),
+        cache: "uv".to_owned(),
+        downloads: BTreeSet::new(),
+    }));
     let question = Question::Tool {
         label: "look".to_owned(),
         run,

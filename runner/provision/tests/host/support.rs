@@ -148,6 +148,7 @@ pub(crate) fn shell(script: &str) -> Run {
         secrets: Vec::new(),
         cwd: Place::scratch(""),
         network: false,
+        offline: None,
         timeout: Duration::from_mins(1),
     }
 }

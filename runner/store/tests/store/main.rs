@@ -11,6 +11,7 @@ mod support;
 
 mod artifacts;
 mod builds;
+mod downloaded;
 mod flights;
 mod opening;
 mod parts;
