@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
+use wrun::core::task::MAXIMUM_BYTES;
 use wrun::{LoadedTask, LockFile, Runner, Stdin, Submission, asks_to_end};
 
 use crate::args::{How, Submit};
@@ -15,9 +16,6 @@ use crate::failure::Failure;
 use crate::lines::WholeLines;
 use crate::speak::Speaker;
 use crate::terminal::Terminal;
-
-/// The most that is read of a task on standard input, in bytes: as much as of a file.
-const MAXIMUM_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Runs the tasks of the files, side by side, and gives the first exit code that is not 0, in the order of the files.
 pub(crate) async fn submit(
@@ -192,12 +190,12 @@ pub(crate) fn load(runner: &Runner, file: &Path) -> Result<LoadedTask, Failure> 
     }
     let mut text = String::new();
     std::io::stdin()
-        .take(MAXIMUM_BYTES + 1)
+        .take(MAXIMUM_BYTES as u64 + 1)
         .read_to_string(&mut text)
         .map_err(|error| Failure::io("read the task from standard input", error))?;
-    if text.len() as u64 > MAXIMUM_BYTES {
+    if text.len() > MAXIMUM_BYTES {
         return Err(Failure::usage(
-            "standard input holds more than 4 MiB, so it is no task file",
+            "standard input holds more than 1 MiB, so it is no task file",
             "write the task itself to standard input",
         ));
     }

@@ -17,7 +17,7 @@ use wrun_store::Scratch;
 
 use crate::Error;
 use crate::error::refused;
-use crate::native::{GRACE, follow};
+use crate::native::{GRACE, follow, process_lost};
 use crate::run::Attempt;
 use crate::signals::Signals;
 
@@ -78,6 +78,7 @@ pub(crate) async fn run(
         attempt.context.emit(match happening {
             Happening::Held(_) => Event::Sandbox(held.clone()),
             Happening::Stopped => Event::Stopped,
+            Happening::ProcessLost { limit } => process_lost(limit),
         });
     })
     .await;

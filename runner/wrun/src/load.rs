@@ -7,14 +7,11 @@ use wrun_core::backend::{Backend, Manifest};
 use wrun_core::diagnostic::Finding;
 use wrun_core::ray;
 use wrun_core::task::{
-    Origin, Parsed, RuntimeEnvFile, Task, TaskError, parse_with, place, place_findings, runtime_env_file,
-    specs,
+    MAXIMUM_BYTES, Origin, Parsed, RuntimeEnvFile, Task, TaskError, parse_with, place, place_findings,
+    runtime_env_file, specs,
 };
 
 use crate::Error;
-
-/// The largest task file that is read, in bytes.
-const MAXIMUM_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A task with the text that it was written in, so that a mistake which is found later still has its place.
 #[derive(Debug, Clone)]
@@ -122,11 +119,11 @@ fn read(path: &Path) -> Result<String, String> {
         return Err("it is a folder; name the file in it".to_owned());
     }
     let mut bytes = Vec::new();
-    file.take(MAXIMUM_BYTES + 1)
+    file.take(MAXIMUM_BYTES as u64 + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > MAXIMUM_BYTES {
-        return Err("it is larger than 4 MiB".to_owned());
+    if bytes.len() > MAXIMUM_BYTES {
+        return Err("it is larger than 1 MiB".to_owned());
     }
     String::from_utf8(bytes).map_err(|error| {
         format!(

@@ -136,9 +136,22 @@ pub(crate) async fn run(
         attempt.context.emit(match happening {
             Happening::Held(report) => Event::Sandbox(report.clone()),
             Happening::Stopped => Event::Stopped,
+            Happening::ProcessLost { limit } => process_lost(limit),
         });
     })
     .await
+}
+
+/// That a task went on without one of its processes, which may be why its result is not whole.
+pub(crate) fn process_lost(limit: u64) -> Event {
+    Event::Notice {
+        code: "task.process.lost".to_owned(),
+        message: format!(
+            "a process of the task was ended as the task ran out of memory (the limit is {}), though the task itself ended \
+             well",
+            bytesize::ByteSize(limit).display().iec()
+        ),
+    }
 }
 
 /// Runs a process to its end, and hands signals on to it.

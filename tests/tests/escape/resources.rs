@@ -181,6 +181,37 @@ fn memory_of_several_processes_is_limited_without_control_groups() {
     }
 }
 
+/// A task that does not look at how its processes ended ends well without one of them; that is said, as its result may not be
+/// whole.
+#[test]
+fn a_process_that_was_lost_for_want_of_memory_is_told() {
+    const LOSE: &str = "dd if=/dev/zero of=/dev/null bs=256M count=1 2> /dev/null; exit 0";
+    let user = if machine::is_root() {
+        User::Root
+    } else {
+        User::Other
+    };
+    let Some(scene) = Scene::new(user) else { return };
+    for (memory, lost) in [("32MiB", true), ("1GiB", false)] {
+        let rest = format!("[limits]\nmemory = \"{memory}\"\n");
+        let task = wrun_tests::tasks::command(&["sh", "-c", LOSE], &rest);
+        scene.world.write("task.toml", task);
+        scene.give_project();
+        let ran = scene.submit("best-effort");
+        if state(&ran, "memory") != "enforced" {
+            wrun_tests::skipped("no control group can be had for the limit of memory");
+            return;
+        }
+        ran.ends_with(0);
+        let notices = ran
+            .events()
+            .iter()
+            .filter(|event| event["code"] == "task.process.lost")
+            .count();
+        assert_eq!(notices, usize::from(lost), "{ran:?}");
+    }
+}
+
 /// Without a limit all of it is to be had, so that it is the limit that keeps it.
 #[test]
 fn without_limits_nothing_is_kept() {

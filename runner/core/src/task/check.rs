@@ -1,6 +1,7 @@
 //! What the words of a task file mean: from the file as written to the task.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -302,10 +303,10 @@ impl Checks<'_> {
         let at = Pointer::of(["limits"]);
         Limits {
             time: self.duration(limits.time.as_deref(), at.join("time"), true),
-            memory: self.size(limits.memory.as_deref(), at.join("memory")),
+            memory: self.memory(limits.memory.as_deref(), at.join("memory")),
             processes: limits
                 .processes
-                .and_then(|count| self.count(count, at.join("processes"))),
+                .and_then(|count| self.processes(count, at.join("processes"))),
             cpu: limits
                 .cpu
                 .and_then(|count| self.processors(count, at.join("cpu"))),
@@ -427,12 +428,36 @@ impl Checks<'_> {
         }
     }
 
+    /// Memory that a kernel can limit a process to, and a guest has room for one page in.
+    fn memory(&mut self, text: Option<&str>, at: Pointer) -> Option<u64> {
+        const RANGE: RangeInclusive<u64> = 64 << 10..=1 << 62;
+        let bytes = self.size(text, at.clone())?;
+        if RANGE.contains(&bytes) {
+            return Some(bytes);
+        }
+        let message = format!("`{at}` is {bytes} bytes, which nothing can be limited to");
+        let issue = Issue::error("task.value.range", at, message, "not from 64 KiB to 4 EiB");
+        self.report(issue.with_help("write a number with its unit, such as `\"512MiB\"` or `\"1GiB\"`"))
+    }
+
     fn count(&mut self, count: u32, at: Pointer) -> Option<u32> {
         if count == 0 {
             self.report(zero(at))
         } else {
             Some(count)
         }
+    }
+
+    /// A number of processes; Linux has at most 4,194,304 (`PID_MAX_LIMIT`, proc(5)).
+    fn processes(&mut self, count: u32, at: Pointer) -> Option<u32> {
+        const MOST: u32 = 4 << 20;
+        let count = self.count(count, at.clone())?;
+        if count <= MOST {
+            return Some(count);
+        }
+        let message = format!("`{at}` is {count}, and there are never more than {MOST} processes");
+        let issue = Issue::error("task.value.range", at, message, "too large");
+        self.report(issue.with_help("give it a smaller value, or leave `processes` out"))
     }
 }
 

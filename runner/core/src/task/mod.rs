@@ -23,7 +23,8 @@ mod words;
 pub use error::{TaskError, TaskErrors};
 pub use model::{Allow, EnvRequest, Retry, Run, Task, Variable};
 pub use parse::{
-    Origin, Parsed, RuntimeEnvFile, parse, parse_with, place, place_findings, runtime_env_file, specs,
+    MAXIMUM_BYTES, Origin, Parsed, RuntimeEnvFile, parse, parse_with, place, place_findings,
+    runtime_env_file, specs,
 };
 pub use quantity::{duration, size};
 pub use reference::reference;

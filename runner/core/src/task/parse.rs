@@ -21,7 +21,7 @@ use crate::diagnostic::Finding;
 use crate::ray;
 
 /// Bytes of a task file that are read. A file that lists ten thousand packages has a fifth of it.
-const MAXIMUM_BYTES: usize = 1 << 20;
+pub const MAXIMUM_BYTES: usize = 1 << 20;
 
 /// Where a text comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -53,13 +53,18 @@ pub struct NativeTask {
     pub grace: Duration,
 }
 
-/// What happens to a task before its end.
+/// What happens to a task beside its end.
 #[derive(Debug, Clone, Copy)]
 pub enum Happening<'a> {
     /// It starts, held like this.
     Held(&'a SandboxReport),
     /// It was stopped, as Ctrl-Z on its terminal does, and waits for `SIGCONT`.
     Stopped,
+    /// It ended well, but the kernel ended one of its processes as the task ran out of this many bytes of memory.
+    ProcessLost {
+        /// The limit.
+        limit: u64,
+    },
 }
 
 /// Runs a task to its end. Nothing of it is left afterwards, whatever it started.
@@ -159,7 +164,14 @@ pub async fn run(
             None => not_executed(&program, reason.errno, tier),
         }));
     }
-    Ok(report(outcome(cause, &conclusion, &limits)))
+    let outcome = outcome(cause, &conclusion, &limits);
+    if let Some(limit) = limits.memory
+        && conclusion.out_of_memory
+        && outcome.is_success()
+    {
+        hear(Happening::ProcessLost { limit });
+    }
+    Ok(report(outcome))
 }
 
 /// Sets a sandbox up, runs nothing in it, and says what was held; or why it cannot be had.

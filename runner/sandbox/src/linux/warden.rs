@@ -1,6 +1,6 @@
 //! The process that stays behind: passes signals on, takes in orphans, says how the program ended and ends the rest.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::statvfs;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group, wait};
@@ -17,6 +17,12 @@ pub(super) const PARENT_ENDED: Signal = Signal::POWER;
 
 /// How long what is left gets to end by itself after the program did.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long nothing ends before what is left is looked for again.
+const PROGRESS: Duration = Duration::from_millis(5);
+
+/// How long it is waited for those that end.
+const ENDING: Duration = Duration::from_millis(100);
 
 /// How often what does not die is killed again.
 const KILL_ROUNDS: usize = 1000;
@@ -108,12 +114,12 @@ impl Warden<'_> {
     /// Asks what is left to end, waits for it a moment, and ends it.
     fn end_rest(&self) {
         self.signal_all(Signal::TERM);
-        let deadline = std::time::Instant::now() + GRACE;
+        let deadline = Instant::now() + GRACE;
         loop {
             match wait(WaitOptions::NOHANG) {
                 Ok(Some(_)) => {}
                 Ok(None) => {
-                    let left = deadline.saturating_duration_since(std::time::Instant::now());
+                    let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         return self.kill();
                     }
@@ -133,23 +139,42 @@ impl Warden<'_> {
         if self.own {
             return;
         }
-        for _ in 0..KILL_ROUNDS {
-            let found = descendants();
-            // What is stopped starts nothing new while the rest is looked for.
-            for process in &found {
-                kill_process(*process, Signal::STOP).ok();
+        for round in 0..KILL_ROUNDS {
+            let mut found = descendants();
+            // Those that start new ones faster than they are found are stopped first: what is stopped starts nothing. To
+            // wake all of them for that would take time that the rest does not need.
+            if round > 0 {
+                for process in &found {
+                    kill_process(*process, Signal::STOP).ok();
+                }
+                found = descendants();
             }
-            let all = descendants();
-            for process in &all {
+            for process in &found {
                 kill_process(*process, Signal::KILL).ok();
             }
-            while let Ok(Some(_)) = wait(WaitOptions::NOHANG) {}
-            if all.is_empty() {
+            if found.is_empty() || none_is_left() {
                 return;
             }
-            next_signal(Some(timespec(Duration::from_millis(1))));
         }
     }
+}
+
+/// Takes in what was killed for as long as more of it ends, and says whether that was all. To look for what is left meanwhile
+/// would take the time of a processor from those that end.
+fn none_is_left() -> bool {
+    // What was not found may go on starting processes that end.
+    let deadline = Instant::now() + ENDING;
+    while Instant::now() < deadline {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some(_)) => {}
+            Ok(None) => match next_signal(Some(timespec(PROGRESS))) {
+                Some(number) if Signal::from_named_raw(number) == Some(Signal::CHILD) => {}
+                _ => return false,
+            },
+            Err(_) => return true,
+        }
+    }
+    false
 }
 
 #[expect(unsafe_code, reason = "rustix has no kill of every process")]
