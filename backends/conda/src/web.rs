@@ -51,6 +51,7 @@ impl Middleware for ToHost {
                 headers: headers.collect(),
                 credential: None,
                 maximum_bytes: LARGEST,
+                begins_with: &[],
             },
             answer,
         };

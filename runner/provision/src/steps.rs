@@ -91,6 +91,7 @@ impl TaskHost {
     fn judge(&self, step: &Step, limit: std::time::Duration, ran: Ran) -> Result<Done, ProvisionError> {
         let Ran {
             exit,
+            signal,
             timed_out,
             output,
             ..
@@ -116,6 +117,7 @@ impl TaskHost {
         Ok(Done::Failed(StepFailure {
             label: step.label.clone(),
             exit,
+            signal,
             refusal: None,
             output,
         }))
