@@ -58,8 +58,8 @@ pub(crate) struct Understood {
 impl Understood {
     /// Reads a spec. `folder` is the task's folder.
     pub(crate) fn read(spec: &Value, known: &Inputs, folder: &Path) -> Result<Self, Problem> {
-        let spec: CondaSpec = parts::read(spec, KEYS)?;
-        let mut findings = conflicts(&spec);
+        let (spec, mut findings): (CondaSpec, _) = parts::read("conda", spec, KEYS)?;
+        findings.extend(conflicts(&spec));
         let mut needs = Vec::new();
         let mut text = |path: &Option<String>, at: &str, findings: &mut Vec<Finding>| {
             let file = input(path.as_deref()?, at, findings)?;
