@@ -8,7 +8,7 @@ use wrun_tests::conda::{Channel, Format, Package, SUBDIR, Server};
 use wrun_tests::random::Random;
 use wrun_tests::{Fault, Ran, World, files, processes};
 
-use crate::task;
+use crate::{of_channel, task, thing};
 
 struct Failing {
     world: World,
@@ -37,10 +37,7 @@ impl Failing {
     }
 
     fn text(&self) -> String {
-        task(
-            &["thing"],
-            json!({ "packages": ["thing"], "channels": [self.server.url()] }),
-        )
+        thing(&self.server.url())
     }
 
     fn submit(&self) -> Ran {
@@ -95,7 +92,14 @@ fn repodata_that_breaks_off_or_makes_no_sense_is_told() {
     failing
         .server
         .replace("repodata.json", b"{ \"packages\": ".to_vec());
-    failing.submit().ends_with(125).says("conda.repodata.broken");
+    failing
+        .submit()
+        .ends_with(125)
+        .says("conda.repodata.broken")
+        .says(&format!(
+            "the repodata of the channel `{}` for `",
+            failing.server.url()
+        ));
     failing.server.heal();
     failing
         .world
@@ -103,30 +107,118 @@ fn repodata_that_breaks_off_or_makes_no_sense_is_told() {
         .run()
         .prints("thing\n");
 
+    // Of several only the one that is broken is named.
     let failing = Failing::new();
+    let good = Channel::with([Package::new("other", "1.0")]);
+    let folder = failing.channel.path().join(SUBDIR);
+    files::write(
+        &folder.join("repodata.json"),
+        r#"{ "packages": {}, "packages.conda": { "thing-1.0-0.conda": 7 } }"#,
+    );
+    let channels = [good.url(), failing.channel.url()];
     failing
-        .server
-        .replace("repodata.json", b"<html>log in first</html>".to_vec());
-    failing.submit().ends_with(125).says("conda.repodata.broken");
+        .world
+        .submit(&task(
+            &["thing"],
+            json!({ "packages": ["thing"], "channels": channels }),
+        ))
+        .ends_with(125)
+        .says("conda.repodata.broken")
+        .says(&format!(
+            "the repodata of the channel `{}` for `{SUBDIR}`",
+            failing.channel.url()
+        ));
 }
 
 #[test]
 fn packages_that_cannot_be_had_are_told_with_their_reason() {
-    for (fault, words) in [
-        (Fault::Status(404), "status 404"),
-        (Fault::Status(429), "status 429"),
-        (Fault::Status(500), "status 500"),
-        (Fault::Cut(10), "thing-1.0-0.conda"),
+    for (fault, code, words) in [
+        (Fault::Status(401), "conda.channel.unauthorized", "status 401"),
+        (
+            Fault::Status(404),
+            "conda.package.missing",
+            "solve again with `--refresh`",
+        ),
+        (Fault::Status(410), "conda.package.missing", "status 410"),
+        (Fault::Status(429), "conda.channel.busy", "come back later"),
+        (
+            Fault::Status(500),
+            "conda.channel.failed",
+            "the server itself fails",
+        ),
+        (Fault::Status(503), "conda.channel.failed", "status 503"),
+        (
+            Fault::Cut(10),
+            "conda.channel.unreachable",
+            "what was fetched is kept",
+        ),
     ] {
         let failing = Failing::new();
         failing.server.fault("thing-1.0-0.conda", fault);
         failing
             .submit()
             .ends_with(125)
-            .says("thing-1.0-0.conda")
+            .says(&format!(
+                "`thing-1.0-0.conda` of the channel `{}` cannot be had",
+                failing.server.url()
+            ))
+            .says(code)
             .says(words);
         failing.recovers();
     }
+    // Without a server between.
+    let world = World::new();
+    let mut channel = Channel::new();
+    let added = channel.add(&Package::saying("thing", "1.0", "thing"));
+    files::remove(&channel.path().join(&added.path));
+    world
+        .submit(&thing(&channel.url()))
+        .ends_with(125)
+        .says("conda.package.missing")
+        .says(&format!("of the channel `{}` cannot be had", channel.url()))
+        .says("--refresh");
+}
+
+#[test]
+fn what_answers_in_place_of_a_channel_is_not_read_to_its_end() {
+    let failing = Failing::new();
+    failing
+        .server
+        .replace("noarch/repodata.json", b"<html>log in first</html>".to_vec());
+    // More is announced, and never comes.
+    failing.server.fault("noarch/repodata.json", Fault::Stall(18));
+    let ran = failing.submit();
+    ran.ends_with(125)
+        .says("conda.repodata.broken")
+        .says(&format!(
+            "the repodata of the channel `{}` for `noarch`",
+            failing.server.url()
+        ))
+        .says("it begins with `<html>log in first`");
+    assert!(
+        ran.elapsed < Duration::from_secs(20),
+        "it is not waited for: {ran:?}"
+    );
+    failing.recovers();
+}
+
+#[test]
+fn a_server_that_drips_is_called_slow() {
+    let failing = Failing::new();
+    failing.server.fault("repodata.json", Fault::Drip);
+    failing.world.write("task.toml", failing.text());
+    failing
+        .world
+        .wrun(&["submit", "task.toml"])
+        .env("WRUN_HTTP_TIMEOUT", "3s")
+        .run()
+        .ends_with(125)
+        .says("is too slow: ")
+        .says(" bytes in 3 s")
+        .says("provision.http.slow")
+        .says("8192 bytes")
+        .does_not_say("cannot reach");
+    failing.recovers();
 }
 
 #[test]
@@ -174,10 +266,7 @@ fn a_channel_that_lies_about_digests_is_not_believed() {
     channel.add_with(&Package::saying("thing", "1.0", "thing"), |record| {
         record["sha256"] = json!(files::sha256(b"something else"));
     });
-    let text = task(
-        &["thing"],
-        json!({ "packages": ["thing"], "channels": [channel.url()] }),
-    );
+    let text = thing(&channel.url());
     world.submit(&text).ends_with(125).says("conda.package.digest");
     assert!(world.environments().is_empty());
 }
@@ -195,7 +284,7 @@ fn a_channel_that_only_knows_md5_is_checked_by_it() {
         record["md5"] = json!("0123456789abcdef0123456789abcdef");
     });
     let server = Server::of(channel.path());
-    let text = |name: &str| task(&[name], json!({ "packages": [name], "channels": [server.url()] }));
+    let text = |name: &str| of_channel(&server.url(), &[name]);
     world.submit(&text("thing")).prints("thing\n");
     assert_eq!(
         server.downloads().len(),
@@ -246,10 +335,7 @@ fn broken_archives_are_told_and_never_used() {
         let world = World::new();
         let mut channel = Channel::new();
         channel.add_bytes(&package, &bytes, |_| {});
-        let text = task(
-            &["thing"],
-            json!({ "packages": ["thing"], "channels": [channel.url()] }),
-        );
+        let text = thing(&channel.url());
         world
             .submit(&text)
             .ends_with(125)
@@ -270,15 +356,12 @@ fn a_package_whose_name_is_a_path_writes_nothing_elsewhere() {
     for build in ["0/../../../../../../out", "0\\..\\out", "0\nx"] {
         let world = World::new();
         let mut channel = Channel::new();
-        let mut thing = Package::saying("thing", "1.0", "thing");
-        thing.build = build.to_owned();
-        let bytes = thing.bytes();
-        thing.build = "0".to_owned();
-        channel.add_bytes(&thing, &bytes, |record| record["build"] = json!(build));
-        let text = task(
-            &["thing"],
-            json!({ "packages": ["thing"], "channels": [channel.url()] }),
-        );
+        let mut package = Package::saying("thing", "1.0", "thing");
+        package.build = build.to_owned();
+        let bytes = package.bytes();
+        package.build = "0".to_owned();
+        channel.add_bytes(&package, &bytes, |record| record["build"] = json!(build));
+        let text = thing(&channel.url());
         world
             .submit(&text)
             .ends_with(125)
@@ -297,10 +380,7 @@ fn a_link_that_leaves_the_environment_is_refused() {
     let channel = Channel::with([
         Package::saying("thing", "1.0", "thing").link("share/outside", "../../../../etc/passwd")
     ]);
-    let text = task(
-        &["thing"],
-        json!({ "packages": ["thing"], "channels": [channel.url()] }),
-    );
+    let text = thing(&channel.url());
     world.submit(&text).ends_with(125).says("share/outside");
     assert!(world.environments().is_empty());
 }
