@@ -160,6 +160,8 @@ impl Build<'_> {
             }));
             plan.checks.extend(checks);
             request.tools.extend(tools);
+            // What the lines refer to has to be there for pip to read.
+            request.inputs.extend(pip_request.inputs);
         }
         in_order(&mut plan);
         if !plan.steps.is_empty() {
