@@ -214,6 +214,16 @@ fn problem(host: &dyn Host, channels: &Channels, error: &GatewayError, trouble: 
             ),
         });
     }
+    if let GatewayError::DirectUrlQueryError(address, why) = error {
+        return Some(Problem::Failed {
+            code: "conda.package.address".to_owned(),
+            message: format!("the package at `{address}` cannot be had: {}", causes(why)),
+            help: Some(
+                "correct the address in `packages`, or ask for the package by its name and its channel"
+                    .to_owned(),
+            ),
+        });
+    }
     host.offline().then(|| Problem::Failed {
         code: "conda.solve.offline".to_owned(),
         message: format!(

@@ -304,19 +304,32 @@ fn platform(spec: &CondaSpec, explicit: &ExplicitFile, findings: &mut Vec<Findin
     match written {
         None => Subdir::current().unwrap_or(Subdir::NoArch),
         Some((text, at)) => Subdir::from_str(text).unwrap_or_else(|_| {
-            let known: Vec<&str> = Subdir::all().map(Subdir::as_str).collect();
-            let near = suggestion(text, known.iter().copied())
-                .map(|near| format!("did you mean `{near}`? "))
-                .unwrap_or_default();
             findings.push(
                 Finding::error(
                     "conda.platform.unknown",
                     at,
                     format!("`{text}` is no platform of conda packages"),
                 )
-                .with_help(format!("{near}there are `{}`", known.join("`, `"))),
+                .with_help(platform_help(text)),
             );
             Subdir::NoArch
         }),
     }
+}
+
+/// The platforms that may have been meant: those of the same system, else all.
+fn platform_help(text: &str) -> String {
+    let known: Vec<&str> = Subdir::all().map(Subdir::as_str).collect();
+    let system = text.split_once('-').map(|(system, _)| format!("{system}-"));
+    if let Some(system) = system {
+        let of_system = known.iter().copied().filter(|name| name.starts_with(&system));
+        let of_system: Vec<&str> = of_system.collect();
+        if !of_system.is_empty() {
+            return format!("there are `{}`", of_system.join("`, `"));
+        }
+    }
+    let near = suggestion(text, known.iter().copied())
+        .map(|near| format!("did you mean `{near}`? "))
+        .unwrap_or_default();
+    format!("{near}there are `{}`", known.join("`, `"))
 }

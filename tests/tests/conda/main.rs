@@ -7,6 +7,7 @@
 mod activation;
 mod damage;
 mod faults;
+mod killed;
 mod kinds;
 mod python;
 mod runs;
