@@ -64,6 +64,15 @@ impl Ran {
         self
     }
 
+    /// Fails unless everything that was needed was in the store.
+    #[track_caller]
+    pub fn finds_everything(&self) -> &Self {
+        for mark in ["tools:", "solve:", "build:", "ready:"] {
+            self.does_not_say(mark);
+        }
+        self
+    }
+
     /// Fails unless its standard error holds a text.
     #[track_caller]
     pub fn says(&self, text: &str) -> &Self {

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::Index;
+
 /// A task of Python code in an environment of a backend.
 #[derive(Debug, Clone)]
 pub struct PythonTask {
@@ -22,6 +24,14 @@ impl PythonTask {
             index: None,
             command,
         }
+    }
+
+    /// A task that prints the version of the package `thing` of an index.
+    #[must_use]
+    pub fn thing(backend: &'static str, index: &Index) -> Self {
+        Self::new(backend, "import thing; print(thing.__version__)")
+            .package("thing")
+            .index(&index.url())
     }
 
     /// The same with another command in place of the code.

@@ -13,8 +13,10 @@ fn thing() -> Index {
     ])
 }
 
-fn task(index: &Index) -> String {
-    PythonTask::new("uv", "import thing; print(thing.__version__)")
+/// A task that waits for the end of its input, and then is done or goes on with `more`.
+fn waiting(index: &Index, more: &str) -> String {
+    let code = format!("import sys; print('ready', flush=True); sys.stdin.read(); {more}");
+    PythonTask::new("uv", &code)
         .package("thing")
         .index(&index.url())
         .text()
@@ -92,7 +94,9 @@ fn the_cache_is_listed_looked_at_and_removed_from() {
         .prints("")
         .says("no environment yet");
 
-    world.submit(&task(&index)).prints("1.0\n");
+    world
+        .submit(&PythonTask::thing("uv", &index).text())
+        .prints("1.0\n");
     let listed = world.wrun(&["cache", "ls"]).run();
     assert!(listed.ends_with(0).stdout.contains("2 packages"), "{listed:?}");
     listed
@@ -134,7 +138,7 @@ fn the_cache_is_listed_looked_at_and_removed_from() {
         .ends_with(125)
         .says("there is no environment");
     world
-        .submit(&task(&index))
+        .submit(&PythonTask::thing("uv", &index).text())
         .prints("1.0\n")
         .says("build: ")
         .does_not_say("solve: ");
@@ -144,9 +148,7 @@ fn the_cache_is_listed_looked_at_and_removed_from() {
 fn an_environment_that_was_emptied_is_built_again() {
     for backend in ["uv", "pip"] {
         let (world, index) = (World::new(), thing());
-        let task = PythonTask::new(backend, "import thing; print(thing.__version__)")
-            .package("thing")
-            .index(&index.url());
+        let task = PythonTask::thing(backend, &index);
         world.submit(&task.text()).prints("1.0\n");
         let prefix = world.tree(&world.environments()[0]);
         files::set_mode(&prefix.join("bin"), 0o755);
@@ -159,14 +161,9 @@ fn an_environment_that_was_emptied_is_built_again() {
 #[test]
 fn an_environment_that_a_task_uses_is_not_removed() {
     let (world, index) = (World::new(), thing());
-    let code =
-        "import sys; print('ready', flush=True); sys.stdin.read(); import thing; print(thing.__version__)";
     world.write(
         "task.toml",
-        PythonTask::new("uv", code)
-            .package("thing")
-            .index(&index.url())
-            .text(),
+        waiting(&index, "import thing; print(thing.__version__)"),
     );
     let mut running = world.wrun(&["submit", "task.toml"]).open_stdin().spawn();
     running.wait_for("ready");
@@ -189,14 +186,7 @@ fn an_environment_that_a_task_uses_is_not_removed() {
 #[test]
 fn a_task_ends_with_the_wrun_that_was_killed_and_frees_its_environment() {
     let (world, index) = (World::new(), thing());
-    let code = "import sys; print('ready', flush=True); sys.stdin.read()";
-    world.write(
-        "task.toml",
-        PythonTask::new("uv", code)
-            .package("thing")
-            .index(&index.url())
-            .text(),
-    );
+    world.write("task.toml", waiting(&index, ""));
     let running = world.wrun(&["submit", "task.toml"]).open_stdin().spawn();
     running.wait_for("ready");
     running.signal(Signal::KILL);

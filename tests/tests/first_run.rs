@@ -1,7 +1,7 @@
 //! A task's environment is made at the first run and only used at every later one.
 
 use wrun_tests::tasks::PythonTask;
-use wrun_tests::{Index, Ran, Wheel, World, network};
+use wrun_tests::{Index, Wheel, World, network};
 
 /// The first run builds; every later one finds everything in the store, also without any network.
 #[track_caller]
@@ -10,23 +10,16 @@ fn builds_once(world: &World, task: &str, stdout: &str) {
     first.prints(stdout).says("build: ").says("ready: ");
     let second = world.submit(task);
     second.prints(stdout);
-    finds_everything(&second);
+    second.finds_everything();
     let offline = world.wrun(&["--offline", "submit", "task.toml"]).run();
     offline.prints(stdout);
-    finds_everything(&offline);
+    offline.finds_everything();
     if let Some(way) = network::without_network() {
         let alone = world.wrun(&["submit", "task.toml"]).through(way).run();
         alone.prints(stdout);
-        finds_everything(&alone);
+        alone.finds_everything();
     }
     assert_eq!(world.environments().len(), 1);
-}
-
-#[track_caller]
-fn finds_everything(ran: &Ran) {
-    for mark in ["tools:", "solve:", "build:", "ready:"] {
-        ran.does_not_say(mark);
-    }
 }
 
 fn local_index(backend: &'static str) {
@@ -80,19 +73,12 @@ fn pip_builds_once_from_the_index_of_the_machine() {
 fn a_machine_without_uv_gets_it_from_the_index() {
     let world = World::new();
     let index = Index::with([Wheel::new("thing", "1.0")]);
-    let code = "import thing; print(thing.__version__)";
-    world.write(
-        "task.toml",
-        PythonTask::new("uv", code)
-            .package("thing")
-            .index(&index.url())
-            .text(),
-    );
+    world.write("task.toml", PythonTask::thing("uv", &index).text());
     let submit = || world.wrun(&["submit", "task.toml"]).without("WRUN_UV");
     submit().run().prints("1.0\n").says("tools: ");
     let second = submit().run();
     second.prints("1.0\n");
-    finds_everything(&second);
+    second.finds_everything();
     let tools = world.store().join("tools/uv");
     assert!(tools.is_dir(), "it is kept in the store");
 }
@@ -102,11 +88,7 @@ fn a_refresh_solves_again_and_a_lock_does_not() {
     for backend in ["uv", "pip"] {
         let world = World::new();
         let index = Index::with([Wheel::new("thing", "1.0")]);
-        let code = "import thing; print(thing.__version__)";
-        let task = PythonTask::new(backend, code)
-            .package("thing")
-            .index(&index.url())
-            .text();
+        let task = PythonTask::thing(backend, &index).text();
         world.submit(&task).prints("1.0\n");
         world
             .wrun(&["plan", "task.toml", "--lock", "lock.json"])

@@ -14,9 +14,9 @@ use wrun_core::backend::{Request, Slot};
 use wrun_core::host::Host;
 use wrun_core::launch::Recorded;
 use wrun_core::plan::{Action, Piece, Place, Program, Run, Step, Word};
-use wrun_core::problem::Problem;
+use wrun_core::problem::{Advice, Problem, StepFailure};
 
-use crate::beside;
+use crate::beside::Beside;
 use crate::files;
 use crate::install;
 use crate::repodata::causes;
@@ -25,11 +25,17 @@ use crate::repodata::causes;
 pub(crate) const RECORD: &str = "etc/wrun/activation.json";
 
 /// The step that runs the scripts.
-pub(crate) const LABEL: &str = "record the activation";
+const LABEL: &str = "record the activation";
 
 /// The variables before and after the scripts, in the folder that is theirs to write.
 const BEFORE: &str = "before";
 const AFTER: &str = "after";
+
+/// The script that was run last, in the same folder.
+const LAST: &str = "last";
+
+/// The code of an activation that failed.
+const FAILED: &str = "conda.activation.failed";
 
 /// The shell that runs the scripts.
 const SHELL: &str = "activation-shell";
@@ -101,9 +107,25 @@ impl Activation {
         };
         if !self.scripts.is_empty() {
             let shell = install::shell(host, SHELL).await?;
-            let made = beside::run(host, request, &self.path, vec![shell], self.step(), slot)
+            let made = host.scratch(LABEL)?;
+            let activating = Beside {
+                environment: &self.path,
+                made: made.path(),
+                tool: shell,
+                step: self.step(),
+            };
+            activating
+                .run(host, request, slot, &|failure| {
+                    self.failed(made.path(), &how_it_ended(failure))
+                })
                 .await
                 .map_err(|problem| self.named(problem))?;
+            if !files::is_there(&made.path().join(AFTER)) {
+                let Advice {
+                    code, message, help, ..
+                } = self.failed(made.path(), "ended the shell of all scripts with exit code 0");
+                return Err(Problem::Failed { code, message, help });
+            }
             let brought = |name: &str| {
                 let path = made.path().join(name);
                 files::read_small(&path).map_err(|error| unreadable(&path, &error))
@@ -127,6 +149,26 @@ impl Activation {
             recorded.search_path.push(programs);
         }
         write(&slot.prefix, &recorded)
+    }
+
+    /// A script that failed; `made` is the folder in which the name of the last one is.
+    fn failed(&self, made: &Path, how: &str) -> Advice {
+        let last = files::small_text(&made.join(LAST)).unwrap_or_default();
+        let script = self.scripts.iter().find(|script| **script == last);
+        let who = script.map_or_else(
+            || "the activation of the environment".to_owned(),
+            |script| format!("the activation script `{script}`"),
+        );
+        Advice {
+            code: FAILED.to_owned(),
+            message: format!("{who} {how}"),
+            help: Some(
+                "leave out the package that brings the script, or ask for another build of it; a script that is not to be \
+                 used must not end the shell (`exit`)"
+                    .to_owned(),
+            ),
+            retry: false,
+        }
     }
 
     /// What went wrong, in words about scripts.
@@ -163,12 +205,14 @@ impl Activation {
     /// The step that runs the scripts.
     fn step(&self) -> Step {
         // What scripts write is not what is recorded, and a script that fails is as if it had not been there, as in conda.
-        let script = "prefix=$1; before=$2; after=$3; shift 3; command -p env -0 > \"$before\"; \
-                      for script; do . \"$prefix/$script\" >&2; done; command -p env -0 > \"$after\"";
+        let script = "prefix=$1; before=$2; after=$3; last=$4; shift 4; command -p env -0 > \"$before\"; \
+                      for script; do printf %s \"$script\" > \"$last\"; . \"$prefix/$script\" >&2; done; \
+                      command -p env -0 > \"$after\"";
         let mut args: Vec<Word> = vec!["-c".into(), script.into(), "activate".into()];
         args.push(self.folder(""));
         args.push(Place::prefix(BEFORE).into());
         args.push(Place::prefix(AFTER).into());
+        args.push(Place::prefix(LAST).into());
         args.extend(self.scripts.iter().map(|script| Word::from(script.as_str())));
         let mut env: Vec<(String, Word)> = self
             .variables
@@ -201,17 +245,26 @@ impl Activation {
     }
 }
 
+/// How the shell of the scripts ended.
+fn how_it_ended(failure: &StepFailure) -> String {
+    match (failure.exit, failure.signal) {
+        (Some(code), _) => format!("failed with exit code {code}"),
+        (None, Some(signal)) => format!("was ended by signal {signal}"),
+        (None, None) => "failed".to_owned(),
+    }
+}
+
 /// Writes a record into an environment.
 fn write(prefix: &Path, recorded: &Recorded) -> Result<(), Problem> {
     let path = prefix.join(RECORD);
-    let content = serde_json::to_vec_pretty(recorded)
-        .map_err(|error| Problem::failed("conda.activation.failed", error.to_string()))?;
+    let content =
+        serde_json::to_vec_pretty(recorded).map_err(|error| Problem::failed(FAILED, error.to_string()))?;
     files::write(&path, &content).map_err(|error| unwritable(&path, &error))
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::failed(
-        "conda.activation.failed",
+        FAILED,
         format!(
             "the activation cannot be recorded in `{}`: {error}",
             path.display()
@@ -221,7 +274,7 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Problem {
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
     Problem::failed(
-        "conda.activation.failed",
+        FAILED,
         format!(
             "what the activation scripts left in `{}` cannot be read: {error}",
             path.display()

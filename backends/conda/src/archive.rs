@@ -3,7 +3,8 @@
 use std::path::{Component, Path};
 
 use rattler_conda_types::package::{
-    CondaArchiveType, DistArchiveType, IndexJson, LinkJson, NoArchLinks, PackageFile as _, PathsJson,
+    CondaArchiveType, DistArchiveIdentifier, DistArchiveType, IndexJson, LinkJson, NoArchLinks,
+    PackageFile as _, PathsJson,
 };
 use rattler_conda_types::{PackageRecord, RepoDataRecord};
 use rattler_digest::{Md5, Sha256};
@@ -18,7 +19,7 @@ use crate::files;
 use crate::repodata::causes;
 
 /// What to do where a file is not what a channel's repodata said.
-const SOLVE_AGAIN: &str =
+pub(crate) const SOLVE_AGAIN: &str =
     "the file was replaced, or something between changes it; solve again with `--refresh` if that is meant";
 
 /// The digest of a file.
@@ -83,9 +84,20 @@ pub(crate) fn record(path: &Path, url: &Url, digest: Digest) -> Result<RepoDataR
     let index =
         IndexJson::from_slice(&index).map_err(|error| broken(format!("`info/index.json`: {error}")))?;
     let size = files::length(path).map_err(|error| unreadable(path, &error))?;
-    let identifier = fetch::file_name(url)
+    let identifier: DistArchiveIdentifier = fetch::file_name(url)
         .parse()
         .map_err(|error| broken(format!("its name is not `name-version-build`: {error}")))?;
+    // Two packages of one name are told by the names of their files.
+    if !identifier
+        .identifier
+        .name
+        .eq_ignore_ascii_case(index.name.as_normalized())
+    {
+        return Err(broken(format!(
+            "it says that it is `{}`, and its file is named otherwise",
+            index.name.as_normalized()
+        )));
+    }
     let package_record =
         PackageRecord::from_index_json(index, Some(size), Some((*digest.as_bytes()).into()), None)
             .map_err(|error| broken(causes(&error)))?;

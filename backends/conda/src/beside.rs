@@ -7,34 +7,43 @@
 use std::path::Path;
 
 use wrun_core::backend::{Request, Slot};
-use wrun_core::host::{Host, ScratchFolder};
+use wrun_core::host::Host;
 use wrun_core::plan::{InstallPlan, Step};
-use wrun_core::problem::Problem;
+use wrun_core::problem::{Advice, Problem, StepFailure};
 use wrun_core::tool::ToolFound;
 
-use crate::install;
+/// Code of packages that reads an environment.
+pub(crate) struct Beside<'a> {
+    /// The environment that it reads.
+    pub(crate) environment: &'a Path,
+    /// The folder that it writes into, its prefix.
+    pub(crate) made: &'a Path,
+    /// What it is run with.
+    pub(crate) tool: ToolFound,
+    /// What is run.
+    pub(crate) step: Step,
+}
 
-/// Runs a step that reads the environment at `environment`; its prefix is the folder that is given back.
-pub(crate) async fn run(
-    host: &dyn Host,
-    request: &Request,
-    environment: &Path,
-    tools: Vec<ToolFound>,
-    step: Step,
-    slot: &Slot,
-) -> Result<Box<dyn ScratchFolder>, Problem> {
-    let made = host.scratch(&step.label)?;
-    let mut request = request.clone();
-    request.tools.extend(tools);
-    let plan = InstallPlan {
-        steps: vec![step],
-        reads: vec![environment.to_path_buf()],
-        ..InstallPlan::default()
-    };
-    let apart = Slot {
-        id: slot.id.clone(),
-        prefix: made.path().to_path_buf(),
-    };
-    host.execute(&request, &plan, &apart, &install::explain).await?;
-    Ok(made)
+impl Beside<'_> {
+    /// Runs it.
+    pub(crate) async fn run(
+        self,
+        host: &dyn Host,
+        request: &Request,
+        slot: &Slot,
+        explain: &(dyn for<'failure> Fn(&'failure StepFailure) -> Advice + Sync),
+    ) -> Result<(), Problem> {
+        let mut request = request.clone();
+        request.tools.push(self.tool);
+        let plan = InstallPlan {
+            steps: vec![self.step],
+            reads: vec![self.environment.to_path_buf()],
+            ..InstallPlan::default()
+        };
+        let apart = Slot {
+            id: slot.id.clone(),
+            prefix: self.made.to_path_buf(),
+        };
+        host.execute(&request, &plan, &apart, explain).await
+    }
 }

@@ -74,7 +74,7 @@ pub(crate) fn canonicalize(
             let has_pip = !pip.is_empty();
             Canon::fields([
                 ("channels", Some(channels.canon())),
-                ("exclude_newer", exclude_newer.as_ref().map(Canon::text)),
+                ("uploaded_before", exclude_newer.as_ref().map(Canon::text)),
                 (
                     "indexes",
                     has_pip.then(|| Canon::list(indexes.iter().map(|index| index.canon(false)))),

@@ -23,6 +23,16 @@ const DEFAULTS: &[&str] = &[
 /// A word in environment files that stands for no channel: "and not the defaults".
 const NO_DEFAULTS: &str = "nodefaults";
 
+/// What to do where a server wants to know who asks.
+pub(crate) const UNAUTHORIZED: &str = "write the channel as a table with `credentials = \"name\"`, and set `WRUN_INDEX_NAME_USERNAME` and \
+                                       `WRUN_INDEX_NAME_PASSWORD`";
+
+/// What to do where a server has too much to do.
+pub(crate) const BUSY: &str = "the server asks to come back later; try again, or use a mirror";
+
+/// What to do where a server fails.
+pub(crate) const FAILED: &str = "the server itself fails; try again later, or use a mirror";
+
 /// A channel that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KnownChannel {
@@ -108,11 +118,19 @@ impl Channels {
 
     /// The credential for an address, by the channel that it is below.
     pub(crate) fn credential(&self, url: &Url) -> Option<&CredentialId> {
+        self.above(url)?.credentials.as_ref()
+    }
+
+    /// The channel that an address is below.
+    pub(crate) fn of(&self, url: &Url) -> Option<&Channel> {
+        Some(&self.above(url)?.channel)
+    }
+
+    fn above(&self, url: &Url) -> Option<&KnownChannel> {
         self.0
             .iter()
             .filter(|known| url.as_str().starts_with(known.channel.base_url.as_str()))
             .max_by_key(|known| known.channel.base_url.as_str().len())
-            .and_then(|known| known.credentials.as_ref())
     }
 
     /// As part of a key: the addresses in order. Who asks is not part of a key.

@@ -13,8 +13,8 @@ use wrun_core::plan::{Action, Place, Program, Run, Step, Word};
 use wrun_core::problem::Problem;
 use wrun_core::tool::ToolFound;
 
-use crate::beside;
-use crate::files;
+use crate::beside::Beside;
+use crate::{files, install};
 
 /// The interpreter of the environment, as a tool.
 const PYTHON: &str = "environment-python";
@@ -109,7 +109,14 @@ pub(crate) async fn compile(
             timeout: TIMEOUT,
         }),
     };
-    let made = beside::run(host, request, &slot.prefix, vec![interpreter], step, slot).await?;
+    let made = host.scratch(&step.label)?;
+    let compiling = Beside {
+        environment: &slot.prefix,
+        made: made.path(),
+        tool: interpreter,
+        step,
+    };
+    compiling.run(host, request, slot, &install::explain).await?;
     let from: PathBuf = made.path().to_path_buf();
     let moved = tokio::task::spawn_blocking(move || take(&from, &modules));
     moved

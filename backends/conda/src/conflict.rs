@@ -9,6 +9,9 @@ use crate::explain::{Asked, Reason, fits, identity, name, parsed, shown, version
 /// How many dependencies are looked at for one that cannot be met.
 const WANTS_LOOKED_AT: usize = 500;
 
+/// Who needs what is in the spec itself.
+const TASK: &str = "the task asks for";
+
 /// Something that is needed, and by whom.
 #[derive(Clone)]
 struct Want {
@@ -27,7 +30,9 @@ impl Asked<'_> {
     fn newest(&self, spec: &MatchSpec) -> Option<&RepoDataRecord> {
         let wanted = name(spec)?;
         self.records()
-            .filter(|record| record.package_record.name == *wanted && fits(spec, record))
+            .filter(|record| {
+                record.package_record.name == *wanted && fits(spec, record) && self.is_in_time(record)
+            })
             .max_by(|left, right| left.package_record.version.cmp(&right.package_record.version))
     }
 
@@ -43,21 +48,38 @@ impl Asked<'_> {
                 if !left.is_needed && !right.is_needed {
                     continue;
                 }
-                let both = |record: &RepoDataRecord| fits(&left.spec, record) && fits(&right.spec, record);
-                if self.of_name(third).next().is_none() || self.of_name(third).any(both) {
+                let (in_time, left_out): (Vec<&RepoDataRecord>, Vec<&RepoDataRecord>) =
+                    self.of_name(third).partition(|record| self.is_in_time(record));
+                let both = |record: &&RepoDataRecord| fits(&left.spec, record) && fits(&right.spec, record);
+                if in_time.is_empty() || in_time.iter().any(&both) {
                     continue;
                 }
+                let way_out: Vec<&RepoDataRecord> = left_out.into_iter().filter(&both).collect();
+                let note = self
+                    .cut_off
+                    .and_then(|cut_off| cut_off.note(third.as_source(), &way_out));
+                let [one, other] = [left, right].map(|want| shown(&want.spec));
+                let is_asked_twice = left.who == TASK && right.who == TASK;
+                let who = if is_asked_twice {
+                    format!("{TASK} both `{one}` and `{other}`")
+                } else {
+                    format!("{} `{one}`, and {} `{other}`", left.who, right.who)
+                };
                 let reason = Reason {
                     code: "conda.solve.conflict",
                     message: format!(
-                        "{} `{}`, and {} `{}`: no version is both, there is {}",
-                        left.who,
-                        shown(&left.spec),
-                        right.who,
-                        shown(&right.spec),
-                        versions(&self.of_name(third).collect::<Vec<_>>())
+                        "{who}: no version is both, there is {}{}",
+                        versions(&in_time),
+                        note.unwrap_or_default()
                     ),
-                    help: Some("loosen one of the two, or put what they are for into two tasks".to_owned()),
+                    help: Some(
+                        if is_asked_twice {
+                            "an environment has one version of a package: remove one of the two, or make two tasks"
+                        } else {
+                            "loosen one of the two, or put what they are for into two tasks"
+                        }
+                        .to_owned(),
+                    ),
                 };
                 return Some((reason, left.only_choice && right.only_choice));
             }
@@ -71,7 +93,7 @@ impl Asked<'_> {
             .specs
             .iter()
             .map(|spec| Want {
-                who: "the task asks for".to_owned(),
+                who: TASK.to_owned(),
                 root: shown(spec),
                 spec: spec.clone(),
                 is_needed: true,
@@ -91,7 +113,7 @@ impl Asked<'_> {
             }
             let choices = self
                 .of_name(&record.package_record.name)
-                .filter(|other| fits(&want.spec, other))
+                .filter(|other| fits(&want.spec, other) && self.is_in_time(other))
                 .count();
             let of = if want.root.starts_with(record.package_record.name.as_normalized()) {
                 String::new()

@@ -4,12 +4,12 @@ use rattler_conda_types::{
     MatchSpec, Matches as _, PackageName, ParseMatchSpecOptions, RepoDataRecord, Subdir,
 };
 use rattler_repodata_gateway::RepoData;
-use rattler_solve::ExcludeNewer;
 use wrun_core::diagnostic::suggestion;
 use wrun_core::problem::Problem;
 
 use crate::blocked::Blocked;
 use crate::channels;
+use crate::cut_off::CutOff;
 use crate::spec::Priority;
 use crate::understand::Understood;
 use crate::virtual_packages::Virtual;
@@ -25,7 +25,7 @@ pub(crate) struct Asked<'a> {
     /// The names of everything that the channels have.
     pub(crate) names: &'a [String],
     pub(crate) virtual_packages: &'a Virtual,
-    pub(crate) exclude_newer: Option<&'a ExcludeNewer>,
+    pub(crate) cut_off: Option<&'a CutOff>,
     /// Names that only other platforms have.
     pub(crate) elsewhere: &'a [(String, Subdir)],
 }
@@ -132,11 +132,10 @@ impl Asked<'_> {
             .filter(|record| self.is_in_time(record))
             .collect();
         if in_time.is_empty() {
-            let until = self.understood.exclude_newer.as_deref().unwrap_or_default();
-            return Some(too_new(format!(
-                "every `{}` was uploaded after {until}",
-                shown(spec)
-            )));
+            let spec = shown(spec);
+            return self
+                .cut_off?
+                .reason("", &spec, &format!("every `{spec}`"), &fitting);
         }
         if self.understood.spec.channel_priority == Priority::Strict
             && let Some(reason) = self.hidden_by_priority(spec, &all, &in_time)
@@ -147,9 +146,8 @@ impl Asked<'_> {
     }
 
     /// Whether a package is older than the cut-off, if there is one.
-    fn is_in_time(&self, record: &RepoDataRecord) -> bool {
-        self.exclude_newer
-            .is_none_or(|cut_off| !cut_off.is_excluded(record))
+    pub(crate) fn is_in_time(&self, record: &RepoDataRecord) -> bool {
+        self.cut_off.is_none_or(|cut_off| !cut_off.leaves_out(record))
     }
 
     /// Everything that cannot be installed, whatever else is chosen.
@@ -286,12 +284,15 @@ impl Asked<'_> {
                 help: Some("add the channel that has it to `channels`".to_owned()),
             });
         }
-        if all.iter().any(|record| fits(depends, record)) {
-            let until = self.understood.exclude_newer.as_deref()?;
-            return Some(too_new(format!(
-                "{who} needs `{}`, and every one was uploaded after {until}",
-                shown(depends)
-            )));
+        let fitting: Vec<&RepoDataRecord> = all
+            .iter()
+            .copied()
+            .filter(|record| fits(depends, record))
+            .collect();
+        if !fitting.is_empty() {
+            let depends = shown(depends);
+            let before = format!("{who} needs `{depends}`, and ");
+            return self.cut_off?.reason(&before, &depends, "every one", &fitting);
         }
         Some(Reason {
             code: "conda.solve.version",
@@ -355,20 +356,26 @@ pub(crate) fn fits(spec: &MatchSpec, record: &RepoDataRecord) -> bool {
             .is_none_or(|channel| record.channel.as_deref() == Some(channel.canonical_name().as_str()))
 }
 
-fn too_new(message: String) -> Reason {
-    Reason {
-        code: "conda.solve.too-new",
-        message,
-        help: Some("move `exclude-newer`, or ask for an older version".to_owned()),
-    }
-}
-
 fn no_such_version(spec: &MatchSpec, all: &[&RepoDataRecord]) -> Reason {
     Reason {
         code: "conda.solve.version",
         message: format!("no `{}` is to be had; there is {}", shown(spec), versions(all)),
-        help: Some("ask for one of these, or add a channel that has another".to_owned()),
+        help: Some(if is_word(spec) {
+            format!("ask for one of these; {}", crate::match_spec::ONE_BY_ONE)
+        } else {
+            "ask for one of these, or add a channel that has another".to_owned()
+        }),
     }
+}
+
+/// Whether what stands in the place of a version looks like the name of another package.
+fn is_word(spec: &MatchSpec) -> bool {
+    let version = spec.version.as_ref().map(ToString::to_string).unwrap_or_default();
+    let version = version.trim_start_matches('=');
+    !version.is_empty()
+        && version
+            .chars()
+            .all(|letter| letter.is_ascii_alphabetic() || "-_".contains(letter))
 }
 
 /// What a package is called, with its version.

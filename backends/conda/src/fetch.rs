@@ -10,19 +10,31 @@ use wrun_core::plan::Fetch;
 use wrun_core::problem::Problem;
 
 use crate::archive;
-use crate::channels::Channels;
+use crate::channels::{self, Channels};
+use crate::explicit::ExplicitFile;
+
+/// What names packages: channels, or a file of exact addresses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin<'a> {
+    /// The channels, with their credentials.
+    pub(crate) channels: &'a Channels,
+    /// The file, if it is one.
+    pub(crate) list: Option<&'a ExplicitFile>,
+}
 
 /// The file of a locked package. One of a folder is not copied; what it is gets checked when it is unpacked.
 pub(crate) async fn locked(
     host: &dyn Host,
-    channels: &Channels,
+    origin: Origin<'_>,
     record: &RepoDataRecord,
 ) -> Result<PathBuf, Problem> {
     if record.url.scheme() == "file" {
-        return local(&record.url);
+        return local(origin, &record.url);
     }
-    let fetch = step(channels, record)?;
-    host.fetch(&label(&record.url), &fetch).await
+    let fetch = step(origin.channels, record)?;
+    host.fetch(&label(&record.url), &fetch)
+        .await
+        .map_err(|problem| origin.told(&record.url, problem))
 }
 
 /// What the host has to fetch for a locked package.
@@ -54,16 +66,17 @@ pub(crate) fn digest(record: &RepoDataRecord) -> Result<Digest, Problem> {
 /// A package whose digest is not known, and its digest.
 pub(crate) async fn unknown(
     host: &dyn Host,
-    channels: &Channels,
+    origin: Origin<'_>,
     url: &Url,
 ) -> Result<(PathBuf, Digest), Problem> {
     if url.scheme() == "file" {
-        let path = local(url)?;
+        let path = local(origin, url)?;
         let digest = archive::digest(&path)?;
         return Ok((path, digest));
     }
-    host.fetch_unknown(&label(url), url.as_str(), channels.credential(url))
+    host.fetch_unknown(&label(url), url.as_str(), origin.channels.credential(url))
         .await
+        .map_err(|problem| origin.told(url, problem))
 }
 
 fn label(url: &Url) -> String {
@@ -75,7 +88,7 @@ pub(crate) fn file_name(url: &Url) -> &str {
     url.path().rsplit('/').next().unwrap_or_default()
 }
 
-fn local(url: &Url) -> Result<PathBuf, Problem> {
+fn local(origin: Origin<'_>, url: &Url) -> Result<PathBuf, Problem> {
     let path = url.to_file_path().map_err(|()| {
         Problem::failed(
             "conda.package.address",
@@ -86,11 +99,71 @@ fn local(url: &Url) -> Result<PathBuf, Problem> {
         return Ok(path);
     }
     Err(Problem::Failed {
-        code: "conda.package.missing".to_owned(),
-        message: format!("there is no `{}`", path.display()),
-        help: Some(
-            "the channel's repodata names it; index the channel again, or solve again with `--refresh`"
-                .to_owned(),
-        ),
+        code: MISSING.to_owned(),
+        message: origin.about(url, &format!("there is no `{}`", path.display())),
+        help: Some(origin.advice_where_missing()),
     })
+}
+
+/// The code of a package that is not where it is said to be.
+const MISSING: &str = "conda.package.missing";
+
+impl Origin<'_> {
+    /// A failed fetch in words about packages.
+    fn told(self, url: &Url, problem: Problem) -> Problem {
+        let Problem::Failed { code, message, help } = problem else {
+            return problem;
+        };
+        let (code, help) = match code.as_str() {
+            "provision.http.missing" => (MISSING, Some(self.advice_where_missing())),
+            "provision.http.unauthorized" => (
+                "conda.channel.unauthorized",
+                Some(channels::UNAUTHORIZED.to_owned()),
+            ),
+            "provision.http.busy" => ("conda.channel.busy", Some(channels::BUSY.to_owned())),
+            "provision.http.failed" => ("conda.channel.failed", Some(channels::FAILED.to_owned())),
+            "provision.http.unreachable" => (
+                "conda.channel.unreachable",
+                help.map(|help| format!("what was fetched is kept, so try again; {help}")),
+            ),
+            // A file that is larger than it was is another file.
+            "provision.http.digest" | "provision.http.too-large" => {
+                ("conda.package.digest", Some(archive::SOLVE_AGAIN.to_owned()))
+            }
+            other => (other, help),
+        };
+        Problem::Failed {
+            code: code.to_owned(),
+            message: self.about(url, &message),
+            help,
+        }
+    }
+
+    fn about(self, url: &Url, message: &str) -> String {
+        let file = file_name(url);
+        if let Some(list) = self.list {
+            let line = list.line_of(url).map(|line| format!("line {line} of "));
+            let line = line.unwrap_or_default();
+            return format!(
+                "`{file}`, which {line}`{}` lists, cannot be had: {message}",
+                list.path
+            );
+        }
+        let channel = self.channels.of(url);
+        let channel = channel.map(|channel| format!(" of the channel `{}`", channels::name(channel)));
+        format!("`{file}`{} cannot be had: {message}", channel.unwrap_or_default())
+    }
+
+    fn advice_where_missing(self) -> String {
+        match self.list {
+            Some(list) => format!(
+                "the file is not there, whatever `{}` says: correct the line, or make the list again with \
+                 `conda list --explicit --sha256`",
+                list.path
+            ),
+            None => "the repodata names a file that the channel does not have any more, or that a mirror does not have yet: \
+                     solve again with `--refresh`, or index the channel again if it is yours"
+                .to_owned(),
+        }
+    }
 }

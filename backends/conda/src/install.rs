@@ -13,7 +13,7 @@ use wrun_core::plan::{Action, InstallPlan, Place, Program, Run, Step, Word};
 use wrun_core::problem::{Advice, Problem, StepFailure};
 use wrun_core::tool::{ToolFound, ToolKind, ToolRequest};
 
-use crate::activation::{self, Activation};
+use crate::activation::Activation;
 use crate::compile::compile;
 use crate::fetch;
 use crate::files;
@@ -93,7 +93,7 @@ impl Build<'_> {
         let (platform, records) = locked.records()?;
         runs_here(platform)?;
         let folders = Packages::open(host)?
-            .provide(host, &understood.channels, &records)
+            .provide(host, understood.origin(), &records)
             .await?;
         host.progress(&format!("install {}", count(records.len(), "conda package")));
         let specs = match &understood.source {
@@ -160,6 +160,8 @@ impl Build<'_> {
             }));
             plan.checks.extend(checks);
             request.tools.extend(tools);
+            // What the lines refer to has to be there for pip to read.
+            request.inputs.extend(pip_request.inputs);
         }
         in_order(&mut plan);
         if !plan.steps.is_empty() {
@@ -276,14 +278,6 @@ pub(crate) fn explain(failure: &StepFailure) -> Advice {
             code: "conda.script.failed".to_owned(),
             message: format!("{} failed", failure.label),
             help: Some("leave out `link-scripts`, or ask for another build of the package".to_owned()),
-            retry: false,
-        };
-    }
-    if failure.label == activation::LABEL {
-        return Advice {
-            code: "conda.activation.failed".to_owned(),
-            message: "the activation scripts of the environment failed".to_owned(),
-            help: Some("the scripts are in `etc/conda/activate.d` of the packages".to_owned()),
             retry: false,
         };
     }

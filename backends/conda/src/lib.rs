@@ -14,6 +14,7 @@ mod channels;
 mod compile;
 mod condition;
 mod conflict;
+mod cut_off;
 mod environment_file;
 mod existing;
 mod explain;
@@ -23,6 +24,7 @@ mod files;
 mod install;
 mod link;
 mod lock;
+mod match_spec;
 mod packages;
 mod pip;
 mod repodata;
@@ -284,7 +286,7 @@ async fn explicit_record(
     understood: &Understood,
     package: &ExplicitPackage,
 ) -> Result<rattler_conda_types::RepoDataRecord, Problem> {
-    let (path, digest) = fetch::unknown(host, &understood.channels, &package.url).await?;
+    let (path, digest) = fetch::unknown(host, understood.origin(), &package.url).await?;
     archive::check(&path, &package.url, digest, &package.hash)?;
     archive::record(&path, &package.url, digest)
 }

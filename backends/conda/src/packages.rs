@@ -25,7 +25,7 @@ use wrun_core::host::Host;
 use wrun_core::problem::Problem;
 
 use crate::archive::Fault;
-use crate::channels::Channels;
+use crate::fetch::Origin;
 use crate::files::{self, Locked};
 use crate::{archive, condition, fetch};
 
@@ -97,7 +97,7 @@ impl Packages {
     pub(crate) async fn provide(
         &self,
         host: &dyn Host,
-        channels: &Channels,
+        origin: Origin<'_>,
         records: &[RepoDataRecord],
     ) -> Result<Vec<PathBuf>, Problem> {
         let names = records
@@ -126,7 +126,7 @@ impl Packages {
         let fetched = wanted.into_iter().map(async |(record, name)| {
             Ok::<_, Problem>(Missing {
                 record: record.clone(),
-                archive: fetch::locked(host, channels, record).await?,
+                archive: fetch::locked(host, origin, record).await?,
                 name: name.clone(),
                 is_fetched_anew: false,
             })
@@ -149,7 +149,7 @@ impl Packages {
             let Round { others, spoilt } = self.unpack_free(missing).await?;
             missing = others;
             for package in spoilt {
-                missing.push(fetch_anew(host, channels, package).await?);
+                missing.push(fetch_anew(host, origin, package).await?);
             }
             if missing.len() == before {
                 tokio::time::sleep(LOOK_AGAIN).await;
@@ -275,14 +275,14 @@ impl Packages {
 }
 
 /// A package whose archive in the store is not what it was, with one that is.
-async fn fetch_anew(host: &dyn Host, channels: &Channels, package: Missing) -> Result<Missing, Problem> {
+async fn fetch_anew(host: &dyn Host, origin: Origin<'_>, package: Missing) -> Result<Missing, Problem> {
     host.progress(&format!(
         "fetch {} again, whose download was changed",
         package.record.identifier.to_file_name()
     ));
     host.discard(&fetch::digest(&package.record)?)?;
     Ok(Missing {
-        archive: fetch::locked(host, channels, &package.record).await?,
+        archive: fetch::locked(host, origin, &package.record).await?,
         is_fetched_anew: true,
         ..package
     })

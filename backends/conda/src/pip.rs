@@ -120,7 +120,7 @@ pub(crate) async fn solve(
     let scratch = host.scratch("the interpreter that pip solves for")?;
     let prefix = scratch.path().join("environment");
     let folders = Packages::open(host)?
-        .provide(host, &understood.channels, records)
+        .provide(host, understood.origin(), records)
         .await?;
     link::link(Linking {
         prefix: prefix.clone(),

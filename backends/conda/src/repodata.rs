@@ -7,6 +7,7 @@ use rattler_conda_types::{Channel, MatchSpec, Subdir};
 use rattler_repodata_gateway::fetch::CacheAction;
 use rattler_repodata_gateway::{ChannelConfig, Gateway, GatewayError, RepoData, SourceConfig};
 use reqwest_middleware::ClientWithMiddleware;
+use url::Url;
 use wrun_core::host::Host;
 use wrun_core::problem::Problem;
 
@@ -19,6 +20,9 @@ const CONCURRENT: usize = 16;
 /// Where repodata is kept, below the folder of downloads.
 const FOLDER: &str = "repodata";
 
+/// The code by which the host says that something else came than what was asked for.
+const SOMETHING_ELSE: &str = "provision.http.content";
+
 /// How far kept repodata is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Freshness {
@@ -30,6 +34,14 @@ pub(crate) enum Freshness {
     Kept,
 }
 
+/// What is asked of channels.
+struct Asking<'a> {
+    host: &'a dyn Host,
+    channels: &'a Channels,
+    platforms: Vec<Subdir>,
+    specs: Vec<MatchSpec>,
+}
+
 /// Everything that the channels have for some specs and what those depend on.
 pub(crate) async fn query(
     host: &dyn Host,
@@ -38,47 +50,100 @@ pub(crate) async fn query(
     specs: Vec<MatchSpec>,
     freshness: Freshness,
 ) -> Result<Vec<RepoData>, Problem> {
+    let asking = Asking {
+        host,
+        channels,
+        platforms,
+        specs,
+    };
     let sources: Vec<Channel> = channels.all().cloned().collect();
-    let cache = cache(host)?;
-    let (answered, trouble) = web::through(host, channels, async |client| {
-        gateway(host, cache, client, freshness)
-            .query(sources, platforms, specs)
-            .recursive(true)
-            .channel_notices(false)
-            .execute()
-            .await
-    })
-    .await?;
+    let (answered, trouble) = asking.ask(sources, asking.platforms.clone(), freshness).await?;
     match answered {
-        Ok(output) => Ok(output.repodata),
-        Err(error) => Err(problem(host, &error, trouble)),
+        Ok(repodata) => Ok(repodata),
+        Err(error) => Err(match problem(host, channels, &error, trouble) {
+            Some(problem) => problem,
+            None => asking.broken(&causes(&error)).await,
+        }),
+    }
+}
+
+impl Asking<'_> {
+    async fn ask(
+        &self,
+        sources: Vec<Channel>,
+        platforms: Vec<Subdir>,
+        freshness: Freshness,
+    ) -> Result<(Result<Vec<RepoData>, GatewayError>, Trouble), Problem> {
+        let Self {
+            host,
+            channels,
+            platforms: _,
+            specs,
+        } = self;
+        let cache = cache(*host)?;
+        web::through(*host, channels, async |client| {
+            let asked = gateway(*host, cache, client, freshness)
+                .query(sources, platforms, specs.clone())
+                .recursive(true)
+                .channel_notices(false);
+            asked.execute().await.map(|output| output.repodata)
+        })
+        .await
+    }
+
+    /// Repodata that makes no sense. The libraries do not say whose it is, so each is read by itself once more, out of what
+    /// is kept.
+    async fn broken(&self, why: &str) -> Problem {
+        for channel in self.channels.all() {
+            for platform in &self.platforms {
+                let asked = self.ask(vec![channel.clone()], vec![*platform], Freshness::Kept);
+                if let Ok((Err(error), _)) = asked.await
+                    && causes(&error) == why
+                {
+                    return broken(
+                        &format!("the channel `{}` for `{platform}`", channels::name(channel)),
+                        why,
+                    );
+                }
+            }
+        }
+        broken(
+            &format!("one of the channels `{}`", self.channels.names().join("`, `")),
+            why,
+        )
+    }
+}
+
+fn broken(whose: &str, why: &str) -> Problem {
+    Problem::Failed {
+        code: "conda.repodata.broken".to_owned(),
+        message: format!("the repodata of {whose} cannot be used: {why}"),
+        help: Some(
+            "the channel is damaged, or something between changes what it sends; `--refresh` fetches it anew"
+                .to_owned(),
+        ),
     }
 }
 
 /// The names of everything that the channels have, as far as it is kept; nothing is fetched.
-pub(crate) async fn names(
-    host: &dyn Host,
-    channels: &Channels,
-    platforms: Vec<Subdir>,
-) -> Result<Vec<String>, Problem> {
+pub(crate) async fn names(host: &dyn Host, channels: &Channels, platforms: Vec<Subdir>) -> Vec<String> {
     let sources: Vec<Channel> = channels.all().cloned().collect();
-    let cache = cache(host)?;
-    let (answered, trouble) = web::through(host, channels, async |client| {
+    let Ok(cache) = cache(host) else { return Vec::new() };
+    let asked = web::through(host, channels, async |client| {
         gateway(host, cache, client, Freshness::Kept)
             .names(sources, platforms)
             .channel_notices(false)
             .execute()
             .await
-    })
-    .await?;
-    match answered {
-        Ok(found) => Ok(found
-            .names
-            .iter()
-            .map(|name| name.as_normalized().to_owned())
-            .collect()),
-        Err(error) => Err(problem(host, &error, trouble)),
-    }
+    });
+    let Ok((Ok(found), _)) = asked.await else {
+        return Vec::new();
+    };
+    found
+        .names
+        .iter()
+        .map(|name| name.as_normalized().to_owned())
+        .collect()
 }
 
 fn cache(host: &dyn Host) -> Result<PathBuf, Problem> {
@@ -108,36 +173,36 @@ fn gateway(host: &dyn Host, cache: PathBuf, client: ClientWithMiddleware, freshn
         .finish()
 }
 
-/// Why repodata could not be had.
-fn problem(host: &dyn Host, error: &GatewayError, trouble: Trouble) -> Problem {
-    if let Some(problem) = trouble.problem {
-        return problem;
+/// Why repodata could not be had; nothing if it was had and makes no sense.
+fn problem(host: &dyn Host, channels: &Channels, error: &GatewayError, trouble: Trouble) -> Option<Problem> {
+    if let Some((url, problem)) = trouble.problem {
+        return Some(match &problem {
+            Problem::Failed { code, message, help } if code == SOMETHING_ELSE => Problem::Failed {
+                code: "conda.repodata.broken".to_owned(),
+                message: format!(
+                    "the repodata of {} cannot be used: {message}",
+                    whose(channels, &url)
+                ),
+                help: help.clone(),
+            },
+            _ => problem,
+        });
     }
     if let Some((url, status)) = trouble.refused {
         let (code, help) = match status {
-            401 | 403 => (
-                "conda.channel.unauthorized",
-                "write the channel as a table with `credentials = \"name\"`, and set `WRUN_INDEX_NAME_USERNAME` and \
-                 `WRUN_INDEX_NAME_PASSWORD`",
-            ),
-            429 => (
-                "conda.channel.busy",
-                "the server asks to come back later; try again, or use a mirror",
-            ),
-            _ => (
-                "conda.channel.failed",
-                "the server itself fails; try again later, or use a mirror",
-            ),
+            401 | 403 => ("conda.channel.unauthorized", channels::UNAUTHORIZED),
+            429 => ("conda.channel.busy", channels::BUSY),
+            _ => ("conda.channel.failed", channels::FAILED),
         };
-        return Problem::Failed {
+        return Some(Problem::Failed {
             code: code.to_owned(),
             message: format!("`{url}` answered with status {status}"),
             help: Some(help.to_owned()),
-        };
+        });
     }
     if let GatewayError::SubdirNotFoundError(missing) = error {
         let name = channels::name(&missing.channel);
-        return Problem::Failed {
+        return Some(Problem::Failed {
             code: "conda.channel.missing".to_owned(),
             message: format!(
                 "there is no channel `{name}`: it has no `{}/repodata.json`",
@@ -147,24 +212,38 @@ fn problem(host: &dyn Host, error: &GatewayError, trouble: Trouble) -> Problem {
                 "correct the name or the address; a channel is the folder above `noarch` and `linux-64`"
                     .to_owned(),
             ),
-        };
+        });
     }
-    let chain = causes(error);
-    if host.offline() {
-        return Problem::Failed {
-            code: "conda.solve.offline".to_owned(),
-            message: format!("solving needs the network, and this run is offline: {chain}"),
-            help: Some("run once without `--offline`, or start at a lock with `--locked FILE`".to_owned()),
-        };
+    if let GatewayError::DirectUrlQueryError(address, why) = error {
+        return Some(Problem::Failed {
+            code: "conda.package.address".to_owned(),
+            message: format!("the package at `{address}` cannot be had: {}", causes(why)),
+            help: Some(
+                "correct the address in `packages`, or ask for the package by its name and its channel"
+                    .to_owned(),
+            ),
+        });
     }
-    Problem::Failed {
-        code: "conda.repodata.broken".to_owned(),
-        message: format!("the repodata of a channel cannot be used: {chain}"),
-        help: Some(
-            "the channel is damaged, or something between changes what it sends; `--refresh` fetches it anew"
-                .to_owned(),
+    host.offline().then(|| Problem::Failed {
+        code: "conda.solve.offline".to_owned(),
+        message: format!(
+            "solving needs the network, and this run is offline: {}",
+            causes(error)
         ),
-    }
+        help: Some("run once without `--offline`, or start at a lock with `--locked FILE`".to_owned()),
+    })
+}
+
+/// The channel and the platform that an address of repodata is of.
+fn whose(channels: &Channels, url: &str) -> String {
+    let parsed = Url::parse(url).ok();
+    let channel = parsed.as_ref().and_then(|url| channels.of(url));
+    let Some(channel) = channel else {
+        return "a channel".to_owned();
+    };
+    let below = url.strip_prefix(channel.base_url.as_str()).unwrap_or_default();
+    let platform = below.split('/').next().unwrap_or_default();
+    format!("the channel `{}` for `{platform}`", channels::name(channel))
 }
 
 /// An error with what caused it, in one line.

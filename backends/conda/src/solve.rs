@@ -3,15 +3,13 @@
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use jiff::Timestamp;
 use rattler_conda_types::{ChannelUrl, MatchSpec, RepoDataRecord, Subdir};
 use rattler_repodata_gateway::RepoData;
-use rattler_solve::{
-    CancellationToken, ChannelPriority, ExcludeNewer, SolveError, SolverImpl as _, SolverTask, resolvo,
-};
+use rattler_solve::{CancellationToken, ChannelPriority, SolveError, SolverImpl as _, SolverTask, resolvo};
 use wrun_core::host::Host;
 use wrun_core::problem::Problem;
 
+use crate::cut_off::CutOff;
 use crate::explain::{self, Asked};
 use crate::repodata::{self, Freshness};
 use crate::spec::Priority;
@@ -60,7 +58,7 @@ pub(crate) async fn solve(
         freshness,
     )
     .await?;
-    let exclude_newer = cut_off(understood)?;
+    let cut_off = CutOff::of(understood)?;
     let priority = match understood.spec.channel_priority {
         Priority::Strict => ChannelPriority::Strict,
         Priority::Flexible => ChannelPriority::Flexible,
@@ -69,7 +67,7 @@ pub(crate) async fn solve(
     let token = CancellationToken::new();
     let _stop = StopOnDrop(token.clone());
     let (thread_specs, thread_virtual) = (specs.to_vec(), virtual_packages.0.clone());
-    let thread_exclude = exclude_newer.clone();
+    let thread_exclude = cut_off.as_ref().map(|cut_off| cut_off.exclude.clone());
     let (solved, repodata) = tokio::task::spawn_blocking(move || {
         let solved = resolvo::Solver.solve(SolverTask {
             specs: thread_specs,
@@ -92,9 +90,7 @@ pub(crate) async fn solve(
         }
         Err(SolveError::Unsolvable(said)) => {
             // Both only make a message better, so it matters little if they cannot be had.
-            let names = repodata::names(host, &understood.channels, platforms)
-                .await
-                .unwrap_or_default();
+            let names = repodata::names(host, &understood.channels, platforms).await;
             let elsewhere = elsewhere(host, understood, specs, &repodata).await;
             Err(explain::unsatisfiable(
                 &Asked {
@@ -103,7 +99,7 @@ pub(crate) async fn solve(
                     repodata: &repodata,
                     names: &names,
                     virtual_packages,
-                    exclude_newer: exclude_newer.as_ref(),
+                    cut_off: cut_off.as_ref(),
                     elsewhere: &elsewhere,
                 },
                 &said,
@@ -122,21 +118,6 @@ pub(crate) async fn solve(
             format!("the solver failed: {}", repodata::causes(&other)),
         )),
     }
-}
-
-/// The cut-off for the solver. A channel of one's own commonly says no times, so what has none is not left out.
-fn cut_off(understood: &Understood) -> Result<Option<ExcludeNewer>, Problem> {
-    understood
-        .exclude_newer
-        .as_ref()
-        .map(|instant| {
-            let instant: Timestamp = instant
-                .parse()
-                .map_err(|error: jiff::Error| Problem::failed("conda.date.syntax", error.to_string()))?;
-            Ok(ExcludeNewer::from_datetime(instant)
-                .with_timestamp_policy(rattler_solve::TimestampPolicy::AllowMissing))
-        })
-        .transpose()
 }
 
 /// What channels have for other platforms under the names that nothing here has: the usual reason for a name that is
@@ -209,7 +190,7 @@ async fn with_digests(
 ) -> Result<Vec<RepoDataRecord>, Problem> {
     let completed = records.into_iter().map(async |mut record| {
         if record.package_record.sha256.is_none() {
-            let (path, digest) = fetch::unknown(host, &understood.channels, &record.url).await?;
+            let (path, digest) = fetch::unknown(host, understood.origin(), &record.url).await?;
             if let Some(expected) = record.package_record.md5 {
                 archive::check_md5(&path, &record.url, expected.into())?;
             }

@@ -16,7 +16,11 @@ pub struct CondaSpec {
     /// An environment file, relative to the task's folder: `"environment.yml"`. Its `pip:` block is installed after the
     /// conda packages, under their interpreter; its `variables:` are set for the task.
     pub file: Option<String>,
-    /// A file of exact addresses as `conda list --explicit` writes it (`@EXPLICIT`), relative to the task's folder.
+    /// A file of exact addresses as `conda list --explicit` writes it (`@EXPLICIT`), relative to the task's folder. What
+    /// is listed with a digest (`#md5` or `#sha256:…`, as `conda list --explicit --sha256` writes it) is that file and no
+    /// other. What is listed without one is known by its address alone: the lock holds the SHA-256 that the file had when it
+    /// was first fetched, every later build from that lock is held to it, and another machine that has no lock yet takes
+    /// whatever is there. An address that is listed twice counts once.
     pub explicit: Option<String>,
     /// An environment that is there already, by its name or path. Tasks run in it; it is never changed.
     pub existing: Option<String>,
@@ -27,7 +31,8 @@ pub struct CondaSpec {
     /// How the order of channels counts.
     pub channel_priority: Priority,
     /// Nothing that was uploaded later is looked at, by pip neither: `"2024-01-31"` (the end of that day, UTC) or
-    /// `"2024-01-31T12:00:00Z"`. A package of which its channel does not say when that was is looked at.
+    /// `"2024-01-31T12:00:00Z"`. The times are those of the channel's repodata (`indexed_timestamp`, else `timestamp`); a
+    /// package that has none is not looked at either.
     pub exclude_newer: Option<String>,
     /// The platform to solve for, as channels name it: `"linux-64"`. Without it: that of this machine.
     pub platform: Option<String>,

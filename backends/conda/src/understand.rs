@@ -10,12 +10,15 @@ use url::Url;
 use wrun_backend_python::spec as parts;
 use wrun_backend_python::{index, instant, path};
 use wrun_core::backend::{InputKind, InputRequest, Inputs};
-use wrun_core::diagnostic::Finding;
+use wrun_core::diagnostic::{Finding, suggestion};
 use wrun_core::problem::Problem;
 
+use crate::CONDA;
 use crate::channels::{self, Channels};
 use crate::environment_file::EnvironmentFile;
 use crate::explicit::ExplicitFile;
+use crate::fetch::Origin;
+use crate::match_spec;
 use crate::spec::{CondaSpec, KEYS};
 use crate::virtual_packages;
 
@@ -58,8 +61,10 @@ pub(crate) struct Understood {
 impl Understood {
     /// Reads a spec. `folder` is the task's folder.
     pub(crate) fn read(spec: &Value, known: &Inputs, folder: &Path) -> Result<Self, Problem> {
-        let spec: CondaSpec = parts::read(spec, KEYS)?;
-        let mut findings = conflicts(&spec);
+        let (spec, form): (CondaSpec, _) = parts::read(CONDA, spec, KEYS)?;
+        let is_whole = form.is_empty();
+        let mut findings = form;
+        findings.extend(conflicts(&spec, is_whole));
         let mut needs = Vec::new();
         let mut text = |path: &Option<String>, at: &str, findings: &mut Vec<Finding>| {
             let file = input(path.as_deref()?, at, findings)?;
@@ -82,10 +87,7 @@ impl Understood {
         }
         let mut explicit = ExplicitFile::default();
         if let Some((path, Some(found))) = &explicit_text {
-            match ExplicitFile::read(path, found) {
-                Ok(read) => explicit = read,
-                Err(finding) => findings.push(finding),
-            }
+            explicit = ExplicitFile::read(path, found, &mut findings);
         }
         let platform = platform(&spec, &explicit, &mut findings);
         let mut channels = Channels::understand(
@@ -99,7 +101,7 @@ impl Understood {
         } else if let Some(existing) = &spec.existing {
             Source::Existing(existing.clone())
         } else {
-            let mut specs = match_specs(spec.packages.as_deref().unwrap_or_default(), &mut findings);
+            let mut specs = match_spec::read_all(spec.packages.as_deref().unwrap_or_default(), &mut findings);
             let of_table = specs.len();
             specs.extend(file.packages);
             // A package may be asked for out of a channel that is not listed, or by its address.
@@ -186,14 +188,26 @@ impl Understood {
         }
     }
 
+    /// What names the packages.
+    pub(crate) const fn origin(&self) -> Origin<'_> {
+        Origin {
+            channels: &self.channels,
+            list: match &self.source {
+                Source::Explicit(file) => Some(file),
+                Source::Solved(_) | Source::Existing(_) => None,
+            },
+        }
+    }
+
     /// Whether code of packages runs while the environment is built, which could change what is linked into it.
     pub(crate) fn runs_code(&self) -> bool {
         self.spec.link_scripts || !self.pip.is_empty()
     }
 }
 
-/// Keys that do not go together.
-fn conflicts(spec: &CondaSpec) -> Vec<Finding> {
+/// Keys that do not go together. What is written in a wrong way is not missing, so that is said of a spec only where
+/// `is_whole`.
+fn conflicts(spec: &CondaSpec, is_whole: bool) -> Vec<Finding> {
     let CondaSpec {
         packages,
         file,
@@ -239,7 +253,7 @@ fn conflicts(spec: &CondaSpec) -> Vec<Finding> {
         refuse(&made, "existing");
     } else if explicit.is_some() {
         refuse(&solved, "explicit");
-    } else if packages.is_none() && file.is_none() {
+    } else if is_whole && packages.is_none() && file.is_none() {
         findings.push(
             Finding::error("conda.spec.empty", "", "nothing says what is to be installed").with_help(
                 "write `packages = [\"python=3.12\"]`, `file = \"environment.yml\"`, `explicit` or `existing`",
@@ -280,30 +294,6 @@ fn environment_file(path: &str, text: &str, is_all: bool, findings: &mut Vec<Fin
     }
 }
 
-fn match_specs(packages: &[String], findings: &mut Vec<Finding>) -> Vec<MatchSpec> {
-    let options = ParseMatchSpecOptions::lenient()
-        .with_extras(true)
-        .with_conditionals(true)
-        .with_flags(true);
-    let mut specs = Vec::new();
-    for (position, text) in packages.iter().enumerate() {
-        match MatchSpec::from_str(text, options) {
-            Ok(spec) => specs.push(spec),
-            Err(error) => findings.push(
-                Finding::error(
-                    "conda.package.syntax",
-                    format!("/packages/{position}"),
-                    format!("`{text}` is no match spec: {error}"),
-                )
-                .with_help(
-                    "write a name with versions, for instance `numpy`, `python=3.12` or `zlib >=1.2,<2`",
-                ),
-            ),
-        }
-    }
-    specs
-}
-
 /// The platform that is asked for, else that of this machine.
 fn platform(spec: &CondaSpec, explicit: &ExplicitFile, findings: &mut Vec<Finding>) -> Subdir {
     let written = spec
@@ -313,16 +303,33 @@ fn platform(spec: &CondaSpec, explicit: &ExplicitFile, findings: &mut Vec<Findin
         .or_else(|| explicit.platform.as_ref().map(|text| (text, "/explicit")));
     match written {
         None => Subdir::current().unwrap_or(Subdir::NoArch),
-        Some((text, at)) => Subdir::from_str(text).unwrap_or_else(|error| {
+        Some((text, at)) => Subdir::from_str(text).unwrap_or_else(|_| {
             findings.push(
                 Finding::error(
                     "conda.platform.unknown",
                     at,
-                    format!("`{text}` is no platform: {error}"),
+                    format!("`{text}` is no platform of conda packages"),
                 )
-                .with_help("write it as channels do: `linux-64`, `linux-aarch64`, `osx-arm64`, `osx-64`"),
+                .with_help(platform_help(text)),
             );
             Subdir::NoArch
         }),
     }
+}
+
+/// The platforms that may have been meant: those of the same system, else all.
+fn platform_help(text: &str) -> String {
+    let known: Vec<&str> = Subdir::all().map(Subdir::as_str).collect();
+    let system = text.split_once('-').map(|(system, _)| format!("{system}-"));
+    if let Some(system) = system {
+        let of_system = known.iter().copied().filter(|name| name.starts_with(&system));
+        let of_system: Vec<&str> = of_system.collect();
+        if !of_system.is_empty() {
+            return format!("there are `{}`", of_system.join("`, `"));
+        }
+    }
+    let near = suggestion(text, known.iter().copied())
+        .map(|near| format!("did you mean `{near}`? "))
+        .unwrap_or_default();
+    format!("{near}there are `{}`", known.join("`, `"))
 }

@@ -17,6 +17,18 @@ use crate::channels::Channels;
 /// The largest answer that is taken, in bytes; the index of the largest public channel is a third of it.
 const LARGEST: u64 = 1024 * 1024 * 1024;
 
+/// How Zstandard begins: with a frame, or one to skip as parallel compressors write (RFC 8878, 3.1).
+const ZSTANDARD: &[&[u8]] = &[b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18"];
+
+/// How the file at a path begins, as far as its name says. What answers in place of a channel is not read to its end.
+fn beginning(path: &str) -> &'static [&'static [u8]] {
+    match path.rsplit('.').next() {
+        Some("json") => &[b"{"],
+        Some("zst") => ZSTANDARD,
+        _ => &[],
+    }
+}
+
 /// A request on its way to the host.
 struct Asked {
     request: WebRequest,
@@ -51,6 +63,7 @@ impl Middleware for ToHost {
                 headers: headers.collect(),
                 credential: None,
                 maximum_bytes: LARGEST,
+                begins_with: beginning(request.url().path()),
             },
             answer,
         };
@@ -80,8 +93,8 @@ fn failed(message: String) -> reqwest_middleware::Error {
 /// What went wrong on the web while something was being done.
 #[derive(Debug, Default)]
 pub(crate) struct Trouble {
-    /// What the host could not do.
-    pub(crate) problem: Option<Problem>,
+    /// What the host could not do, and for which address.
+    pub(crate) problem: Option<(String, Problem)>,
     /// A server that said no, other than that there is no such thing: the address and the status.
     pub(crate) refused: Option<(String, u16)>,
 }
@@ -121,7 +134,7 @@ pub(crate) async fn through<T>(
                     }
                     Ok(_) => {}
                     Err(problem) => {
-                        trouble.problem.get_or_insert_with(|| problem.clone());
+                        trouble.problem.get_or_insert_with(|| (url, problem.clone()));
                     }
                 }
                 // Nobody waits for it any more if the work went on without it.

@@ -200,7 +200,7 @@ fn the_priority_of_channels_counts_unless_it_is_the_usual_one() {
 fn the_cut_off_is_an_instant() {
     assert_eq!(
         told(json!({ "packages": ["a"], "exclude-newer": "2024-01-31" })),
-        r#"{"exclude_newer":"2024-02-01T00:00:00Z","packages":["a"]}"#
+        r#"{"packages":["a"],"uploaded_before":"2024-02-01T00:00:00Z"}"#
     );
     assert_eq!(
         form(json!({ "packages": ["a"], "exclude-newer": "2024-01-31" })),

@@ -217,6 +217,7 @@ impl Location {
                 headers: vec![("Accept".to_owned(), accept.to_owned())],
                 credential: None,
                 maximum_bytes: maximum,
+                begins_with: &[],
             },
         )
         .await

@@ -58,9 +58,14 @@ impl Understood {
     /// # Errors
     /// It is wrong.
     pub(crate) fn read(spec: &Value, machine: &Platform) -> Result<Self, Problem> {
-        let spec: ContainerSpec = parts::read(spec, KEYS)?;
+        let (spec, form): (ContainerSpec, _) = parts::read("container", spec, KEYS)?;
         let mut findings = conflicts(&spec);
         let source = source(&spec, &mut findings);
+        // What is written in a wrong way is not missing.
+        if !form.is_empty() && spec.image.is_none() && spec.build.is_none() {
+            findings.clear();
+        }
+        findings.extend(form);
         let platform = match spec.platform.as_deref().map(ImagePlatform::parse) {
             None => ImagePlatform::of(machine),
             Some(Ok(platform)) => platform,

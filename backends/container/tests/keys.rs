@@ -211,6 +211,22 @@ fn what_is_wrong_is_told_with_its_place() {
     );
     assert_eq!(
         wrong(json!({"image": "a", "engin": "podman"})),
-        [at("python.spec.unknown-key", "/engin")]
+        [at("container.spec.unknown-key", "/engin")]
+    );
+    // One mistake hides no other, and what is misspelt is not missing.
+    assert_eq!(
+        wrong(json!({"image": "a", "engin": "podman", "working-dir": "srv", "target": "x"})),
+        [
+            at("container.spec.conflict", "/target"),
+            at("container.spec.unknown-key", "/engin"),
+            at("container.working-dir.syntax", "/working-dir"),
+        ]
+    );
+    assert_eq!(
+        wrong(json!({"buidl": "Containerfile", "target": "x", "user": "a b"})),
+        [
+            at("container.spec.unknown-key", "/buidl"),
+            at("container.user.syntax", "/user")
+        ]
     );
 }

@@ -38,7 +38,7 @@ pub(crate) struct Understood {
 impl Understood {
     /// Reads a spec.
     pub(crate) fn read(spec: &Value, known: &Inputs) -> Result<Self, Problem> {
-        let (spec, form): (PipSpec, _) = parts::read_all(spec, KEYS)?;
+        let (spec, form): (PipSpec, _) = parts::read("python", spec, KEYS)?;
         let mut gathered = gather(
             &Ask {
                 packages: spec.packages.as_deref().unwrap_or_default(),

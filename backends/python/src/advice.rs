@@ -89,6 +89,7 @@ mod tests {
         let step = |output: &str| StepFailure {
             label: "install".to_owned(),
             exit: Some(1),
+            signal: None,
             refusal: None,
             output: output.to_owned(),
         };

@@ -131,31 +131,23 @@ impl Prerelease {
     }
 }
 
-/// The code of what has a wrong form.
-const WRONG_FORM: &str = "python.spec.type";
+/// The end of the code of what has a wrong form.
+const WRONG_FORM: &str = ".spec.type";
 
-/// A spec from its JSON, or everything that is wrong with its form: each unknown key and each wrong type at its own
-/// place. Every field of `T` must have a default.
-///
-/// # Errors
-/// [`Problem::Invalid`].
-pub fn read<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<T, Problem> {
-    let (read, findings) = read_all(spec, known)?;
-    if findings.is_empty() {
-        Ok(read)
-    } else {
-        Err(Problem::Invalid(findings))
-    }
-}
-
-/// The same with what is wrong beside it: members of a wrong form are left out, so that what the rest means can be
-/// checked too.
+/// A spec from its JSON, with everything that is wrong with its form: each unknown key and each wrong type at its own
+/// place, by codes of a `family`. Members of a wrong form are left out, so that what the rest means can be checked too.
+/// Every field of `T` must have a default.
 ///
 /// # Errors
 /// It is no table.
-pub fn read_all<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<(T, Vec<Finding>), Problem> {
+pub fn read<T: DeserializeOwned>(
+    family: &str,
+    spec: &Value,
+    known: &[&str],
+) -> Result<(T, Vec<Finding>), Problem> {
+    let wrong_form = format!("{family}{WRONG_FORM}");
     let Some(members) = spec.as_object() else {
-        let finding = Finding::error(WRONG_FORM, "", "the environment's spec is not a table")
+        let finding = Finding::error(&wrong_form, "", "the environment's spec is not a table")
             .with_help("write a table, or a list of packages");
         return Err(Problem::invalid(finding));
     };
@@ -165,7 +157,11 @@ pub fn read_all<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<(T,
         let before = findings.len();
         let at = format!("/{}", pointer_token(key));
         if !known.contains(&key.as_str()) {
-            let finding = Finding::error("python.spec.unknown-key", at, format!("unknown key `{key}`"));
+            let finding = Finding::error(
+                format!("{family}.spec.unknown-key"),
+                at,
+                format!("unknown key `{key}`"),
+            );
             let help = suggestion(key, known.iter().copied()).map_or_else(
                 || format!("known keys: {}", known.join(", ")),
                 |near| format!("did you mean `{near}`?"),
@@ -176,11 +172,11 @@ pub fn read_all<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<(T,
             if let Some(good) = good {
                 rest.insert(key.clone(), good);
                 findings.extend(wrong.into_iter().map(|(index, error)| {
-                    Finding::error(WRONG_FORM, format!("{at}/{index}"), format!("`{key}`: {error}"))
+                    Finding::error(&wrong_form, format!("{at}/{index}"), format!("`{key}`: {error}"))
                 }));
                 continue;
             }
-            findings.push(Finding::error(WRONG_FORM, at, format!("`{key}`: {error}")));
+            findings.push(Finding::error(&wrong_form, at, format!("`{key}`: {error}")));
         }
         if findings.len() > before {
             rest.remove(key);
@@ -189,7 +185,7 @@ pub fn read_all<T: DeserializeOwned>(spec: &Value, known: &[&str]) -> Result<(T,
     // The order of members depends on the features that `serde_json` is built with.
     findings.sort_by(|one, other| one.at.cmp(&other.at));
     let read = serde_json::from_value(Value::Object(rest))
-        .map_err(|error| Problem::invalid(Finding::error(WRONG_FORM, "", error.to_string())))?;
+        .map_err(|error| Problem::invalid(Finding::error(&wrong_form, "", error.to_string())))?;
     Ok((read, findings))
 }
 
@@ -242,10 +238,10 @@ pub fn pointer_token(key: &str) -> String {
 pub fn verdict(mut findings: Vec<Finding>) -> Result<Vec<Finding>, Problem> {
     let of_wrong_form: BTreeSet<String> = findings
         .iter()
-        .filter(|finding| finding.code == WRONG_FORM)
+        .filter(|finding| finding.code.ends_with(WRONG_FORM))
         .map(|finding| finding.at.clone())
         .collect();
-    findings.retain(|finding| finding.code == WRONG_FORM || !of_wrong_form.contains(&finding.at));
+    findings.retain(|finding| finding.code.ends_with(WRONG_FORM) || !of_wrong_form.contains(&finding.at));
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
         return Err(Problem::Invalid(findings));
     }
@@ -335,9 +331,7 @@ mod tests {
     #[test]
     fn all_errors_of_form_are_told_at_once() {
         let spec = serde_json::json!({"packges": [], "packages": "emoji", "requirements": 3});
-        let Err(Problem::Invalid(findings)) = read::<Example>(&spec, &["packages", "requirements"]) else {
-            panic!("it was read");
-        };
+        let (_, findings) = read::<Example>("python", &spec, &["packages", "requirements"]).unwrap();
         let told: Vec<_> = findings
             .iter()
             .map(|finding| (finding.at.as_str(), finding.message.as_str()))
@@ -359,12 +353,22 @@ mod tests {
         ]
         "#);
         assert_eq!(findings[1].help.as_deref(), Some("did you mean `packages`?"));
+        let (_, findings) = read::<Example>("conda", &spec, &["packages"]).unwrap();
+        let codes: Vec<&str> = findings.iter().map(|finding| finding.code.as_str()).collect();
+        assert_eq!(
+            codes,
+            [
+                "conda.spec.type",
+                "conda.spec.unknown-key",
+                "conda.spec.unknown-key"
+            ]
+        );
     }
 
     #[test]
     fn one_wrong_item_hides_no_other() {
         let spec = serde_json::json!({ "packages": [1, "a", {}, "b"] });
-        let (read, findings) = read_all::<Example>(&spec, &["packages"]).unwrap();
+        let (read, findings) = read::<Example>("python", &spec, &["packages"]).unwrap();
         assert_eq!(read.packages, ["a", "a", "a", "b"]);
         let places: Vec<&str> = findings.iter().map(|finding| finding.at.as_str()).collect();
         assert_eq!(places, ["/packages/0", "/packages/2"]);

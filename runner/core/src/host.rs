@@ -38,6 +38,9 @@ pub struct WebRequest {
     pub credential: Option<CredentialId>,
     /// The largest body that is taken, in bytes.
     pub maximum_bytes: u64,
+    /// What the body of a good answer begins with: one of these, after blanks; an answer that begins in another way is not
+    /// read any further. Without any it may be anything.
+    pub begins_with: &'static [&'static [u8]],
 }
 
 /// What a server said, whatever its status.

@@ -117,6 +117,9 @@ pub struct StepFailure {
     pub label: String,
     /// The program's exit code, if it ran to its end.
     pub exit: Option<i32>,
+    /// The signal that ended it, if one did.
+    #[serde(default)]
+    pub signal: Option<i32>,
     /// Why the host did not do it, if it did not.
     pub refusal: Option<crate::question::Refusal>,
     /// The end of what the program wrote, secrets blotted out.

@@ -97,8 +97,9 @@ fn refused_part(program: &Path) -> String {
     }
 }
 
-/// The interpreter that a script's first line names.
-fn interpreter(program: &Path) -> Option<PathBuf> {
+/// The interpreter that a script's first line names (`execve(2)`); nothing if the file is no script or cannot be read.
+#[must_use]
+pub fn interpreter(program: &Path) -> Option<PathBuf> {
     #[expect(
         clippy::disallowed_types,
         reason = "a program outside of the store is looked at"

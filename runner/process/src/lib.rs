@@ -44,6 +44,7 @@ use unix as platform;
 
 pub use capture::{CaptureLimits, Captured, Stream, capture, run_captured};
 pub use command::{Command, Out, Stdin};
+pub use diagnose::interpreter;
 #[cfg(target_os = "linux")]
 pub use direct::spawn_helper;
 pub use error::ProcessError;

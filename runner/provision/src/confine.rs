@@ -252,9 +252,13 @@ impl Outside for Reported {
 /// Why a program was not executed.
 fn not_executed(reason: &NotExecuted) -> String {
     let system = std::io::Error::from_raw_os_error(reason.errno);
-    match &reason.program {
-        Some(program) => format!("{program} cannot be executed: {system}"),
-        None => "there is no such program".to_owned(),
+    match (&reason.program, &reason.interpreter) {
+        (Some(program), Some(interpreter)) => format!(
+            "{program} cannot be executed: its first line asks for `{}`: {system}",
+            interpreter.escape_debug()
+        ),
+        (Some(program), None) => format!("{program} cannot be executed: {system}"),
+        (None, _) => "there is no such program".to_owned(),
     }
 }
 

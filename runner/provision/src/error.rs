@@ -7,6 +7,8 @@ use wrun_core::id::Digest;
 use wrun_process::ProcessError;
 use wrun_store::StoreError;
 
+use crate::http::HttpError;
+
 /// The code of [`ProvisionError::InputMissing`].
 pub(crate) const INPUT_MISSING: &str = "provision.input.missing";
 
@@ -143,69 +145,10 @@ pub enum ProvisionError {
         /// What.
         what: String,
     },
-    /// An address that cannot be fetched.
-    #[error("`{url}` cannot be fetched: {reason}")]
-    #[diagnostic(
-        code("provision.http.address"),
-        help("use an `https://` or `http://` address")
-    )]
-    Address {
-        /// The address, without credentials.
-        url: String,
-        /// Why.
-        reason: String,
-    },
-    /// A server could not be reached, or broke off.
-    #[error("cannot reach `{url}` after {attempts} attempts: {reason}")]
-    #[diagnostic(
-        code("provision.http.unreachable"),
-        help("check the network, `HTTPS_PROXY` and `NO_PROXY`; `--offline` uses only what is there")
-    )]
-    Unreachable {
-        /// The address, without credentials.
-        url: String,
-        /// Attempts in all.
-        attempts: u32,
-        /// Why the last one failed.
-        reason: String,
-        /// Whether it was a time-out.
-        timed_out: bool,
-    },
-    /// A server's certificate was not accepted.
-    #[error("the certificate of `{url}` was not accepted: {reason}")]
-    #[diagnostic(
-        code("provision.http.certificate"),
-        help("if a proxy of yours signs connections, name its certificate in `SSL_CERT_FILE`")
-    )]
-    Certificate {
-        /// The address, without credentials.
-        url: String,
-        /// Why.
-        reason: String,
-    },
-    /// A server said no.
-    #[error("`{url}` answered with status {status}")]
-    #[diagnostic(
-        code("provision.http.status"),
-        help(
-            "401 and 403 want a credential, 404 another address; 429 asks to try later; from 500 on the server itself fails"
-        )
-    )]
-    Status {
-        /// The address, without credentials.
-        url: String,
-        /// The HTTP status.
-        status: u16,
-    },
-    /// An answer is larger than what is taken.
-    #[error("the answer of `{url}` is larger than {maximum} bytes")]
-    #[diagnostic(code("provision.http.too-large"))]
-    TooLarge {
-        /// The address, without credentials.
-        url: String,
-        /// What is taken, in bytes.
-        maximum: u64,
-    },
+    /// A server did not give what it was asked for.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Http(#[from] HttpError),
     /// A file is not what it should be.
     #[error("`{url}` has the digest `{found}` and not `{expected}`")]
     #[diagnostic(

@@ -54,6 +54,7 @@ pub use credentials::{Credentials, EnvironmentCredentials};
 pub use error::ProvisionError;
 pub use files::open_regular;
 pub use host::{Events, TaskHost};
+pub use http::{HttpError, StatusError};
 pub use index::Index;
 pub use inputs::LEFT_OUT;
 pub use inside::Inside;

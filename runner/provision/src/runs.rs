@@ -22,6 +22,8 @@ use crate::spawn::{Invocation, written};
 pub(crate) struct Ran {
     /// The exit code; `None` if a signal ended it.
     pub(crate) exit: Option<i32>,
+    /// The signal that ended it.
+    pub(crate) signal: Option<i32>,
     /// Whether its time ran out.
     pub(crate) timed_out: bool,
     /// Its standard output, secrets blotted out.
@@ -147,6 +149,7 @@ impl TaskHost {
         let shown = |text: &str| harmless_output(&redactor.clean(text));
         let Captured {
             exit,
+            signal,
             timed_out,
             stdout,
             stderr_tail,
@@ -154,6 +157,7 @@ impl TaskHost {
         } = &captured;
         Ok(Ran {
             exit: *exit,
+            signal: *signal,
             timed_out: *timed_out,
             stdout: clean(stdout),
             stderr: shown(&String::from_utf8_lossy(stderr_tail)),

@@ -93,6 +93,7 @@ impl TaskHost {
     fn judge(&self, step: &Step, limit: std::time::Duration, ran: Ran) -> Result<Done, ProvisionError> {
         let Ran {
             exit,
+            signal,
             timed_out,
             output,
             ..
@@ -118,6 +119,7 @@ impl TaskHost {
         Ok(Done::Failed(StepFailure {
             label: step.label.clone(),
             exit,
+            signal,
             refusal: None,
             output,
         }))

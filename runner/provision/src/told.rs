@@ -5,18 +5,32 @@ use wrun_core::problem::Problem;
 use wrun_core::question::Refusal;
 
 use crate::error::ProvisionError;
+use crate::http::HttpError;
 
 impl ProvisionError {
     /// Why a question was not answered, if this error is such a reason and not a failure of the host.
     pub(crate) const fn refusal(&self) -> Option<Refusal> {
         match self {
             Self::Offline { .. } => Some(Refusal::Offline),
-            Self::Unreachable { timed_out: true, .. } | Self::StepTimedOut { .. } => Some(Refusal::TimedOut),
-            Self::Unreachable { .. } | Self::Certificate { .. } | Self::Address { .. } => {
-                Some(Refusal::Unreachable)
-            }
-            Self::TooLarge { .. } | Self::OutputTooLarge { .. } => Some(Refusal::TooLarge),
+            Self::StepTimedOut { .. } => Some(Refusal::TimedOut),
+            Self::Http(error) => error.refusal(),
+            Self::OutputTooLarge { .. } => Some(Refusal::TooLarge),
             _ => None,
+        }
+    }
+}
+
+impl HttpError {
+    const fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Self::Unreachable { timed_out: true, .. } | Self::TooSlow { .. } => Some(Refusal::TimedOut),
+            Self::Unreachable { .. }
+            | Self::Certificate { .. }
+            | Self::Address { .. }
+            | Self::Redirects { .. }
+            | Self::Content { .. } => Some(Refusal::Unreachable),
+            Self::TooLarge { .. } => Some(Refusal::TooLarge),
+            Self::Status(_) => None,
         }
     }
 }

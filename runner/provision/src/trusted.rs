@@ -23,10 +23,20 @@ impl TaskHost {
             headers,
             credential,
             maximum_bytes,
+            begins_with,
         } = request;
-        let is_head = *method == WebMethod::Head;
+        let url = http::parse(url)?;
+        let credential = look_up(self.credentials.as_ref(), credential.as_ref(), Some(&url))?;
         let response = self
-            .answered(url, headers, credential.as_ref(), *maximum_bytes, is_head)
+            .http
+            .get(&Get {
+                url: &url,
+                headers,
+                credential: credential.as_ref().map(Into::into),
+                maximum: *maximum_bytes,
+                head: *method == WebMethod::Head,
+                begins_with,
+            })
             .await?;
         Ok(response.into())
     }
@@ -49,6 +59,7 @@ impl TaskHost {
                 credential: credential.as_ref().map(Into::into),
                 maximum,
                 head,
+                begins_with: &[],
             })
             .await
     }

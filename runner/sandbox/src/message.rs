@@ -50,6 +50,10 @@ pub struct NotExecuted {
     pub errno: i32,
     /// Where the program is, as the process sees it; absent if it is nowhere in the image that it was looked for in.
     pub program: Option<String>,
+    /// Whether the process may read it.
+    pub is_readable: bool,
+    /// The interpreter that its first line names, if it is a script that the process may read.
+    pub interpreter: Option<String>,
 }
 
 /// What is in force, as read back from the kernel by the process that becomes the program.

@@ -7,7 +7,7 @@ use serde_json::json;
 use wrun_tests::conda::{Channel, Package};
 use wrun_tests::{World, files, network, processes};
 
-use crate::task;
+use crate::{task, thing};
 
 #[test]
 fn scripts_are_run_once_and_their_variables_are_there_at_every_start() {
@@ -19,10 +19,7 @@ fn scripts_are_run_once_and_their_variables_are_there_at_every_start() {
             "echo noise\nexport FROM_SCRIPT=\"two\nlines\"\nexport PATH=\"$CONDA_PREFIX/special:$PATH\"\nexport WITH_HOME=$HOME/x\nexport COPY=$HTTPS_PROXY\n",
         )
         .file("etc/conda/env_vars.d/thing.json", "{\"FROM_FILE\": \"file\"}")]);
-    let text = task(
-        &["thing"],
-        json!({ "packages": ["thing"], "channels": [channel.url()] }),
-    );
+    let text = thing(&channel.url());
     world.write("task.toml", &text);
     let submit = || {
         world
@@ -47,18 +44,25 @@ fn scripts_are_run_once_and_their_variables_are_there_at_every_start() {
 #[test]
 fn an_activation_that_fails_is_told() {
     let world = World::new();
-    let channel = Channel::with([Package::saying("thing", "1.0", "thing")
-        .file("etc/conda/activate.d/thing.sh", "echo broken >&2\nexit 3\n")]);
-    let text = task(
-        &["thing"],
-        json!({ "packages": ["thing"], "channels": [channel.url()] }),
-    );
-    world
-        .submit(&text)
-        .ends_with(125)
-        .says("conda.activation.failed")
-        .says("broken");
-    assert!(world.environments().is_empty());
+    for (script, words) in [
+        ("exit 3", "failed with exit code 3"),
+        ("kill -9 $$", "was ended by signal 9"),
+        ("exit 0", "ended the shell of all scripts with exit code 0"),
+    ] {
+        let broken = format!("echo broken >&2\n{script}\n");
+        let channel = Channel::with([Package::saying("thing", "1.0", "thing")
+            .file("etc/conda/activate.d/a.sh", "export A=1\n")
+            .file("etc/conda/activate.d/thing.sh", broken)
+            .file("etc/conda/activate.d/z.sh", "export Z=1\n")]);
+        let ran = world.submit(&thing(&channel.url()));
+        ran.ends_with(125).says("conda.activation.failed").says(&format!(
+            "the activation script `etc/conda/activate.d/thing.sh` {words}"
+        ));
+        if script != "exit 0" {
+            ran.says("broken");
+        }
+        assert!(world.environments().is_empty());
+    }
 }
 
 #[test]
@@ -129,8 +133,7 @@ fn an_activation_writes_nothing_outside_and_reaches_no_network() {
     let channel = Channel::with([Package::new("thing", "1.0")
         .program("bin/thing", "#!/bin/sh\necho \"$RAN|$ANSWER|$SECRET|\"\n")
         .file("etc/conda/activate.d/thing.sh", script)]);
-    let spec = json!({ "packages": ["thing"], "channels": [channel.url()] });
-    world.submit(&task(&["thing"], spec)).prints("yes|||\n");
+    world.submit(&thing(&channel.url())).prints("yes|||\n");
     for place in places {
         assert!(!place.exists(), "{}", place.display());
     }

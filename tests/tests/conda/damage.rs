@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wrun_tests::conda::{Channel, Package, Server};
 use wrun_tests::{Ran, Running, World, files};
 
-use crate::task;
+use crate::of_channel;
 
 const PACKAGE: &str = "thing-1.0-0.conda";
 
@@ -42,7 +42,9 @@ impl Cached {
             .link("share/alias", "data");
         let channel = Channel::with(more.chain([thing]));
         let server = Server::of(channel.path());
-        world.submit(&text(&server, &["thing"])).prints("data\ndata\n");
+        world
+            .submit(&of_channel(&server.url(), &["thing"]))
+            .prints("data\ndata\n");
         let tree = files::walk(&packages(&world))
             .into_iter()
             .find(|path| path.ends_with("tree/share/data"))
@@ -79,8 +81,10 @@ impl Cached {
 
     /// Builds another environment of the package.
     fn build(&self, other: usize) -> Ran {
-        self.world
-            .submit(&text(&self.server, &["thing", &format!("more{other}")]))
+        self.world.submit(&of_channel(
+            &self.server.url(),
+            &["thing", &format!("more{other}")],
+        ))
     }
 
     /// The next environment is right because the package was repaired, and the one after that needs no repair.
@@ -92,11 +96,7 @@ impl Cached {
             ran.stderr.contains(&format!("repair {PACKAGE}")),
             "{what}: {ran:?}"
         );
-        assert_eq!(
-            (ran.code, ran.stdout.as_str()),
-            (0, "data\ndata\n"),
-            "{what}: {ran:?}"
-        );
+        is_right(&ran, what);
         self.has_right_files_since(&before, what);
         self.build(1).prints("data\ndata\n").does_not_say("repair");
         let unfinished = self.world.store().join("pkgs/conda/unfinished-2");
@@ -108,7 +108,7 @@ impl Cached {
         for other in [2, 3] {
             self.build(other).prints("data\ndata\n");
         }
-        let all = text(&self.server, &["thing", "more2", "more3"]);
+        let all = of_channel(&self.server.url(), &["thing", "more2", "more3"]);
         self.world.write("task.toml", all);
         self.world.environments().len()
     }
@@ -126,11 +126,14 @@ fn packages(world: &World) -> PathBuf {
     world.store().join("pkgs/conda/packages-2")
 }
 
-fn text(server: &Server, packages: &[&str]) -> String {
-    task(
-        &["thing"],
-        json!({ "packages": packages, "channels": [server.url()] }),
-    )
+/// The program of the package printed what is in it.
+#[track_caller]
+fn is_right(ran: &Ran, what: &str) {
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (0, "data\ndata\n"),
+        "{what}: {ran:?}"
+    );
 }
 
 /// Writes a file that environments have made read-only.
@@ -276,11 +279,7 @@ fn a_download_that_was_changed_is_fetched_again() {
             ran.stderr.contains(&format!("fetch {PACKAGE} again")),
             "{what}: {ran:?}"
         );
-        assert_eq!(
-            (ran.code, ran.stdout.as_str()),
-            (0, "data\ndata\n"),
-            "{what}: {ran:?}"
-        );
+        is_right(&ran, what);
         let asked: Vec<String> = cached
             .server
             .downloads()
@@ -323,9 +322,10 @@ fn several_processes_repair_the_same_package() {
     let running: Vec<Running> = (0..4)
         .map(|number| {
             let file = format!("task{number}.toml");
-            cached
-                .world
-                .write(&file, text(&cached.server, &["thing", &format!("more{number}")]));
+            cached.world.write(
+                &file,
+                of_channel(&cached.server.url(), &["thing", &format!("more{number}")]),
+            );
             cached.world.wrun(&["submit", &file]).spawn()
         })
         .collect();

@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use wrun_tests::conda::{Channel, Format, Package, SUBDIR, Server};
-use wrun_tests::random::Random;
-use wrun_tests::{Fault, Ran, World, files, processes};
+use wrun_tests::{Fault, Ran, World, files};
 
-use crate::task;
+use crate::{of_channel, task, thing};
 
-struct Failing {
-    world: World,
-    channel: Channel,
-    server: Server,
+/// A world whose channel fails.
+pub(crate) struct Failing {
+    pub(crate) world: World,
+    pub(crate) channel: Channel,
+    pub(crate) server: Server,
 }
 
 impl Failing {
@@ -26,7 +26,7 @@ impl Failing {
         ])
     }
 
-    fn with(packages: impl IntoIterator<Item = Package>) -> Self {
+    pub(crate) fn with(packages: impl IntoIterator<Item = Package>) -> Self {
         let channel = Channel::with(packages);
         let server = Server::of(channel.path());
         Self {
@@ -36,14 +36,11 @@ impl Failing {
         }
     }
 
-    fn text(&self) -> String {
-        task(
-            &["thing"],
-            json!({ "packages": ["thing"], "channels": [self.server.url()] }),
-        )
+    pub(crate) fn text(&self) -> String {
+        thing(&self.server.url())
     }
 
-    fn submit(&self) -> Ran {
+    pub(crate) fn submit(&self) -> Ran {
         self.world.submit(&self.text())
     }
 
@@ -95,7 +92,14 @@ fn repodata_that_breaks_off_or_makes_no_sense_is_told() {
     failing
         .server
         .replace("repodata.json", b"{ \"packages\": ".to_vec());
-    failing.submit().ends_with(125).says("conda.repodata.broken");
+    failing
+        .submit()
+        .ends_with(125)
+        .says("conda.repodata.broken")
+        .says(&format!(
+            "the repodata of the channel `{}` for `",
+            failing.server.url()
+        ));
     failing.server.heal();
     failing
         .world
@@ -103,30 +107,128 @@ fn repodata_that_breaks_off_or_makes_no_sense_is_told() {
         .run()
         .prints("thing\n");
 
+    // Of several only the one that is broken is named.
     let failing = Failing::new();
+    let good = Channel::with([Package::new("other", "1.0")]);
+    let folder = failing.channel.path().join(SUBDIR);
+    files::write(
+        &folder.join("repodata.json"),
+        r#"{ "packages": {}, "packages.conda": { "thing-1.0-0.conda": 7 } }"#,
+    );
+    let channels = [good.url(), failing.channel.url()];
     failing
-        .server
-        .replace("repodata.json", b"<html>log in first</html>".to_vec());
-    failing.submit().ends_with(125).says("conda.repodata.broken");
+        .world
+        .submit(&task(
+            &["thing"],
+            json!({ "packages": ["thing"], "channels": channels }),
+        ))
+        .ends_with(125)
+        .says("conda.repodata.broken")
+        .says(&format!(
+            "the repodata of the channel `{}` for `{SUBDIR}`",
+            failing.channel.url()
+        ));
 }
 
 #[test]
 fn packages_that_cannot_be_had_are_told_with_their_reason() {
-    for (fault, words) in [
-        (Fault::Status(404), "status 404"),
-        (Fault::Status(429), "status 429"),
-        (Fault::Status(500), "status 500"),
-        (Fault::Cut(10), "thing-1.0-0.conda"),
+    for (fault, code, words) in [
+        (Fault::Status(401), "conda.channel.unauthorized", "status 401"),
+        (
+            Fault::Status(404),
+            "conda.package.missing",
+            "solve again with `--refresh`",
+        ),
+        (Fault::Status(410), "conda.package.missing", "status 410"),
+        (Fault::Status(429), "conda.channel.busy", "come back later"),
+        (
+            Fault::Status(500),
+            "conda.channel.failed",
+            "the server itself fails",
+        ),
+        (Fault::Status(503), "conda.channel.failed", "status 503"),
+        (
+            Fault::Cut(10),
+            "conda.channel.unreachable",
+            "what was fetched is kept",
+        ),
     ] {
         let failing = Failing::new();
         failing.server.fault("thing-1.0-0.conda", fault);
         failing
             .submit()
             .ends_with(125)
-            .says("thing-1.0-0.conda")
+            .says(&format!(
+                "`thing-1.0-0.conda` of the channel `{}` cannot be had",
+                failing.server.url()
+            ))
+            .says(code)
             .says(words);
         failing.recovers();
     }
+    // One that the spec names by its address.
+    let failing = Failing::new();
+    let address = format!("{}/{SUBDIR}/gone-1.0-0.conda", failing.server.url());
+    failing
+        .world
+        .submit(&of_channel(&failing.server.url(), &[&address]))
+        .ends_with(125)
+        .says(&format!("the package at `{address}` cannot be had"))
+        .says("conda.package.address")
+        .does_not_say("repodata");
+    // Without a server between.
+    let world = World::new();
+    let mut channel = Channel::new();
+    let added = channel.add(&Package::saying("thing", "1.0", "thing"));
+    files::remove(&channel.path().join(&added.path));
+    world
+        .submit(&thing(&channel.url()))
+        .ends_with(125)
+        .says("conda.package.missing")
+        .says(&format!("of the channel `{}` cannot be had", channel.url()))
+        .says("--refresh");
+}
+
+#[test]
+fn what_answers_in_place_of_a_channel_is_not_read_to_its_end() {
+    let failing = Failing::new();
+    failing
+        .server
+        .replace("noarch/repodata.json", b"<html>log in first</html>".to_vec());
+    // More is announced, and never comes.
+    failing.server.fault("noarch/repodata.json", Fault::Stall(18));
+    let ran = failing.submit();
+    ran.ends_with(125)
+        .says("conda.repodata.broken")
+        .says(&format!(
+            "the repodata of the channel `{}` for `noarch`",
+            failing.server.url()
+        ))
+        .says("it begins with `<html>log in first`");
+    assert!(
+        ran.elapsed < Duration::from_secs(20),
+        "it is not waited for: {ran:?}"
+    );
+    failing.recovers();
+}
+
+#[test]
+fn a_server_that_drips_is_called_slow() {
+    let failing = Failing::new();
+    failing.server.fault("repodata.json", Fault::Drip);
+    failing.world.write("task.toml", failing.text());
+    failing
+        .world
+        .wrun(&["submit", "task.toml"])
+        .env("WRUN_HTTP_TIMEOUT", "3s")
+        .run()
+        .ends_with(125)
+        .says("is too slow: ")
+        .says(" bytes in 3 s")
+        .says("provision.http.slow")
+        .says("8192 bytes")
+        .does_not_say("cannot reach");
+    failing.recovers();
 }
 
 #[test]
@@ -174,10 +276,7 @@ fn a_channel_that_lies_about_digests_is_not_believed() {
     channel.add_with(&Package::saying("thing", "1.0", "thing"), |record| {
         record["sha256"] = json!(files::sha256(b"something else"));
     });
-    let text = task(
-        &["thing"],
-        json!({ "packages": ["thing"], "channels": [channel.url()] }),
-    );
+    let text = thing(&channel.url());
     world.submit(&text).ends_with(125).says("conda.package.digest");
     assert!(world.environments().is_empty());
 }
@@ -195,7 +294,7 @@ fn a_channel_that_only_knows_md5_is_checked_by_it() {
         record["md5"] = json!("0123456789abcdef0123456789abcdef");
     });
     let server = Server::of(channel.path());
-    let text = |name: &str| task(&[name], json!({ "packages": [name], "channels": [server.url()] }));
+    let text = |name: &str| of_channel(&server.url(), &[name]);
     world.submit(&text("thing")).prints("thing\n");
     assert_eq!(
         server.downloads().len(),
@@ -246,10 +345,7 @@ fn broken_archives_are_told_and_never_used() {
         let world = World::new();
         let mut channel = Channel::new();
         channel.add_bytes(&package, &bytes, |_| {});
-        let text = task(
-            &["thing"],
-            json!({ "packages": ["thing"], "channels": [channel.url()] }),
-        );
+        let text = thing(&channel.url());
         world
             .submit(&text)
             .ends_with(125)
@@ -270,15 +366,12 @@ fn a_package_whose_name_is_a_path_writes_nothing_elsewhere() {
     for build in ["0/../../../../../../out", "0\\..\\out", "0\nx"] {
         let world = World::new();
         let mut channel = Channel::new();
-        let mut thing = Package::saying("thing", "1.0", "thing");
-        thing.build = build.to_owned();
-        let bytes = thing.bytes();
-        thing.build = "0".to_owned();
-        channel.add_bytes(&thing, &bytes, |record| record["build"] = json!(build));
-        let text = task(
-            &["thing"],
-            json!({ "packages": ["thing"], "channels": [channel.url()] }),
-        );
+        let mut package = Package::saying("thing", "1.0", "thing");
+        package.build = build.to_owned();
+        let bytes = package.bytes();
+        package.build = "0".to_owned();
+        channel.add_bytes(&package, &bytes, |record| record["build"] = json!(build));
+        let text = thing(&channel.url());
         world
             .submit(&text)
             .ends_with(125)
@@ -297,10 +390,7 @@ fn a_link_that_leaves_the_environment_is_refused() {
     let channel = Channel::with([
         Package::saying("thing", "1.0", "thing").link("share/outside", "../../../../etc/passwd")
     ]);
-    let text = task(
-        &["thing"],
-        json!({ "packages": ["thing"], "channels": [channel.url()] }),
-    );
+    let text = thing(&channel.url());
     world.submit(&text).ends_with(125).says("share/outside");
     assert!(world.environments().is_empty());
 }
@@ -338,119 +428,4 @@ fn a_server_that_says_nothing_can_be_left() {
     assert_ne!(ran.code, 0, "{ran:?}");
     assert!(ran.elapsed < Duration::from_secs(20), "{ran:?}");
     failing.recovers();
-}
-
-#[test]
-fn a_killed_build_fetches_nothing_twice() {
-    const PARTS: usize = 6;
-    const HALF: usize = 1234;
-    let part = |number: usize| {
-        let name = format!("part{number}");
-        // Not to be compressed, and each of another size.
-        let mut random = Random::new(number as u64 + 1);
-        let content = (0..5000 + number * 100).map(|_| u8::try_from(random.below(256)).unwrap());
-        Package::new(&name, "1.0").file(&format!("share/{name}"), content.collect::<Vec<u8>>())
-    };
-    let thing = (0..PARTS).fold(Package::saying("thing", "1.0", "thing"), |thing, number| {
-        thing.depends(&format!("part{number}"))
-    });
-    let failing = Failing::with((0..PARTS).map(part).chain([thing]));
-    failing.server.fault("part3-1.0-0.conda", Fault::Stall(HALF));
-    failing.world.write("task.toml", failing.text());
-    let running = failing.world.wrun(&["submit", "task.toml"]).spawn();
-    // All but the one that came to a halt are there, and of that one what was sent.
-    let start = Instant::now();
-    loop {
-        let sizes: Vec<u64> = files::walk(&failing.world.store().join("pkgs"))
-            .iter()
-            .filter_map(|path| path.metadata().ok().filter(std::fs::Metadata::is_file))
-            .map(|metadata| metadata.len())
-            .collect();
-        let whole = failing.channel.sizes();
-        let come = whole.iter().filter(|size| sizes.contains(size)).count();
-        if come == PARTS && sizes.contains(&(HALF as u64)) {
-            break;
-        }
-        assert!(start.elapsed() < Duration::from_mins(1), "{sizes:?} {whole:?}");
-        std::thread::yield_now();
-    }
-    drop(running.kill_after(Duration::ZERO));
-    assert!(failing.world.environments().is_empty());
-    failing.server.heal();
-    let before = failing.server.downloads().len();
-    failing.submit().prints("thing\n");
-    let later = failing.server.downloads().split_off(before);
-    // A file that was whole and not yet in its place is asked for what is beyond its end.
-    let ends: Vec<String> = failing
-        .channel
-        .sizes()
-        .iter()
-        .map(|size| format!("bytes={size}-"))
-        .collect();
-    let asked: Vec<(&str, Option<&str>)> = later
-        .iter()
-        .map(|request| {
-            let range = request.headers.get("range").map(String::as_str);
-            (request.path.rsplit('/').next().unwrap_or_default(), range)
-        })
-        .filter(|(_, range)| range.is_none_or(|range| !ends.iter().any(|end| end == range)))
-        .collect();
-    assert_eq!(asked, [("part3-1.0-0.conda", Some("bytes=1234-"))]);
-}
-
-#[test]
-fn a_killed_build_goes_on_with_what_it_has() {
-    let mut random = Random::new(7);
-    let packages = (0..12).map(|number| {
-        let name = format!("part{number}");
-        Package::new(&name, "1.0").file(&format!("share/{name}"), vec![b'x'; 300_000])
-    });
-    let names: Vec<String> = (0..12).map(|number| format!("part{number}")).collect();
-    let thing = names
-        .iter()
-        .fold(Package::saying("thing", "1.0", "thing"), |thing, name| {
-            thing.depends(name)
-        });
-    let failing = Failing::with(packages.chain([thing]));
-    failing
-        .server
-        .fault(".conda", Fault::Slow(Duration::from_millis(20)));
-    failing.world.write("task.toml", failing.text());
-    for _ in 0..6 {
-        let running = failing.world.wrun(&["submit", "task.toml"]).spawn();
-        drop(running.kill_after(Duration::from_millis(random.below(400))));
-        for environment in failing.world.environments() {
-            let tree = failing.world.tree(&environment);
-            for name in &names {
-                assert!(
-                    tree.join("share").join(name).is_file(),
-                    "an environment that is there is whole"
-                );
-            }
-        }
-    }
-    failing.submit().prints("thing\n");
-    let tree = failing.world.tree(&failing.world.environments()[0]);
-    for name in &names {
-        assert_eq!(
-            files::bytes(&tree.join("share").join(name)).len(),
-            300_000,
-            "{name}"
-        );
-    }
-    let mut whole: Vec<String> = failing
-        .server
-        .downloads()
-        .into_iter()
-        .filter(|request| !request.headers.contains_key("range"))
-        .map(|request| request.path)
-        .collect();
-    let all = whole.len();
-    whole.sort();
-    whole.dedup();
-    assert_eq!(whole.len(), 13);
-    // Twice for those that were under way when a process was killed, at most.
-    assert!(all <= 13 + 6 * 8, "{all} downloads from the beginning");
-    processes::assert_none_mentions(failing.world.path());
-    assert!(failing.channel.path().join(SUBDIR).is_dir());
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use wrun_tests::conda::{Channel, Format, PLACEHOLDER, Package, Server};
 use wrun_tests::{World, files};
 
-use crate::task;
+use crate::{of_channel, task, thing};
 
 #[test]
 fn an_environment_file_is_read_and_is_part_of_the_key() {
@@ -86,10 +86,107 @@ fn exact_addresses_need_no_repodata() {
         .ends_with(125)
         .says("conda.package.digest")
         .says("correct the digest");
+    // A file that is not there is the list's own matter, and no repodata's.
+    let gone = part.path.replace("part", "gone");
+    for place in [&url, &channel.url()] {
+        world.write(
+            "explicit.txt",
+            format!("# a comment\n@EXPLICIT\n{place}/{gone}\n"),
+        );
+        world
+            .submit(&text)
+            .ends_with(125)
+            .says("conda.package.missing")
+            .says("which line 3 of `explicit.txt` lists")
+            .says("correct the line")
+            .does_not_say("repodata");
+    }
     world.write("explicit.txt", format!("{url}/{}\n", part.path));
     world.submit(&text).ends_with(125).says("conda.explicit.syntax");
     world.write("explicit.txt", "@EXPLICIT\n/srv/thing-1.0-0.conda\n");
     world.submit(&text).ends_with(125).says("file:///");
+}
+
+#[test]
+fn a_list_has_one_package_of_a_name() {
+    let world = World::new();
+    let mut channel = Channel::new();
+    let one = channel.add(&Package::saying("thing", "1.0", "one"));
+    let two = channel.add(&Package::saying("thing", "2.0", "two"));
+    let url = channel.url();
+    let text = task(&["thing"], json!({ "explicit": "explicit.txt" }));
+    world.write(
+        "explicit.txt",
+        format!("@EXPLICIT\n{url}/{}\n\n{url}/{}\n", one.path, two.path),
+    );
+    world
+        .submit(&text)
+        .ends_with(125)
+        .says("conda.explicit.twice")
+        .says("lines 2 and 4 of `explicit.txt` list two packages of the name `thing`");
+    world.write(
+        "explicit.txt",
+        format!(
+            "@EXPLICIT\n{url}/{0}\n{url}/{0}#sha256:{1}\n",
+            one.path, one.sha256
+        ),
+    );
+    world.submit(&text).prints("one\n");
+    // What a file is called decides which package it is, so it has to be true.
+    let other = Package::saying("other", "1.0", "other").bytes();
+    let false_name = Package::saying("false", "1.0", "false");
+    let added = channel.add_bytes(&false_name, &other, |_| {});
+    world.write("explicit.txt", format!("@EXPLICIT\n{url}/{}\n", added.path));
+    world
+        .submit(&text)
+        .ends_with(125)
+        .says("conda.package.broken")
+        .says("it says that it is `other`");
+}
+
+#[test]
+fn what_a_list_gives_no_digest_of_is_locked_with_the_one_that_it_first_had() {
+    let world = World::new();
+    let mut channel = Channel::new();
+    let added = channel.add(&Package::saying("thing", "1.0", "thing"));
+    let server = Server::of(channel.path());
+    world.write(
+        "explicit.txt",
+        format!("@EXPLICIT\n{}/{}\n", server.url(), added.path),
+    );
+    let text = task(&["thing"], json!({ "explicit": "explicit.txt" }));
+    world.submit(&text).prints("thing\n");
+    let environment = world.environments()[0]["env_id"].as_str().unwrap().to_owned();
+    world.wrun(&["cache", "rm", &environment]).run().ends_with(0);
+    files::remove_folder(&world.store().join("pkgs"));
+    server.replace(
+        "thing-1.0-0.conda",
+        Package::saying("thing", "1.0", "replaced").bytes(),
+    );
+    world
+        .submit(&text)
+        .ends_with(125)
+        .says("thing-1.0-0.conda")
+        .says("conda.package.digest");
+    server.heal();
+    world.submit(&text).prints("thing\n").does_not_say("solve:");
+}
+
+#[test]
+fn a_script_whose_interpreter_is_not_there_names_it() {
+    let world = World::new();
+    let channel = Channel::with([
+        Package::new("thing", "1.0").program("bin/thing", "#!/no/such/python3 -u\nprint()\n"),
+        Package::new("windows", "1.0").program("bin/windows", "#!/bin/sh\r\necho hello\r\n"),
+    ]);
+    let ran = world.submit(&thing(&channel.url()));
+    ran.ends_with(126)
+        .says("its first line asks for `/no/such/python3`, which does not exist")
+        .does_not_say("read = [");
+    world
+        .submit(&of_channel(&channel.url(), &["windows"]))
+        .ends_with(126)
+        .says("ends with a carriage return");
 }
 
 #[test]
@@ -143,10 +240,7 @@ fn prefixes_are_replaced_in_text_and_in_binaries() {
             "#!/bin/sh\necho PREFIX/share\ncat \"PREFIX/share/thing.bin\" | tr '\\0' '|'\n",
         )
         .binary_with_prefix("share/thing.bin", b"\x01\x00", "/lib/x", b"end")]);
-    let text = task(
-        &["thing"],
-        json!({ "packages": ["thing"], "channels": [channel.url()] }),
-    );
+    let text = thing(&channel.url());
     let ran = world.submit(&text);
     ran.ends_with(0);
     let tree = world.tree(&world.environments()[0]);
@@ -245,6 +339,7 @@ fn all_mistakes_are_told_at_once() {
         "exclude-newer": "yesterday",
         "platform": "amiga-68k",
         "virtual-packages": { "cuda": "x.y!", "glibc": true },
+        "chanels": [],
     });
     let ran = world.submit(&task(&["thing"], spec));
     ran.ends_with(125);
@@ -254,7 +349,24 @@ fn all_mistakes_are_told_at_once() {
         "conda.date.syntax",
         "conda.platform.unknown",
         "conda.virtual-package.syntax",
+        "conda.spec.unknown-key",
     ] {
         ran.says(code);
     }
+    ran.does_not_say("python.spec").says("`linux-ppc64le`");
+    let misspelt = json!({ "package": ["thing"], "platform": "linux-99" });
+    world
+        .submit(&task(&["thing"], misspelt))
+        .ends_with(125)
+        .says("did you mean `packages`?")
+        .says("there are `linux-32`, `linux-64`, `linux-aarch64`")
+        .does_not_say("`win-64`")
+        .does_not_say("nothing says what is to be installed");
+    let words = ["run", "--conda", "foo bar baz qux", "--", "foo"];
+    world
+        .wrun(&words)
+        .run()
+        .ends_with(125)
+        .says("it has more words than a name, a version and a build")
+        .says("--conda foo --conda bar");
 }

@@ -7,6 +7,7 @@
 mod activation;
 mod damage;
 mod faults;
+mod killed;
 mod kinds;
 mod python;
 mod runs;
@@ -24,6 +25,17 @@ fn task(command: &[&str], conda: Value) -> String {
     let spec = toml_of(&conda);
     let command = json!(command);
     format!("name = \"t\"\n[run]\ncommand = {command}\n[env]\nconda = {spec}\n")
+}
+
+/// A task file that runs the program of the first of some packages of one channel.
+fn of_channel(url: &str, packages: &[&str]) -> String {
+    let command = packages.get(..1).unwrap_or_default();
+    task(command, json!({ "packages": packages, "channels": [url] }))
+}
+
+/// A task file that runs `thing` of a channel.
+fn thing(url: &str) -> String {
+    of_channel(url, &["thing"])
 }
 
 /// A value as an inline table of TOML.

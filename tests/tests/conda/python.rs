@@ -101,6 +101,33 @@ fn pip_installs_after_conda_under_the_new_interpreter() {
 }
 
 #[test]
+fn what_the_pip_block_names_in_the_folder_of_the_task_is_installed() {
+    let Some(pip) = pip_package() else { return };
+    let world = World::new();
+    let channel = Channel::with([python_package(), pip]);
+    let index = Index::with([Wheel::new("wheelie", "1.2")]);
+    let wheel = Wheel::new("here", "3.0");
+    files::write(
+        &world.project().join("wheels").join(wheel.file_name()),
+        wheel.bytes(),
+    );
+    world.write(
+        "environment.yml",
+        format!(
+            "channels: [\"{}\"]\ndependencies: [python, pip, {{pip: [wheelie, ./wheels/{}]}}]\n",
+            channel.url(),
+            wheel.file_name()
+        ),
+    );
+    let indexes = json!([{ "url": index.url(), "default": true }]);
+    let code = "import wheelie, here; print(wheelie.__version__, here.__version__)";
+    let spec = json!({ "file": "environment.yml", "indexes": indexes });
+    world
+        .submit(&task(&["python", "-c", code], spec))
+        .prints("1.2 3.0\n");
+}
+
+#[test]
 fn pip_is_added_where_only_packages_for_it_are_listed() {
     let Some(pip) = pip_package() else { return };
     let world = World::new();
@@ -143,12 +170,14 @@ fn what_pip_would_need_for_another_platform_is_told() {
 
 #[test]
 fn the_cut_off_holds_for_pip_too() {
+    const JANUARY: u64 = 1_704_067_200_000;
     let world = World::new();
     let old = Package::new("pip", "25.0").noarch("python").depends("python");
-    let channel = Channel::with([python_package(), old]);
+    let channel = Channel::with([python_package(), old].map(|package| package.uploaded(JANUARY)));
     let spec = json!({ "packages": ["python", "pip=25"], "pip": ["wheelie"], "channels": [channel.url()], "exclude-newer": "2024-01-31" });
     world
         .submit(&task(&["python"], spec))
         .ends_with(125)
-        .says("exclude-newer");
+        .says("exclude-newer")
+        .does_not_say("conda.solve");
 }

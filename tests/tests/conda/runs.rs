@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use wrun_tests::conda::{Channel, Format, Package, SUBDIR, Server};
-use wrun_tests::{Ran, World, files, network, skipped};
+use wrun_tests::{World, files, network, skipped};
 
-use crate::task;
+use crate::{task, thing};
 
 fn channel() -> Channel {
     let mut channel = Channel::with([
@@ -17,13 +17,6 @@ fn channel() -> Channel {
     ]);
     channel.add(&Package::saying("old", "1.0", "old 1.0").format(Format::TarBz2));
     channel
-}
-
-#[track_caller]
-fn finds_everything(ran: &Ran) {
-    for mark in ["tools:", "solve:", "build:", "ready:"] {
-        ran.does_not_say(mark);
-    }
 }
 
 #[test]
@@ -41,11 +34,11 @@ fn a_channel_in_a_folder_is_read_once() {
         .env("PATH", "/nonexistent")
         .run();
     later.prints("thing 1.0\n");
-    finds_everything(&later);
+    later.finds_everything();
     if let Some(way) = network::without_network() {
         let alone = world.wrun(&["submit", "task.toml"]).through(way).run();
         alone.prints("thing 1.0\n");
-        finds_everything(&alone);
+        alone.finds_everything();
     }
     assert_eq!(world.environments().len(), 1);
 }
@@ -93,10 +86,7 @@ fn a_channel_in_parts_is_read_in_parts() {
         files::remove(&channel.path().join(subdir).join("repodata.json"));
     }
     let server = Server::of(channel.path());
-    let text = task(
-        &["thing"],
-        json!({ "packages": ["thing"], "channels": [server.url()] }),
-    );
+    let text = thing(&server.url());
     world.submit(&text).prints("thing 1.0\n");
     let shards = |server: &Server| {
         let requests = server.requests();
@@ -122,16 +112,13 @@ fn a_channel_in_parts_is_read_in_parts() {
 fn a_channel_on_the_web_is_asked_once() {
     let (world, channel) = (World::new(), channel());
     let server = Server::of(channel.path());
-    let text = task(
-        &["thing"],
-        json!({ "packages": ["thing"], "channels": [server.url()] }),
-    );
+    let text = thing(&server.url());
     world.submit(&text).prints("thing 1.0\n").says("ready: ");
     assert_eq!(server.downloads().len(), 2, "each package is fetched once");
     let requests = server.requests().len();
     let later = world.submit(&text);
     later.prints("thing 1.0\n");
-    finds_everything(&later);
+    later.finds_everything();
     world
         .wrun(&["--offline", "submit", "task.toml"])
         .run()
@@ -143,10 +130,7 @@ fn a_channel_on_the_web_is_asked_once() {
 fn a_lock_is_built_without_repodata() {
     let (world, channel) = (World::new(), channel());
     let server = Server::of(channel.path());
-    let text = task(
-        &["thing"],
-        json!({ "packages": ["thing"], "channels": [server.url()] }),
-    );
+    let text = thing(&server.url());
     world.write("task.toml", &text);
     world
         .wrun(&["plan", "--lock", "lock.json", "task.toml"])
@@ -177,10 +161,7 @@ fn a_lock_is_built_without_repodata() {
 #[test]
 fn an_environment_that_was_emptied_is_built_again() {
     let (world, channel) = (World::new(), channel());
-    let text = task(
-        &["thing"],
-        json!({ "packages": ["thing"], "channels": [channel.url()] }),
-    );
+    let text = thing(&channel.url());
     world.submit(&text).prints("thing 1.0\n");
     let tree = world.tree(&world.environments()[0]);
     for folder in files::walk(&tree).iter().filter(|path| path.is_dir()) {
@@ -195,7 +176,7 @@ fn an_environment_that_was_emptied_is_built_again() {
         .prints("thing 1.0\n")
         .says("build: ")
         .does_not_say("solve: ");
-    finds_everything(&world.submit(&text));
+    world.submit(&text).finds_everything();
 }
 
 #[test]
@@ -244,10 +225,7 @@ fn the_command_line_names_packages_too() {
 #[test]
 fn a_refresh_sees_what_is_new() {
     let (world, mut channel) = (World::new(), channel());
-    let text = task(
-        &["thing"],
-        json!({ "packages": ["thing"], "channels": [channel.url()] }),
-    );
+    let text = thing(&channel.url());
     world.submit(&text).prints("thing 1.0\n");
     channel.add(&Package::saying("thing", "2.0", "thing 2.0"));
     world.submit(&text).prints("thing 1.0\n");
@@ -287,12 +265,7 @@ fn a_private_channel_wants_a_credential_by_name() {
     );
     // Who asked is not part of the key, so nobody has to be asked again.
     submit().run().prints("thing 1.0\n");
-    world
-        .submit(&task(
-            &["thing"],
-            json!({ "packages": ["thing"], "channels": [server.url()] }),
-        ))
-        .prints("thing 1.0\n");
+    world.submit(&thing(&server.url())).prints("thing 1.0\n");
 }
 
 #[test]
@@ -359,17 +332,28 @@ fn nothing_newer_than_the_cut_off_is_taken() {
     const JANUARY: u64 = 1_704_067_200_000;
     const JUNE: u64 = 1_717_200_000_000;
     let world = World::new();
-    let channel = Channel::with([
+    let mut channel = Channel::with([
         Package::saying("thing", "1.0", "january").uploaded(JANUARY),
         Package::saying("thing", "2.0", "june").uploaded(JUNE),
     ]);
+    let url = channel.url();
     let run = |until: &str| {
-        let spec = json!({ "packages": ["thing"], "channels": [channel.url()], "exclude-newer": until });
+        let spec = json!({ "packages": ["thing"], "channels": [url], "exclude-newer": until });
         world.submit(&task(&["thing"], spec))
     };
     run("2024-03-01").prints("january\n");
     run("2024-12-31").prints("june\n");
     run("2023-01-01").ends_with(125).says("conda.solve.too-new");
+    // What says no time may be of any.
+    channel.add(&Package::saying("thing", "3.0", "of no time"));
+    run("2024-12-30").prints("june\n");
+    let spec =
+        json!({ "packages": ["thing>=3"], "channels": [channel.url()], "exclude-newer": "2024-12-31" });
+    world
+        .submit(&task(&["thing"], spec))
+        .ends_with(125)
+        .says("1 candidate of `thing >=3` has no upload time and is left out by `exclude-newer`")
+        .says("conda.solve.no-time");
 }
 
 #[test]
@@ -386,13 +370,7 @@ fn virtual_packages_can_be_made_up_and_hidden() {
     run(json!({ "cuda": false })).prints("plain\n");
     run(json!({ "cuda": "11.8" })).prints("plain\n");
     run(json!({ "cuda": "12.4" })).prints("cuda\n");
-    world.write(
-        "task.toml",
-        task(
-            &["thing"],
-            json!({ "packages": ["thing"], "channels": [channel.url()] }),
-        ),
-    );
+    world.write("task.toml", thing(&channel.url()));
     let submit = world
         .wrun(&["submit", "task.toml"])
         .env("CONDA_OVERRIDE_CUDA", "12.1");

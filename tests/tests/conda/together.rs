@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wrun_tests::conda::{Channel, Package, Server};
 use wrun_tests::{Fault, Running, World, files};
 
-use crate::task;
+use crate::{of_channel, task};
 
 const ENVIRONMENTS: usize = 20;
 const PROCESSES: usize = 5;
@@ -33,10 +33,7 @@ fn twenty_environments_asked_for_by_five_processes_are_each_built_once() {
     for number in 0..ENVIRONMENTS {
         let name = format!("own{number}");
         let file = format!("task{number}.toml");
-        let text = task(
-            &[&name],
-            json!({ "packages": [name], "channels": [server.url()] }),
-        );
+        let text = of_channel(&server.url(), &[&name]);
         world.write(&file, text.replace("name = \"t\"", &format!("name = \"{name}\"")));
         names.push(file);
     }
@@ -119,12 +116,7 @@ fn a_build_does_not_wait_for_another_that_is_being_installed() {
             .file("etc/conda/activate.d/slow.sh", gate),
         Package::saying("quick", "1.0", "quick").depends("common"),
     ]);
-    let text = |name: &str| {
-        task(
-            &[name],
-            json!({ "packages": [name], "channels": [channel.url()] }),
-        )
-    };
+    let text = |name: &str| of_channel(&channel.url(), &[name]);
     world.write("slow.toml", text("slow"));
     let waiting = world.wrun(&["submit", "slow.toml"]).spawn();
     let start = std::time::Instant::now();

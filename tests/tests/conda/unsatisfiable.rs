@@ -133,6 +133,68 @@ fn something_far_below_that_is_nowhere() {
     insta::assert_snapshot!(said(&channel(), json!({ "packages": ["chain-a"] })));
 }
 
+/// Some of these say when they were uploaded.
+fn channel_with_times() -> Channel {
+    const JANUARY: u64 = 1_704_067_200_000;
+    const JUNE: u64 = 1_717_200_000_000;
+    Channel::with([
+        Package::new("undated", "1.0"),
+        Package::new("undated", "2.0"),
+        Package::new("mixed", "1.0"),
+        Package::new("mixed", "2.0").uploaded(JUNE),
+        Package::new("needs-undated", "1.0")
+            .uploaded(JANUARY)
+            .depends("undated >=2"),
+        Package::new("part", "1.0").uploaded(JANUARY),
+        Package::new("part", "2.0"),
+        Package::new("part", "3.0").uploaded(JANUARY),
+        Package::new("below-three", "1.0")
+            .uploaded(JANUARY)
+            .depends("part <3"),
+        Package::new("above-one", "1.0")
+            .uploaded(JANUARY)
+            .depends("part >1"),
+    ])
+}
+
+#[track_caller]
+fn said_of_march(packages: &[&str]) -> String {
+    said(
+        &channel_with_times(),
+        json!({ "packages": packages, "exclude-newer": "2024-03-01" }),
+    )
+}
+
+#[test]
+fn a_package_that_says_no_time() {
+    insta::assert_snapshot!(said_of_march(&["undated"]));
+}
+
+#[test]
+fn a_package_that_says_no_time_or_is_too_new() {
+    insta::assert_snapshot!(said_of_march(&["mixed"]));
+}
+
+#[test]
+fn a_dependency_that_says_no_time() {
+    insta::assert_snapshot!(said_of_march(&["needs-undated"]));
+}
+
+#[test]
+fn a_conflict_whose_way_out_says_no_time() {
+    insta::assert_snapshot!(said_of_march(&["below-three", "above-one"]));
+}
+
+#[test]
+fn two_versions_of_one_package() {
+    insta::assert_snapshot!(said(&channel(), json!({ "packages": ["numpy=1", "numpy=2"] })));
+}
+
+#[test]
+fn several_names_in_one_entry() {
+    insta::assert_snapshot!(said(&channel(), json!({ "packages": ["numpy pandas"] })));
+}
+
 #[test]
 fn a_package_of_another_system() {
     let spec = json!({ "packages": ["maconly"], "platform": "linux-64" });

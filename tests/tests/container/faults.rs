@@ -40,11 +40,11 @@ fn fails_well(world: &World, registry: &Registry, ran: &Ran, codes: &[&str]) {
 #[test]
 fn each_status_is_told_for_the_manifest_and_for_each_blob() {
     for (status, codes) in [
-        (401, ["container.registry.denied", "provision.http.status"]),
-        (403, ["container.registry.denied", "provision.http.status"]),
-        (404, ["container.image.not-found", "provision.http.status"]),
-        (429, ["container.registry.busy", "provision.http.status"]),
-        (500, ["container.registry.failed", "provision.http.status"]),
+        (401, ["container.registry.denied", "provision.http.unauthorized"]),
+        (403, ["container.registry.denied", "provision.http.unauthorized"]),
+        (404, ["container.image.not-found", "provision.http.missing"]),
+        (429, ["container.registry.busy", "provision.http.busy"]),
+        (500, ["container.registry.failed", "provision.http.failed"]),
     ] {
         for path in PATHS {
             let (world, registry) = (World::new(), Registry::with("app:1", &app()));
@@ -115,32 +115,32 @@ fn what_is_changed_or_short_is_never_used() {
     }
 }
 
-fn given_up(trouble: Trouble, path: &str) {
+fn given_up(trouble: Trouble, path: &str, code: &str) {
     let (world, registry) = (World::new(), Registry::with("app:1", &app()));
     registry.fault(path, trouble);
     let ran = submit(&world, &registry);
     ran.says("still waiting for");
-    fails_well(&world, &registry, &ran, &["provision.http.unreachable"]);
+    fails_well(&world, &registry, &ran, &[code]);
 }
 
 #[test]
 fn a_registry_that_says_nothing_is_given_up() {
-    given_up(Trouble::Hang, "/manifests/1");
+    given_up(Trouble::Hang, "/manifests/1", "provision.http.unreachable");
 }
 
 #[test]
 fn a_blob_that_never_comes_is_given_up() {
-    given_up(Trouble::Hang, "/blobs/");
+    given_up(Trouble::Hang, "/blobs/", "provision.http.unreachable");
 }
 
 #[test]
 fn a_registry_that_drips_is_given_up() {
-    given_up(Trouble::Drip, "/manifests/1");
+    given_up(Trouble::Drip, "/manifests/1", "provision.http.slow");
 }
 
 #[test]
 fn a_blob_that_drips_is_given_up() {
-    given_up(Trouble::Drip, "/blobs/");
+    given_up(Trouble::Drip, "/blobs/", "provision.http.slow");
 }
 
 #[test]

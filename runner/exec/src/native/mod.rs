@@ -1,6 +1,7 @@
 //! Native tasks: a process of the machine with everything that it starts.
 
 mod error;
+mod not_executed;
 mod output;
 mod run;
 mod search;

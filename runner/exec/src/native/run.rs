@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -14,15 +13,14 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::event::Stream;
 use wrun_core::grants::Limits;
 use wrun_core::outcome::Outcome;
-use wrun_core::sandbox::{SandboxReport, Tier};
+use wrun_core::sandbox::SandboxReport;
 use wrun_process::{
     Cause, Command, InputPipe, Out, OutputPipe, ProcessError, Supervision, Terminal, signal_name, supervise,
 };
-use wrun_sandbox::{
-    Conclusion, Confined, Confinement, ImageRoot, NotExecuted, Refusal, SandboxError, Start, start,
-};
+use wrun_sandbox::{Conclusion, Confined, Confinement, Refusal, SandboxError, Start, start};
 
 use super::error::NativeError;
+use super::not_executed;
 use super::output::{Budget, Target, forward};
 use super::search::{find, not_executable, not_found};
 use super::terminal::attend;
@@ -160,8 +158,8 @@ pub async fn run(
     let conclusion = confined.conclude(status);
     if let Some(reason) = &conclusion.not_executed {
         return Ok(report(match &image {
-            Some(image) => not_executed_in_image(&program, reason, image),
-            None => not_executed(&program, reason.errno, tier),
+            Some(image) => not_executed::in_image(&program, reason, image),
+            None => not_executed::on_machine(&program, reason, tier),
         }));
     }
     let outcome = outcome(cause, &conclusion, &limits);
@@ -264,42 +262,6 @@ async fn begin(
         Err(SandboxError::Process(error)) => Err(error.into()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// The outcome of a task whose program is on the machine and could not be executed in its sandbox.
-fn not_executed(program: &Path, errno: i32, tier: Tier) -> Outcome {
-    let system = std::io::Error::from_raw_os_error(errno);
-    let hidden = matches!(system.kind(), ErrorKind::NotFound)
-        || (tier == Tier::Restricted && system.kind() == ErrorKind::PermissionDenied);
-    if hidden {
-        let folder = program.parent().unwrap_or(program);
-        return not_executable(
-            program,
-            format!(
-                "it, or what runs it, is not among what the task may read; add its folder, for instance \
-                 `read = [\"{}\"]`, to `[allow]`",
-                folder.display()
-            ),
-        );
-    }
-    not_executable(program, system.to_string())
-}
-
-/// The outcome of a task whose program could not be executed in its image.
-fn not_executed_in_image(name: &Path, reason: &NotExecuted, image: &ImageRoot) -> Outcome {
-    let Some(program) = &reason.program else {
-        let is_searched = !name.as_os_str().as_encoded_bytes().contains(&b'/');
-        let searched: &[PathBuf] = if is_searched { &image.search_path } else { &[] };
-        return not_found(&name.to_string_lossy(), searched);
-    };
-    let system = std::io::Error::from_raw_os_error(reason.errno);
-    let reason = if system.kind() == ErrorKind::NotFound {
-        "what runs it (the loader of its format, or the interpreter that its first line names) is not in the image"
-            .to_owned()
-    } else {
-        system.to_string()
-    };
-    not_executable(Path::new(program), reason)
 }
 
 /// The task's variables, with `PATH`.

@@ -114,7 +114,7 @@ impl Http {
                 Err(Interrupted::Server(failure)) => failure,
             };
             if !failure.transient || attempt == ATTEMPTS {
-                return Err(failure.into_error(file.url, attempt));
+                return Err(failure.into_error(file.url, attempt).into());
             }
             attempt += 1;
             (file.retried)(attempt, &failure.reason);
@@ -162,7 +162,7 @@ impl Http {
                 Err(Interrupted::Server(failure)) => failure,
             };
             if !failure.transient || attempt == ATTEMPTS {
-                return Err(failure.into_error(url, attempt));
+                return Err(failure.into_error(url, attempt).into());
             }
             attempt += 1;
             retried(attempt, &failure.reason);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use url::Url;
 
+use super::error::{HttpError, StatusError};
 use super::shown;
-use crate::error::ProvisionError;
 
 /// An attempt that failed.
 #[derive(Debug)]
@@ -26,8 +26,11 @@ enum Kind {
     Connection { timed_out: bool },
     Certificate,
     Address,
+    Redirects,
+    TooSlow { received: u64, time: Duration },
     Status(u16),
     TooLarge(u64),
+    Content(String),
 }
 
 impl Failure {
@@ -36,7 +39,9 @@ impl Failure {
     pub(crate) fn of(error: &reqwest::Error) -> Self {
         let kind = if is_certificate(error) {
             Kind::Certificate
-        } else if error.is_builder() || error.is_redirect() {
+        } else if error.is_redirect() {
+            Kind::Redirects
+        } else if error.is_builder() {
             Kind::Address
         } else {
             Kind::Connection {
@@ -91,8 +96,13 @@ impl Failure {
             transient: true,
             pause: None,
             reason: format!("only {received} bytes came in {} seconds", time.as_secs_f64()),
-            kind: Kind::Connection { timed_out: true },
+            kind: Kind::TooSlow { received, time },
         }
+    }
+
+    /// The body begins like something else than what was asked for.
+    pub(crate) fn content(begins: String) -> Self {
+        Self::permanent("something else came".to_owned(), Kind::Content(begins))
     }
 
     fn permanent(reason: String, kind: Kind) -> Self {
@@ -104,19 +114,27 @@ impl Failure {
         }
     }
 
-    pub(crate) fn into_error(self, url: &Url, attempts: u32) -> ProvisionError {
+    pub(crate) fn into_error(self, url: &Url, attempts: u32) -> HttpError {
         let (url, reason) = (shown(url), self.reason);
         match self.kind {
-            Kind::Connection { timed_out } => ProvisionError::Unreachable {
+            Kind::Connection { timed_out } => HttpError::Unreachable {
                 url,
                 attempts,
                 reason,
                 timed_out,
             },
-            Kind::Certificate => ProvisionError::Certificate { url, reason },
-            Kind::Address => ProvisionError::Address { url, reason },
-            Kind::Status(status) => ProvisionError::Status { url, status },
-            Kind::TooLarge(maximum) => ProvisionError::TooLarge { url, maximum },
+            Kind::Certificate => HttpError::Certificate { url, reason },
+            Kind::Address => HttpError::Address { url, reason },
+            Kind::Redirects => HttpError::Redirects { url, reason },
+            Kind::TooSlow { received, time } => HttpError::TooSlow {
+                url,
+                received,
+                seconds: time.as_secs_f64(),
+                attempts,
+            },
+            Kind::Status(status) => HttpError::Status(StatusError { url, status }),
+            Kind::Content(begins) => HttpError::Content { url, begins },
+            Kind::TooLarge(maximum) => HttpError::TooLarge { url, maximum },
         }
     }
 }

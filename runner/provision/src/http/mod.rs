@@ -2,7 +2,9 @@
 
 mod arrival;
 mod client;
+mod content;
 mod download;
+mod error;
 mod failure;
 
 use std::collections::BTreeSet;
@@ -24,7 +26,9 @@ use crate::settings::Settings;
 
 use arrival::Arrival;
 pub(crate) use arrival::LEAST;
+use content::Expected;
 pub(crate) use download::Download;
+pub use error::{HttpError, StatusError};
 use failure::Failure;
 
 /// Attempts in all for what may work when tried again.
@@ -55,6 +59,8 @@ pub(crate) struct Get<'a> {
     pub(crate) maximum: u64,
     /// Whether only the headers are wanted.
     pub(crate) head: bool,
+    /// What the body of a good answer begins with: one of these, after blanks. Without any it may be anything.
+    pub(crate) begins_with: &'a [&'a [u8]],
 }
 
 /// What a request says of who makes it. A redirection to another host loses it.
@@ -116,7 +122,7 @@ impl Http {
                 Err(failure) => failure,
             };
             if !failure.transient || attempt == ATTEMPTS {
-                return Err(failure.into_error(request.url, attempt));
+                return Err(failure.into_error(request.url, attempt).into());
             }
             self.pause(attempt, &failure).await?;
             attempt += 1;
@@ -147,11 +153,11 @@ impl Http {
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(body);
         let received = AtomicU64::new(0);
-        let posting = Box::pin(self.answer(request, maximum, &received));
+        let posting = Box::pin(self.answer(request, maximum, &[], &received));
         let answered = self.patiently(url, &received, posting).await?;
         answered
             .map(|(response, _)| response)
-            .map_err(|failure| failure.into_error(url, 1))
+            .map_err(|failure| failure.into_error(url, 1).into())
     }
 
     /// Refuses before anything is waited for if the run is offline.
@@ -183,7 +189,8 @@ impl Http {
             client.request(method, request.url.clone()).headers(headers),
             request.credential,
         );
-        self.answer(getting, request.maximum, received).await
+        self.answer(getting, request.maximum, request.begins_with, received)
+            .await
     }
 
     /// Sends a request and takes its answer.
@@ -191,6 +198,7 @@ impl Http {
         &self,
         request: reqwest::RequestBuilder,
         maximum: u64,
+        begins_with: &[&[u8]],
         received: &AtomicU64,
     ) -> Result<(Response, Option<Duration>), Failure> {
         let mut answer = request.send().await.map_err(|error| Failure::of(&error))?;
@@ -201,12 +209,14 @@ impl Http {
         let headers = answer.headers().clone();
         let mut body = Vec::new();
         let mut arrival = Arrival::new(self.settings.timing.idle, received);
+        let mut expected = Expected::of(&answer, begins_with);
         while let Some(chunk) = answer.chunk().await.map_err(|error| Failure::of(&error))? {
             if body.len() as u64 + chunk.len() as u64 > maximum {
                 return Err(Failure::too_large(maximum));
             }
             arrival.brings(&chunk)?;
             body.extend_from_slice(&chunk);
+            expected.check(&body)?;
         }
         Ok((
             Response {
@@ -224,10 +234,12 @@ impl Http {
     async fn client(&self, url: &Url) -> Result<&Client, ProvisionError> {
         self.refuse_offline(url)?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(ProvisionError::Address {
+            let reason = format!("`{}` is not a scheme of the web", url.scheme());
+            return Err(HttpError::Address {
                 url: shown(url),
-                reason: format!("`{}` is not a scheme of the web", url.scheme()),
-            });
+                reason,
+            }
+            .into());
         }
         self.client
             .get_or_try_init(|| async { client::build(&self.settings, Policy::default()) })
@@ -309,13 +321,19 @@ pub(crate) fn shown(url: &Url) -> String {
     url.into()
 }
 
+/// The error of a server that said no.
+pub(crate) fn said_no(url: &Url, status: u16) -> ProvisionError {
+    let url = shown(url);
+    HttpError::Status(StatusError { url, status }).into()
+}
+
 /// Reads an address of a plan, a question or an index.
 ///
 /// # Errors
 /// It is none.
 pub(crate) fn parse(url: &str) -> Result<Url, ProvisionError> {
-    Url::parse(url).map_err(|error| ProvisionError::Address {
-        url: url.to_owned(),
-        reason: error.to_string(),
+    Url::parse(url).map_err(|error| {
+        let (url, reason) = (url.to_owned(), error.to_string());
+        HttpError::Address { url, reason }.into()
     })
 }

@@ -18,7 +18,7 @@ use wrun_core::plan::Fetch;
 
 use crate::error::ProvisionError;
 use crate::host::TaskHost;
-use crate::http::{self, Download, Get, Response, shown};
+use crate::http::{self, Download, Get, HttpError, Response, StatusError, said_no, shown};
 
 use challenge::Challenge;
 pub(crate) use login::LoginFiles;
@@ -75,9 +75,9 @@ impl TaskHost {
                 retried: &|attempt, reason| progress.retried(attempt, reason),
             };
             match self.http.download(&self.store, &download).await {
-                Err(ProvisionError::Status {
+                Err(ProvisionError::Http(HttpError::Status(StatusError {
                     status: UNAUTHORIZED, ..
-                }) if !asked_again => {
+                }))) if !asked_again => {
                     asked_again = true;
                     let head = WebRequest {
                         method: WebMethod::Head,
@@ -85,14 +85,12 @@ impl TaskHost {
                         headers: Vec::new(),
                         credential: None,
                         maximum_bytes: 0,
+                        begins_with: &[],
                     };
                     let refused = self.get_granted(&url, &head, None).await?;
                     granted = self.log_in(&url, repository, &refused.headers, granted).await?;
                     if granted.is_none() {
-                        return Err(ProvisionError::Status {
-                            url: shown(&url),
-                            status: UNAUTHORIZED,
-                        });
+                        return Err(said_no(&url, UNAUTHORIZED));
                     }
                 }
                 other => break other?,
@@ -115,6 +113,7 @@ impl TaskHost {
                 credential: granted.map(Granted::authorization),
                 maximum: request.maximum_bytes,
                 head: request.method == WebMethod::Head,
+                begins_with: request.begins_with,
             })
             .await
     }

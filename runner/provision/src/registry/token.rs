@@ -116,6 +116,7 @@ impl TaskHost {
                         credential,
                         maximum: ANSWER,
                         head: false,
+                        begins_with: &[],
                     })
                     .await?
             }

@@ -15,7 +15,7 @@ use crate::credentials::look_up;
 use crate::error::ProvisionError;
 use crate::files;
 use crate::host::TaskHost;
-use crate::http::{Download, Get, parse, shown};
+use crate::http::{Download, Get, parse, said_no, shown};
 use crate::index::normalised;
 
 /// The largest page of an index that is read, in bytes.
@@ -80,13 +80,11 @@ impl TaskHost {
             credential: credential.as_ref().map(Into::into),
             maximum: PAGE_MAXIMUM,
             head: false,
+            begins_with: &[],
         };
         let response = self.http.get(&request).await?;
         if response.status != 200 {
-            return Err(ProvisionError::Status {
-                url: shown(&page),
-                status: response.status,
-            });
+            return Err(said_no(&page, response.status));
         }
         let offers =
             index_page::read(&response.media_type, &response.body, &response.url).map_err(|reason| {

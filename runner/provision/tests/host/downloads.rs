@@ -120,7 +120,7 @@ async fn a_later_run_goes_on_with_what_an_earlier_one_got() {
         .await
         .result
         .unwrap_err();
-    assert_eq!(problem.code(), "provision.http.status");
+    assert_eq!(problem.code(), "provision.http.failed");
     assert_eq!(
         world.build(&fetching(fetch(&server.url)), give_up).await.result,
         Ok(())
@@ -152,9 +152,46 @@ async fn a_file_that_is_not_there_is_not_asked_for_again() {
         .await
         .result
         .unwrap_err();
-    assert_eq!(problem.code(), "provision.http.status");
+    assert_eq!(problem.code(), "provision.http.missing");
     assert!(problem.to_string().contains("404"), "{problem}");
     assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn each_status_that_says_no_has_its_code_and_its_advice() {
+    for (status, code) in [
+        (400, "provision.http.status"),
+        (401, "provision.http.unauthorized"),
+        (403, "provision.http.unauthorized"),
+        (404, "provision.http.missing"),
+        (410, "provision.http.missing"),
+        (429, "provision.http.busy"),
+        (500, "provision.http.failed"),
+        (503, "provision.http.failed"),
+    ] {
+        let server = Server::start(vec![Reply::Status(status, Vec::new())]).await;
+        let problem = World::new()
+            .build(&fetching(fetch(&server.url)), give_up)
+            .await
+            .result
+            .unwrap_err();
+        assert_eq!(problem.code(), code);
+        assert!(problem.help().is_some_and(|help| !help.is_empty()), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirection_without_an_end_is_told_as_one() {
+    let again = Reply::Full(302, vec![("location", "/again".to_owned())], Vec::new());
+    let server = Server::start(vec![again]).await;
+    let problem = World::new()
+        .build(&fetching(fetch(&server.url)), give_up)
+        .await
+        .result
+        .unwrap_err();
+    assert_eq!(problem.code(), "provision.http.redirects");
+    assert!(problem.to_string().contains("redirect"), "{problem}");
+    assert!(problem.help().is_some_and(|help| help.contains("without an end")));
 }
 
 #[tokio::test]
@@ -228,7 +265,9 @@ async fn a_download_that_drips_is_given_up_and_its_host_is_said() {
     };
     let problem = world.build(&fetching(large), give_up).await.result.unwrap_err();
     assert!(
-        problem.to_string().contains("bytes came in 0.3 seconds"),
+        problem.code() == "provision.http.slow"
+            && problem.to_string().contains("is too slow: ")
+            && problem.to_string().contains(" bytes in 0.3 s"),
         "{problem}"
     );
     assert_eq!(server.requests().len(), 3, "it is tried again");

@@ -188,7 +188,7 @@ async fn an_index_without_what_is_needed_is_told() {
     let problem = find(&mut world, &program("none", None, Some("none")))
         .await
         .unwrap_err();
-    assert_eq!(problem.code(), "provision.http.status");
+    assert_eq!(problem.code(), "provision.http.missing");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::ptr;
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, Mode, OFlags, access, open};
 use rustix::io::Errno;
 use rustix::process::{chdir, getuid};
 use rustix::thread::{SecureComputingMode, no_new_privs};
@@ -206,9 +206,18 @@ impl Program {
                 .unwrap_or(Errno::NOEXEC.raw_os_error());
             let is_there = !self.searched || access(place.as_c_str(), Access::EXISTS).is_ok();
             if is_there {
+                let path = Path::new(OsStr::from_bytes(place.as_bytes()));
                 refused.get_or_insert_with(|| NotExecuted {
                     errno,
                     program: Some(place.to_string_lossy().into_owned()),
+                    is_readable: open(
+                        path,
+                        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK,
+                        Mode::empty(),
+                    )
+                    .is_ok(),
+                    interpreter: wrun_process::interpreter(path)
+                        .map(|interpreter| interpreter.to_string_lossy().into_owned()),
                 });
             }
             if !matches!(errno, libc::ENOENT | libc::ENOTDIR | libc::EACCES) {
@@ -218,6 +227,8 @@ impl Program {
         refused.unwrap_or(NotExecuted {
             errno: libc::ENOENT,
             program: None,
+            is_readable: false,
+            interpreter: None,
         })
     }
 }
