@@ -102,6 +102,7 @@ impl TaskHost {
             changes_modes: true,
             scratch: places.scratch_path().to_owned(),
             gate,
+            children_offline: false,
             limits: Limits::default(),
             terminal: None,
             image: self.inside.as_ref().map(|inside| inside.root.clone()),
