@@ -13,7 +13,7 @@ use rattler_shell::shell::Bash;
 use wrun_core::backend::{Request, Slot};
 use wrun_core::host::Host;
 use wrun_core::launch::Recorded;
-use wrun_core::plan::{Action, Piece, Place, Program, Run, Step, Word};
+use wrun_core::plan::{Action, NetworkUse, Piece, Place, Program, Run, Step, Word};
 use wrun_core::problem::Problem;
 
 use crate::beside;
@@ -193,7 +193,7 @@ impl Activation {
                 env,
                 secrets: Vec::new(),
                 cwd: Place::scratch(""),
-                network: false,
+                network: NetworkUse::None,
                 timeout: self.time,
             }),
         }

@@ -3,7 +3,7 @@
 use wrun_backend_python::source::{check_unchanged, with_copies};
 use wrun_core::backend::Request;
 use wrun_core::lock::Lock;
-use wrun_core::plan::{Action, Check, InstallPlan, Place, Step, Word};
+use wrun_core::plan::{Action, Check, InstallPlan, NetworkUse, Place, Step, Word};
 use wrun_core::problem::Problem;
 
 use crate::command::{self, Flavour};
@@ -30,7 +30,7 @@ pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Proble
             &understood,
             make,
             "",
-            false,
+            NetworkUse::None,
             command::INSTALL_TIMEOUT,
         )),
     }];
@@ -50,7 +50,14 @@ pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Proble
             .into();
         sync.push(Place::prefix("bin/python").into());
         sync.extend(command::sources_of_packages(&understood, Flavour::Pip));
-        let run = command::run(&understood, sync, &content.folder, true, command::INSTALL_TIMEOUT);
+        let network = understood.network(content.repositories);
+        let run = command::run(
+            &understood,
+            sync,
+            &content.folder,
+            network,
+            command::INSTALL_TIMEOUT,
+        );
         steps.push(Step {
             label: format!(
                 "install {} package{}",

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use wrun_core::credential::Credential;
-use wrun_core::plan::{Program, Run, SecretPart, SecretVariable};
+use wrun_core::plan::{NetworkUse, Program, Run, SecretPart, SecretVariable};
 use wrun_core::text::harmless_output;
 use wrun_process::Captured;
 
@@ -60,7 +60,8 @@ impl TaskHost {
     }
 
     /// Runs an installer with what was downloaded before, and with the network only if that is not enough: what a lock
-    /// names has its digest, so there is no need to ask an index whether it is still right.
+    /// names has its digest, so there is no need to ask an index whether it is still right. One that starts what needs the
+    /// network has it at once: a build may come to another end without.
     ///
     /// # Errors
     /// As for [`TaskHost::run`].
@@ -71,7 +72,7 @@ impl TaskHost {
         places: &Places<'_>,
         cancel: &CancellationToken,
     ) -> Result<Ran, ProvisionError> {
-        if run.network && works_offline(run) && !self.settings.offline {
+        if run.network == NetworkUse::Program && works_offline(run) && !self.settings.offline {
             let ran = self.run_on(label, run, places, cancel, true).await?;
             if ran.exit == Some(0) {
                 return Ok(ran);
@@ -91,7 +92,8 @@ impl TaskHost {
     ) -> Result<Ran, ProvisionError> {
         let mut env: Vec<(OsString, OsString)> = Vec::new();
         let mut told_offline = None;
-        if run.network && offline {
+        let needs_network = run.network != NetworkUse::None;
+        if needs_network && offline {
             if !works_offline(run) {
                 return Err(ProvisionError::Offline {
                     what: label.to_owned(),
@@ -116,7 +118,7 @@ impl TaskHost {
         }
         let (home, temporary) = places.home_and_temporary();
         let folders = [("HOME", home.into()), ("TMPDIR", temporary.into())];
-        self.add_surroundings(&mut env, folders, run.network);
+        self.add_surroundings(&mut env, folders, needs_network);
         let args: Vec<OsString> = run
             .args
             .iter()
@@ -124,7 +126,11 @@ impl TaskHost {
             .collect::<Result<_, _>>()?;
         let values = env.iter().map(|(_, value)| value.as_os_str());
         let mentioned: Vec<&OsStr> = args.iter().map(OsString::as_os_str).chain(values).collect();
-        let confinement = self.confinement(places, &mentioned, run.network && !offline);
+        let confinement = self.confinement(
+            places,
+            &mentioned,
+            if offline { NetworkUse::None } else { run.network },
+        );
         let invocation = Invocation {
             label: label.to_owned(),
             program: places.program(&run.program)?,
