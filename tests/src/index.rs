@@ -10,6 +10,7 @@ use data_encoding::BASE64;
 
 use crate::files::sha256;
 use crate::pages::{Answer, File, Projects};
+use crate::source::Source;
 use crate::wheel::Wheel;
 
 /// What goes wrong with requests for some paths.
@@ -114,17 +115,32 @@ impl Index {
             wheel,
             File {
                 bytes,
-                metadata: wheel.metadata(),
+                metadata: Some(wheel.metadata()),
                 digest,
             },
         );
+    }
+
+    /// Adds a source distribution.
+    pub fn add_source(&self, source: &Source) {
+        let bytes = source.bytes();
+        let file = File {
+            digest: sha256(&bytes),
+            bytes,
+            metadata: None,
+        };
+        self.content(|content| {
+            content
+                .projects
+                .add(source.name.clone(), source.file_name(), file);
+        });
     }
 
     /// Adds a wheel and says that its digest is another one.
     pub fn add_with_wrong_digest(&self, wheel: &Wheel) {
         let file = File {
             bytes: wheel.bytes(),
-            metadata: wheel.metadata(),
+            metadata: Some(wheel.metadata()),
             digest: sha256(b"something else"),
         };
         self.put(wheel, file);

@@ -24,6 +24,7 @@ pub mod processes;
 pub mod ran;
 pub mod random;
 pub mod sandbox;
+pub mod source;
 pub mod tasks;
 mod terminal;
 pub mod wheel;
@@ -32,6 +33,7 @@ pub use command::{Cmd, Running};
 pub use index::{Fault, Index};
 pub use ran::Ran;
 pub use sandbox::World;
+pub use source::Source;
 pub use terminal::{Screen, Settings};
 pub use wheel::Wheel;
 

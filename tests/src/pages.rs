@@ -10,7 +10,8 @@ use crate::files::sha256;
 /// A file of the index.
 pub(crate) struct File {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) metadata: String,
+    /// What the index says of it without the file itself (PEP 658), if it does.
+    pub(crate) metadata: Option<String>,
     /// What the index says that its SHA-256 is.
     pub(crate) digest: String,
 }
@@ -56,7 +57,7 @@ impl Projects {
                         "filename": name,
                         "url": format!("/files/{name}"),
                         "hashes": { "sha256": file.digest },
-                        "core-metadata": { "sha256": sha256(file.metadata.as_bytes()) },
+                        "core-metadata": file.metadata.as_ref().map(|metadata| json!({ "sha256": sha256(metadata.as_bytes()) })),
                         "yanked": false,
                     })
                 })
@@ -71,10 +72,12 @@ impl Projects {
         }
         let mut page = String::from("<!DOCTYPE html><html><body>\n");
         for (name, file) in files {
-            let metadata = sha256(file.metadata.as_bytes());
+            let metadata = file.metadata.as_ref().map_or_else(String::new, |metadata| {
+                format!(" data-core-metadata=\"sha256={}\"", sha256(metadata.as_bytes()))
+            });
             writeln!(
                 page,
-                "<a href=\"/files/{name}#sha256={}\" data-core-metadata=\"sha256={metadata}\">{name}</a><br>",
+                "<a href=\"/files/{name}#sha256={}\"{metadata}>{name}</a><br>",
                 file.digest
             )
             .ok()?;
@@ -90,7 +93,7 @@ impl Projects {
     fn file(&self, name: &str) -> Option<Answer> {
         let find = |name: &str| self.0.values().find_map(|files| files.get(name));
         let body = match name.strip_suffix(".metadata") {
-            Some(name) => find(name)?.metadata.clone().into_bytes(),
+            Some(name) => find(name)?.metadata.clone()?.into_bytes(),
             None => find(name)?.bytes.clone(),
         };
         Some(Answer {

@@ -13,7 +13,7 @@ use rattler_shell::shell::Bash;
 use wrun_core::backend::{Request, Slot};
 use wrun_core::host::Host;
 use wrun_core::launch::Recorded;
-use wrun_core::plan::{Action, Piece, Place, Program, Run, Step, Word};
+use wrun_core::plan::{Action, NetworkUse, Piece, Place, Program, Run, Step, Word};
 use wrun_core::problem::{Advice, Problem, StepFailure};
 
 use crate::beside::Beside;
@@ -237,7 +237,7 @@ impl Activation {
                 env,
                 secrets: Vec::new(),
                 cwd: Place::scratch(""),
-                network: false,
+                network: NetworkUse::None,
                 offline: None,
                 timeout: self.time,
             }),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rattler_conda_types::RepoDataRecord;
 use wrun_core::backend::{Request, Slot};
 use wrun_core::host::Host;
-use wrun_core::plan::{Action, Place, Program, Run, Step, Word};
+use wrun_core::plan::{Action, NetworkUse, Place, Program, Run, Step, Word};
 use wrun_core::problem::Problem;
 use wrun_core::tool::ToolFound;
 
@@ -104,7 +104,7 @@ pub(crate) async fn compile(
             env: Vec::new(),
             secrets: Vec::new(),
             cwd: Place::scratch(""),
-            network: false,
+            network: NetworkUse::None,
             offline: None,
             timeout: TIMEOUT,
         }),

@@ -9,7 +9,7 @@ use wrun_backend_pip::Pip;
 use wrun_backend_python::failure;
 use wrun_core::backend::{Request, Slot};
 use wrun_core::host::Host;
-use wrun_core::plan::{Action, InstallPlan, Place, Program, Run, Step, Word};
+use wrun_core::plan::{Action, InstallPlan, NetworkUse, Place, Program, Run, Step, Word};
 use wrun_core::problem::{Advice, Problem, StepFailure};
 use wrun_core::tool::{ToolFound, ToolKind, ToolRequest};
 
@@ -249,7 +249,7 @@ fn script_step(record: &PrefixRecord) -> Step {
             ],
             secrets: Vec::new(),
             cwd: Place::prefix(""),
-            network: false,
+            network: NetworkUse::None,
             offline: None,
             timeout: SCRIPT_TIMEOUT,
         }),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wrun_backend_python::index::Index;
 use wrun_backend_python::spec::{BuildPolicy, cache_name};
-use wrun_core::plan::{Piece, Place, Program, Run, SecretPart, SecretVariable, Word};
+use wrun_core::plan::{NetworkUse, Piece, Place, Program, Run, SecretPart, SecretVariable, Word};
 
 use crate::PIP;
 use crate::understand::Understood;
@@ -37,7 +37,8 @@ const QUIET: &[&str] = &[
 pub(crate) fn pip(understood: &Understood, interpreter: Program, args: Vec<Word>, timeout: Duration) -> Run {
     let pip = Word(vec![Piece::Tool(PIP.to_owned()), Piece::Text("/pip".to_owned())]);
     let args = ["-I".into(), pip].into_iter().chain(args).collect();
-    let network = true;
+    // It builds, and downloads what builds need, by processes of its own.
+    let network = NetworkUse::Everyone;
     let (env, secrets) = environment(understood);
     Run {
         program: interpreter,
@@ -61,7 +62,7 @@ pub(crate) fn python(interpreter: Program, args: Vec<Word>, timeout: Duration) -
         env,
         secrets,
         cwd: Place::scratch(""),
-        network: false,
+        network: NetworkUse::None,
         offline: None,
         timeout,
     }

@@ -5,7 +5,7 @@ use wrun_backend_python::markers::PYTHON;
 use wrun_backend_python::source::{Source, check_unchanged, with_copies};
 use wrun_core::backend::Request;
 use wrun_core::lock::Lock;
-use wrun_core::plan::{Action, Check, InstallPlan, Place, Program, Run, Step, Word};
+use wrun_core::plan::{Action, Check, InstallPlan, NetworkUse, Place, Program, Run, Step, Word};
 use wrun_core::problem::Problem;
 
 use crate::understand::{Understood, check_venv};
@@ -93,7 +93,7 @@ fn fill(request: &Request, lock: &Lock, mut steps: Steps) -> Result<InstallPlan,
             vec!["check".into(), "--disable-pip-version-check".into()],
             command::SOLVE_TIMEOUT,
         );
-        run.network = false;
+        run.network = NetworkUse::None;
         run.secrets = Vec::new();
         checks.push(Check::Succeeds {
             label: "packages go together".to_owned(),

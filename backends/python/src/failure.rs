@@ -3,6 +3,7 @@
 //! pip and uv say what went wrong in words only, so words are what is looked for. Both say the same of a server, since
 //! both pass on what HTTP, TLS and the system say.
 
+use wrun_core::plan::CHILDREN_OFFLINE;
 use wrun_core::problem::Problem;
 
 pub use crate::advice::{advice, exit_words, refused};
@@ -18,6 +19,8 @@ pub enum Cause {
     DiskFull,
     /// There is no `git`.
     NoGit,
+    /// A build asked for the network, and builds have none.
+    BuildNetwork,
     /// A package could not be built from source.
     Build,
     /// The server wants a user name and a password.
@@ -194,13 +197,21 @@ const ADDRESS_REACH: usize = 400;
 pub fn classify(output: &str) -> Option<Failure> {
     let text = output.split_whitespace().collect::<Vec<_>>().join(" ");
     let lower = text.to_ascii_lowercase();
-    let (cause, position) = WORDS.iter().find_map(|(cause, words)| {
+    let found = WORDS.iter().find_map(|(cause, words)| {
         words
             .iter()
             .filter_map(|word| lower.find(word))
             .min()
             .map(|position| (*cause, position))
-    })?;
+    });
+    let (cause, position) = match (lower.find(CHILDREN_OFFLINE), found) {
+        (Some(position), None) | (Some(_), Some((Cause::Build, position))) => (Cause::BuildNetwork, position),
+        // That of git, which the installer starts.
+        (Some(_), Some((Cause::UnknownHost, position))) if lower.contains("could not resolve host") => {
+            (Cause::BuildNetwork, position)
+        }
+        (_, found) => found?,
+    };
     let (before, after) = text.split_at_checked(position)?;
     let near = before
         .get(text.floor_char_boundary(position.saturating_sub(ADDRESS_REACH))..)
@@ -238,6 +249,7 @@ impl Failure {
             Cause::HashMismatch => "hash.mismatch",
             Cause::DiskFull => "disk.full",
             Cause::NoGit => "git.missing",
+            Cause::BuildNetwork => "build.network",
             Cause::Build => "build.failed",
             Cause::Unauthorized => "index.unauthorized",
             Cause::Forbidden => "index.forbidden",
@@ -265,6 +277,11 @@ impl Failure {
             Cause::HashMismatch => "a file is not what its digest says".to_owned(),
             Cause::DiskFull => "there is no space left on the disk".to_owned(),
             Cause::NoGit => "a package comes from a Git repository, and there is no `git`".to_owned(),
+            Cause::BuildNetwork => {
+                "a package could not be built from its source; what was started for that asked for the network, which \
+                 builds do not have"
+                    .to_owned()
+            }
             Cause::Build => "a package could not be built from its source".to_owned(),
             Cause::Unauthorized => format!("{server} wants a user name and a password (401)"),
             Cause::Forbidden => format!("{server} refuses this user (403)"),
@@ -318,6 +335,10 @@ impl Failure {
             }
             Cause::DiskFull => "free some space: `wrun cache ls` shows what the store holds, `wrun cache rm` removes from it",
             Cause::NoGit => "install git, or use a released version of the package",
+            Cause::BuildNetwork => {
+                "read what the build said; if it needs the network, and you trust all that is built, `build-network = true` \
+                 in `[env.uv]` gives builds the network of their installer"
+            }
             Cause::Build => {
                 "read what the build said: often a compiler or a header is missing, or the package has no wheel for this \
                  version of Python: try another one with `python = \"3.12\"`"
@@ -376,8 +397,10 @@ impl Failure {
             };
             return Problem::Unsatisfiable { code, message, help };
         }
-        let shown = matches!(self.cause, Cause::Build | Cause::HashMismatch | Cause::Offline)
-            && !explanation.is_empty();
+        let shown = matches!(
+            self.cause,
+            Cause::BuildNetwork | Cause::Build | Cause::HashMismatch | Cause::Offline
+        ) && !explanation.is_empty();
         let message = match self.rejected(indexes) {
             Some(credential) => format!(
                 "{} does not accept the credential `{credential}`{}",
@@ -408,6 +431,23 @@ mod tests {
     fn builds_may_print_anything() {
         let output = "error: Failed to build `x`\n cause: The build backend returned an error\n [stderr]\n Connection refused";
         assert_eq!(classify(output).unwrap().cause, Cause::Build);
+    }
+
+    #[test]
+    fn the_network_is_named_where_a_build_lacks_it() {
+        let cause = |output: &str| {
+            let failed = classify(&format!("{output}\n{CHILDREN_OFFLINE}"));
+            failed.unwrap().cause
+        };
+        assert_eq!(cause("The build backend returned an error"), Cause::BuildNetwork);
+        assert_eq!(cause("who knows"), Cause::BuildNetwork);
+        assert_eq!(
+            cause("fatal: unable to access: Could not resolve host: example.org"),
+            Cause::BuildNetwork
+        );
+        // A build that did without is not why.
+        assert_eq!(cause("No solution found"), Cause::Unsatisfiable);
+        assert_eq!(cause("dns error"), Cause::UnknownHost);
     }
 
     #[test]

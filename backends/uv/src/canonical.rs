@@ -43,6 +43,7 @@ pub(crate) fn canonicalize(request: &Request) -> Result<Canonical, Problem> {
         find_links: _,
         exclude_newer: _,
         no_build: _,
+        build_network,
         prerelease: _,
         require_hashes: _,
         variables,
@@ -51,6 +52,7 @@ pub(crate) fn canonicalize(request: &Request) -> Result<Canonical, Problem> {
     let refers_to_indexes = !matches!(family, Family::Packages);
     let mut fields = gathered.canon(&request.inputs, refers_to_indexes)?;
     fields.extend([
+        ("build_network", build_network.then_some(Canon::Bool(true))),
         ("backend", Some(Canon::text(UV))),
         ("exclude_newer", exclude_newer.map(Canon::text)),
         ("extras", Some(names(extras))),

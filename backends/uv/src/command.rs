@@ -6,7 +6,7 @@ use std::time::Duration;
 use wrun_backend_python::index::{Index, variable_part};
 use wrun_backend_python::markers::PYTHON;
 use wrun_backend_python::spec::{BuildPolicy, cache_name};
-use wrun_core::plan::{Offline, Piece, Place, Program, Run, SecretPart, SecretVariable, Word};
+use wrun_core::plan::{NetworkUse, Offline, Piece, Place, Program, Run, SecretPart, SecretVariable, Word};
 
 use crate::UV;
 use crate::understand::{Family, Understood};
@@ -16,6 +16,9 @@ pub(crate) const SOLVE_TIMEOUT: Duration = Duration::from_mins(15);
 
 /// Installing may have to compile a large package.
 pub(crate) const INSTALL_TIMEOUT: Duration = Duration::from_hours(1);
+
+/// The cache of what was built with a network.
+const WITH_NETWORK: &str = "uv-network";
 
 /// The kinds of commands that options differ for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +34,7 @@ pub(crate) fn run(
     understood: &Understood,
     args: Vec<Word>,
     folder: &str,
-    network: bool,
+    network: NetworkUse,
     timeout: Duration,
 ) -> Run {
     let mut env: Vec<(String, Word)> = [
@@ -46,7 +49,12 @@ pub(crate) fn run(
     ]
     .map(|(name, value)| (name.to_owned(), value.into()))
     .into();
-    let cache = cache_name(UV, &understood.spec.variables);
+    // What was built with a network is another thing than what was built without.
+    let tool = match network {
+        NetworkUse::None | NetworkUse::Program => UV,
+        NetworkUse::Everyone => WITH_NETWORK,
+    };
+    let cache = cache_name(tool, &understood.spec.variables);
     env.push(("UV_CACHE_DIR".to_owned(), Place::downloads(cache.as_str()).into()));
     // A project's own `[tool.uv]` and `uv.toml` are part of what is asked for.
     if !matches!(understood.family, Family::Project(_)) {

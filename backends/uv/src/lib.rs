@@ -8,6 +8,7 @@ mod command;
 mod lock;
 mod plan;
 mod project;
+mod repository;
 mod script;
 mod solve;
 mod spec;

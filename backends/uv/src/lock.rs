@@ -15,6 +15,7 @@ use wrun_core::lock::{Lock, PackageRef};
 use wrun_core::problem::Problem;
 
 use crate::UV;
+use crate::repository;
 use crate::solve::PYLOCK;
 use crate::understand::Understood;
 
@@ -47,17 +48,23 @@ pub(crate) fn from_pylock(request: &Request, understood: &Understood, text: &str
         text
     };
     let sources = understood.sources(&request.inputs)?;
+    // The variables and the network are what a build sees: with others, the same files may become another tree.
+    let mut content = json!({
+        "folder": understood.folder(),
+        "pylock": text,
+        "python": markers::interpreter(request)?.version,
+        "sources": sources.iter().map(Source::to_json).collect::<Vec<_>>(),
+        "variables": understood.spec.variables,
+    });
+    if understood.spec.build_network
+        && let Some(members) = content.as_object_mut()
+    {
+        members.insert("build_network".to_owned(), true.into());
+    }
     Ok(Lock {
         backend: UV.to_owned(),
         revision: REVISION,
-        // The variables are what a build sees: with others, the same files may become another tree.
-        content: json!({
-            "folder": understood.folder(),
-            "pylock": text,
-            "python": markers::interpreter(request)?.version,
-            "sources": sources.iter().map(Source::to_json).collect::<Vec<_>>(),
-            "variables": understood.spec.variables,
-        }),
+        content,
         packages: packages(&document).iter().filter_map(package_ref).collect(),
     })
 }
@@ -80,6 +87,8 @@ pub(crate) struct Content {
     pub(crate) sources: Vec<Source>,
     /// Packages in it.
     pub(crate) count: usize,
+    /// Whether one of them lies in a repository of another machine.
+    pub(crate) repositories: bool,
     /// A digest for each package with all of its files, of the interpreter that chooses among them too.
     pub(crate) downloads: BTreeSet<Digest>,
     /// Bytes of the smallest files that will do: a lower bound of what the tree takes.
@@ -120,6 +129,7 @@ impl Content {
             folder,
             sources: sources.ok_or_else(|| foreign("one of its `sources` is not well formed"))?,
             count: packages.len(),
+            repositories: repository::is_in(&document),
             downloads: packages
                 .iter()
                 .map(|package| Digest::of(format!("{python}\n{package}").as_bytes()))

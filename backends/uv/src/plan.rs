@@ -4,7 +4,7 @@ use wrun_backend_python::environment;
 use wrun_backend_python::source::{check_unchanged, with_copies};
 use wrun_core::backend::Request;
 use wrun_core::lock::Lock;
-use wrun_core::plan::{Action, Check, InstallPlan, Place, Step, Word};
+use wrun_core::plan::{Action, Check, InstallPlan, NetworkUse, Place, Step, Word};
 use wrun_core::problem::Problem;
 
 use crate::command::{self, Flavour};
@@ -24,7 +24,7 @@ pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Proble
         let mut args: Vec<Word> = ["venv", "--no-project", "--quiet"].map(Word::from).into();
         args.extend(command::python());
         args.push(Place::prefix("").into());
-        command::run(&understood, args, "", false, command::INSTALL_TIMEOUT)
+        command::run(&understood, args, "", NetworkUse::None, command::INSTALL_TIMEOUT)
     })?;
     let mut steps = vec![Step {
         label: "make the environment".to_owned(),
@@ -48,7 +48,14 @@ pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Proble
             .into();
         sync.push(Place::prefix("bin/python").into());
         sync.extend(command::sources_of_packages(&understood, Flavour::Pip));
-        let mut run = command::run(&understood, sync, &content.folder, true, command::INSTALL_TIMEOUT);
+        let network = understood.network(content.repositories);
+        let mut run = command::run(
+            &understood,
+            sync,
+            &content.folder,
+            network,
+            command::INSTALL_TIMEOUT,
+        );
         if let Some(offline) = &mut run.offline {
             offline.downloads = content.downloads;
         }

@@ -86,7 +86,8 @@ fn question(request: &Request, understood: &Understood) -> Result<Question, Prob
         args.extend(["--prerelease".into(), prerelease.word().into()]);
     }
     let folder = understood.folder();
-    let run = command::run(understood, args, &folder, true, command::SOLVE_TIMEOUT);
+    let network = understood.network(understood.names_repository());
+    let run = command::run(understood, args, &folder, network, command::SOLVE_TIMEOUT);
     Ok(Question::Tool {
         label,
         run: with_copies(run, &understood.sources(&request.inputs)?),

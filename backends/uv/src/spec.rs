@@ -42,6 +42,9 @@ pub struct UvSpec {
     pub exclude_newer: Option<String>,
     /// `true` to install wheels only, or the names of packages that are not built from source.
     pub no_build: Option<NoBuild>,
+    /// Whether what is built from source has the network while it is built, and with it the hosts of the indexes: `true`.
+    /// uv itself downloads what a build requires, so most builds need none.
+    pub build_network: bool,
     /// Whether versions before a release are taken: `"allow"` or `"disallow"`. Without it they are where a requirement
     /// names one, or where there is no other.
     pub prerelease: Option<Prerelease>,
@@ -66,6 +69,7 @@ pub(crate) const KEYS: &[&str] = &[
     "find-links",
     "exclude-newer",
     "no-build",
+    "build-network",
     "prerelease",
     "require-hashes",
     "variables",

@@ -7,16 +7,19 @@ use pep440_rs::Version;
 use serde_json::Value;
 use wrun_backend_python::gather::{Ask, Gathered, gather};
 use wrun_backend_python::markers::PYTHON;
+use wrun_backend_python::requirement::Requirement;
 use wrun_backend_python::source::Source;
 use wrun_backend_python::spec::{self as parts, Prerelease};
 use wrun_backend_python::{instant, python_request};
 use wrun_core::backend::{InputRequest, Inputs, Needs, Request};
 use wrun_core::diagnostic::Finding;
+use wrun_core::plan::NetworkUse;
 use wrun_core::problem::Problem;
 use wrun_core::tool::{ToolKind, ToolRequest};
 
 use crate::UV;
 use crate::project::Project;
+use crate::repository;
 use crate::script::Script;
 use crate::spec::{KEYS, UvSpec};
 
@@ -148,6 +151,39 @@ impl Understood {
             .or_else(|| self.gathered.pre.then_some(Prerelease::Allow))
     }
 
+    /// Who needs the network to solve or to install. Repositories are fetched by git, which uv starts, and which builds
+    /// cannot be told from for certain.
+    pub(crate) fn network(&self, repositories: bool) -> NetworkUse {
+        if self.spec.build_network || repositories {
+            NetworkUse::Everyone
+        } else {
+            NetworkUse::Program
+        }
+    }
+
+    /// Whether something is asked for that lies in a repository of another machine.
+    pub(crate) fn names_repository(&self) -> bool {
+        let gathered = &self.gathered;
+        let listed = gathered
+            .requirements
+            .iter()
+            .chain(&gathered.constraints)
+            .chain(&gathered.overrides);
+        let mut listed = listed.filter_map(|entry| match &entry.requirement {
+            Requirement::Named(named) => Some(named.text.as_str()),
+            Requirement::Local(_) => None,
+        });
+        listed.any(repository::is_in_requirement)
+            || match &self.family {
+                Family::Packages => false,
+                Family::Project(project) => project
+                    .files
+                    .iter()
+                    .any(|(_, text)| text.parse().is_ok_and(|document| repository::is_in(&document))),
+                Family::Script(script) => repository::is_in(&script.metadata),
+            }
+    }
+
     /// Everything local that has to be copied.
     pub(crate) fn sources(&self, inputs: &Inputs) -> Result<Vec<Source>, Problem> {
         let mut sources = self.gathered.sources(inputs)?;
@@ -196,6 +232,7 @@ fn family(spec: &UvSpec, is_whole: bool, known: &Inputs, findings: &mut Vec<Find
         find_links: _,
         exclude_newer: _,
         no_build: _,
+        build_network: _,
         prerelease: _,
         require_hashes,
         variables: _,

@@ -36,6 +36,7 @@ fn every_field_has_its_golden_form() {
     );
     insta::assert_snapshot!(key(&request(json!({"packages": [], "exclude-newer": "2024-01-31"}), [])), @r#"{"exclude_newer":"2024-02-01T00:00:00Z"} rr75x3zbwgnexuw7zkd3glkyc354ug2a"#);
     insta::assert_snapshot!(key(&request(json!({"packages": [], "no-build": ["A.b"]}), [])), @r#"{"no_build":["a-b"]} h6gzzkkj4wpcxelknifxroedqrs5yo5k"#);
+    insta::assert_snapshot!(key(&request(json!({"packages": [], "build-network": true}), [])), @r#"{"build_network":true} 6kqiklwh4pncxukepnui442d5b7du7jz"#);
     insta::assert_snapshot!(key(&request(json!({"packages": [], "prerelease": "allow"}), [])), @r#"{"prerelease":"allow"} 6sce6fzn3nijazdf2tadfhxwzj2ouox3"#);
     insta::assert_snapshot!(key(&request(json!({"packages": [], "require-hashes": true}), [])), @r#"{"require_hashes":true} cdxoeuyzgfbldn5wuujjmlbmlzpybbpz"#);
     insta::assert_snapshot!(key(&request(json!({"packages": [], "variables": {"CFLAGS": "-O2"}}), [])), @r#"{"variables":{"CFLAGS":"-O2"}} ev2zngsnwzquf3t47ijpjyasmoispnzv"#);
@@ -70,7 +71,7 @@ fn the_whole_form_of_a_request() {
 
 #[test]
 fn same_meaning_is_same_id() {
-    let same: [(Value, Value); 7] = [
+    let same: [(Value, Value); 8] = [
         (
             json!({"packages": ["a", "b"]}),
             json!({"packages": ["B", "a", "A"]}),
@@ -81,6 +82,10 @@ fn same_meaning_is_same_id() {
         ),
         (
             json!({"packages": ["a"], "no-build": false}),
+            json!({"packages": ["a"]}),
+        ),
+        (
+            json!({"packages": ["a"], "build-network": false}),
             json!({"packages": ["a"]}),
         ),
         (
@@ -131,6 +136,7 @@ fn different_meaning_is_different_id() {
         json!({"packages": ["a"], "indexes": ["https://a.org/simple"]}),
         json!({"packages": ["a"], "prerelease": "allow"}),
         json!({"packages": ["a"], "no-build": true}),
+        json!({"packages": ["a"], "build-network": true}),
         json!({"packages": ["a"], "variables": {"X": "1"}}),
     ] {
         assert_ne!(id(base.clone()), id(other.clone()), "{other}");

@@ -8,7 +8,7 @@ use wrun_backend_uv::Uv;
 use wrun_core::backend::{PlanBackend as _, Request, Solve};
 use wrun_core::launch::{Launch, TaskKind};
 use wrun_core::lock::Lock;
-use wrun_core::plan::{Action, Place, Root, SecretPart};
+use wrun_core::plan::{Action, NetworkUse, Place, Root, SecretPart};
 use wrun_core::question::Question;
 use wrun_core::tool::ToolKind;
 
@@ -153,19 +153,24 @@ fn credentials_are_named_and_never_words() {
     "#);
 }
 
-#[expect(clippy::unwrap_used, reason = "a helper of tests fails by ending the test")]
-fn built(request: &Request) -> String {
-    let lock = Lock {
+/// A lock of one package.
+fn lock_of(package: &str) -> Lock {
+    Lock {
         backend: "uv".to_owned(),
         revision: 1,
         content: json!({
             "folder": "",
-            "pylock": "[[packages]]\nname = 'six'\nwheels = [{ url = 'https://h.org/six.whl', size = 10 }]\n",
+            "pylock": format!("[[packages]]\nname = 'six'\n{package}\n"),
             "python": "3.11.7",
             "sources": [],
         }),
         packages: Vec::new(),
-    };
+    }
+}
+
+#[expect(clippy::unwrap_used, reason = "a helper of tests fails by ending the test")]
+fn built(request: &Request) -> String {
+    let lock = lock_of("wheels = [{ url = 'https://h.org/six.whl', size = 10 }]");
     let plan = Uv.plan(request, &lock).unwrap();
     let steps: Vec<_> = plan
         .steps
@@ -233,6 +238,33 @@ fn what_is_downloaded_depends_on_every_file_and_on_the_interpreter() {
     assert_eq!(downloads("3.11.7", "aa"), first);
     assert_ne!(downloads("3.11.7", "ab"), first);
     assert_ne!(downloads("3.12.1", "aa"), first);
+}
+
+#[test]
+fn builds_have_the_network_only_where_that_is_asked_for_or_git_needs_it() {
+    const WHEEL: &str = "wheels = [{ url = 'https://h.org/six.whl' }]";
+    const REPOSITORY: &str = "vcs = { type = 'git', url = 'https://h.org/six', commit-id = '1' }";
+    let solving = |request: &Request| match question(request) {
+        Question::Tool { run, .. } => run.network,
+        other => panic!("{other:?}"),
+    };
+    let building = |request: &Request, package: &str| {
+        let plan = Uv.plan(request, &lock_of(package)).unwrap();
+        match &plan.steps.last().unwrap().action {
+            Action::Run(run) => run.network,
+            other => panic!("{other:?}"),
+        }
+    };
+    let plain = request(json!({"packages": ["six"]}), []);
+    let open = request(json!({"packages": ["six"], "build-network": true}), []);
+    let of_git = request(json!({"packages": ["six @ git+https://h.org/six"]}), []);
+    assert_eq!(solving(&plain), NetworkUse::Program);
+    assert_eq!(building(&plain, WHEEL), NetworkUse::Program);
+    for request in [&open, &of_git] {
+        assert_eq!(solving(request), NetworkUse::Everyone);
+    }
+    assert_eq!(building(&open, WHEEL), NetworkUse::Everyone);
+    assert_eq!(building(&plain, REPOSITORY), NetworkUse::Everyone);
 }
 
 #[test]

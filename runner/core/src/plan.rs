@@ -176,6 +176,22 @@ pub enum SecretPart {
     Urls(Vec<(String, Option<CredentialId>)>),
 }
 
+/// Who of a run needs the network. With `--offline` a run that needs it must be able to do without, or it is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkUse {
+    /// Nobody.
+    None,
+    /// The process of the program itself. What it starts, the build of a package for instance, has none.
+    Program,
+    /// The program and what it starts.
+    Everyone,
+}
+
+/// What the output of a run ends with if it failed and something that the program started was refused the network
+/// ([`NetworkUse::Program`]). A backend says what to do.
+pub const CHILDREN_OFFLINE: &str = "what the installer starts has no network, and asked for it";
+
 /// A run of a program, for a step of a plan or for a question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -190,8 +206,8 @@ pub struct Run {
     pub secrets: Vec<SecretVariable>,
     /// Its working folder.
     pub cwd: Place,
-    /// Whether it needs the network.
-    pub network: bool,
+    /// Who of it needs the network.
+    pub network: NetworkUse,
     /// How it does without the network with what it downloaded before, if it can. With `--offline` a run that needs the
     /// network and cannot is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]

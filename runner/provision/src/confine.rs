@@ -16,6 +16,7 @@ use url::Url;
 use wrun_core::event::Event;
 use wrun_core::grants::{Access, Limits};
 use wrun_core::net::{Net, NetRule};
+use wrun_core::plan::{CHILDREN_OFFLINE, NetworkUse};
 use wrun_core::sandbox::{Demand, Tier};
 use wrun_process::{CaptureLimits, Captured, Command, Out, capture};
 use wrun_proxy::{Gate, Outside, Pace, PrivateAddresses, System, Upstream};
@@ -40,12 +41,12 @@ const MOST_FAILURES: usize = 16;
 const FILE: &str = "file://";
 
 impl TaskHost {
-    /// What a run may touch. Without `network` it reaches nothing.
+    /// What a run may touch.
     pub(crate) fn confinement(
         &self,
         places: &Places<'_>,
         mentioned: &[&OsStr],
-        network: bool,
+        network: NetworkUse,
     ) -> Confinement {
         let mut paths: Vec<(PathBuf, Access)> = places
             .readable(self.inside.is_none())
@@ -80,10 +81,10 @@ impl TaskHost {
                 .into_iter()
                 .map(|path| (path, Access::Write)),
         );
-        let mut gate = Gate::new(if network {
-            Net::Listed(rules.into_iter().collect())
-        } else {
+        let mut gate = Gate::new(if network == NetworkUse::None {
             Net::None
+        } else {
+            Net::Listed(rules.into_iter().collect())
         });
         // These hosts were named by the user, and an index commonly lies in the inner network.
         gate.private = PrivateAddresses::Allow;
@@ -102,6 +103,7 @@ impl TaskHost {
             changes_modes: true,
             scratch: places.scratch_path().to_owned(),
             gate,
+            children_offline: network == NetworkUse::Program,
             limits: Limits::default(),
             terminal: None,
             image: self.inside.as_ref().map(|inside| inside.root.clone()),
@@ -143,6 +145,9 @@ impl TaskHost {
             match start(&confinement, command, cancel).await? {
                 Start::Running(mut confined) => {
                     self.say_tier(confined.report.tier, refused.as_ref(), &confinement.gate.net);
+                    if confinement.children_offline && !confined.children_offline {
+                        self.say_children_online(confined.report.tier);
+                    }
                     if let Some(helper) = confinement.helper.as_ref().filter(|_| *demand != Demand::Off) {
                         self.helper_ahead.prestart(helper);
                     }
@@ -153,6 +158,7 @@ impl TaskHost {
                     let captured =
                         patiently(&self.events, patience, label, || traffic.awaited(), running).await?;
                     let status = captured.status;
+                    let asked_in_vain = confined.has_refused_children();
                     let conclusion = confined.conclude(status);
                     let mut captured = captured.ended_with(conclusion.status);
                     if let Some(reason) = conclusion.not_executed {
@@ -160,7 +166,13 @@ impl TaskHost {
                             .stderr_tail
                             .extend_from_slice(not_executed(&reason).as_bytes());
                     }
-                    return Ok(outside.add_to(captured));
+                    let mut captured = outside.add_to(captured);
+                    if asked_in_vain && !captured.is_success() {
+                        captured
+                            .stderr_tail
+                            .extend_from_slice(format!("\n{CHILDREN_OFFLINE}").as_bytes());
+                    }
+                    return Ok(captured);
                 }
                 Start::Cancelled => return Err(ProvisionError::Cancelled),
                 Start::Refused(refusal) => refused = refused.or(Some(refusal)),
@@ -193,6 +205,19 @@ impl TaskHost {
         (self.events)(Event::Notice {
             code: "provision.sandbox.weaker".to_owned(),
             message: format!("installers run in the sandbox tier `{tier}`{network}{why}"),
+        });
+    }
+
+    /// Says once that builds have the network of their installer. Where nothing is held at all that was said before.
+    fn say_children_online(&self, tier: Tier) {
+        if tier == Tier::None || self.said_children_online() {
+            return;
+        }
+        (self.events)(Event::Notice {
+            code: "provision.sandbox.build-network".to_owned(),
+            message: "builds of packages have the network of their installer: this kernel tells nobody who makes a \
+                      socket or tells another program, or has no Landlock"
+                .to_owned(),
         });
     }
 

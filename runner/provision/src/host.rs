@@ -58,6 +58,7 @@ pub struct TaskHost {
     parts: Mutex<BTreeMap<PartId, PartLease>>,
     steps: Steps,
     said_tier: AtomicBool,
+    said_children_online: AtomicBool,
 }
 
 /// The next step of each phase whose number of steps is not known before.
@@ -98,6 +99,7 @@ impl TaskHost {
             parts: Mutex::default(),
             steps: Steps::default(),
             said_tier: AtomicBool::new(false),
+            said_children_online: AtomicBool::new(false),
         }
     }
 
@@ -150,6 +152,11 @@ impl TaskHost {
     /// Whether it was said how installers are held; from now on it was.
     pub(crate) fn said_tier(&self) -> bool {
         self.said_tier.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whether it was said that builds have the network of their installer; from now on it was.
+    pub(crate) fn said_children_online(&self) -> bool {
+        self.said_children_online.swap(true, Ordering::Relaxed)
     }
 
     /// The search path as a variable's value.

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use wrun_core::credential::Credential;
-use wrun_core::plan::{Offline, Run, SecretPart, SecretVariable};
+use wrun_core::plan::{NetworkUse, Offline, Run, SecretPart, SecretVariable};
 use wrun_core::text::harmless_output;
 use wrun_process::Captured;
 
@@ -54,7 +54,8 @@ impl TaskHost {
     }
 
     /// Runs an installer: with what was downloaded before if all of it was, and with the network if that was not so or is
-    /// not enough.
+    /// not enough. One that starts what needs the network has it at once: a build may come
+    /// to another end without.
     ///
     /// # Errors
     /// As for [`TaskHost::run`].
@@ -65,7 +66,7 @@ impl TaskHost {
         places: &Places<'_>,
         cancel: &CancellationToken,
     ) -> Result<Ran, ProvisionError> {
-        let is_choice = run.network && !self.settings.offline;
+        let is_choice = run.network == NetworkUse::Program && !self.settings.offline;
         let known = run
             .offline
             .as_deref()
@@ -99,7 +100,8 @@ impl TaskHost {
         offline: bool,
     ) -> Result<Ran, ProvisionError> {
         let mut env: Vec<(OsString, OsString)> = Vec::new();
-        let told_offline = if run.network && offline {
+        let needs_network = run.network != NetworkUse::None;
+        let told_offline = if needs_network && offline {
             let can = run.offline.as_ref().ok_or_else(|| ProvisionError::Offline {
                 what: label.to_owned(),
             })?;
@@ -124,7 +126,7 @@ impl TaskHost {
         }
         let (home, temporary) = places.home_and_temporary();
         let folders = [("HOME", home.into()), ("TMPDIR", temporary.into())];
-        self.add_surroundings(&mut env, folders, run.network);
+        self.add_surroundings(&mut env, folders, needs_network);
         let args: Vec<OsString> = run
             .args
             .iter()
@@ -132,7 +134,11 @@ impl TaskHost {
             .collect::<Result<_, _>>()?;
         let values = env.iter().map(|(_, value)| value.as_os_str());
         let mentioned: Vec<&OsStr> = args.iter().map(OsString::as_os_str).chain(values).collect();
-        let confinement = self.confinement(places, &mentioned, run.network && !offline);
+        let confinement = self.confinement(
+            places,
+            &mentioned,
+            if offline { NetworkUse::None } else { run.network },
+        );
         let invocation = Invocation {
             label: label.to_owned(),
             program: places.program(&run.program)?,

@@ -16,7 +16,7 @@ use crate::channel::Channel;
 use crate::held::Held;
 use crate::memory::{self, MemoryWatch};
 use crate::message::{Message, NotExecuted};
-use crate::watch::{Observer, Watcher};
+use crate::watch::{Observer, SocketGuard, Watcher};
 
 /// A command that runs.
 #[derive(Debug)]
@@ -27,12 +27,15 @@ pub struct Confined {
     pub report: SandboxReport,
     /// The side that shows its terminal, if it was given one; for [`wrun_process::Terminal`].
     pub terminal: Option<OwnedFd>,
+    /// Whether what the program starts is kept off the network that the program has.
+    pub children_offline: bool,
     pub(crate) channel: Option<Arc<AsyncFd<Channel>>>,
     /// What was said already.
     pub(crate) heard: Arc<Mutex<Vec<Message>>>,
     pub(crate) held: Option<Held>,
     pub(crate) _served: Vec<DropGuard>,
     pub(crate) watcher: Option<Watcher>,
+    pub(crate) sockets: Option<SocketGuard>,
     pub(crate) observer: Option<Observer>,
     /// Its terminal, where no helper keeps that open.
     pub(crate) _open: Option<OwnedFd>,
@@ -112,6 +115,12 @@ impl Confined {
                 memory::watch(self.tree.memory(), limit, noted, exceeded.clone())
             })
             .transpose()
+    }
+
+    /// Whether something that the program started was refused the network that the program has.
+    #[must_use]
+    pub fn has_refused_children(&self) -> bool {
+        self.sockets.as_ref().is_some_and(SocketGuard::has_refused)
     }
 
     /// How it ended, once its tree did. `status` is that of the tree's main process.

@@ -18,7 +18,7 @@ use crate::generated::{generated_entries, generated_for_image};
 use crate::helper::Helper;
 use crate::image::ImageRoot;
 use crate::platform::{links_between_folders, may_administer};
-use crate::policy::{Entry, Identity, Network, Policy, Resources};
+use crate::policy::{Answered, Entry, Identity, Network, Policy, Resources};
 use crate::resolve::{Resolved, resolve};
 use crate::system::system_entries;
 use crate::watch::Observer;
@@ -52,6 +52,9 @@ pub struct Confinement {
     pub scratch: PathBuf,
     /// What it reaches of the network, and how hosts that are listed by name are reached.
     pub gate: Gate,
+    /// Whether the network is for the program's own process alone, and what it starts has none. Whether that is held says
+    /// [`crate::Confined::children_offline`].
+    pub children_offline: bool,
     /// Limits; `time` and `output` are the business of the one who waits for it.
     pub limits: Limits,
     /// Whether a command of root may change modes and owners where it stays user 0, without its rights, and Landlock alone
@@ -79,6 +82,7 @@ impl Confinement {
             changes_modes: false,
             scratch: PathBuf::new(),
             gate: Gate::new(Net::None),
+            children_offline: false,
             limits: Limits::default(),
             terminal: None,
             image: None,
@@ -181,7 +185,13 @@ impl Confinement {
             terminal: self.terminal.map(|size| (size.rows, size.columns)),
             strict: shared.is_some(),
             keeps_modes: tier == Tier::Restricted && geteuid().is_root() && !self.changes_modes,
-            watched: self.observer.is_some(),
+            answered: if self.observer.is_some() {
+                Answered::Watched
+            } else if self.children_offline && self.network() != Network::None {
+                Answered::Sockets
+            } else {
+                Answered::Nothing
+            },
         })
     }
 

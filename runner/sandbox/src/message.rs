@@ -24,6 +24,9 @@ pub(crate) enum Message {
     Program(SocketAddr),
     /// The notifications of the system calls that are watched; the descriptor comes with the message.
     Watched,
+    /// The notifications of calls that make sockets; the descriptor comes with the message. The process that becomes the
+    /// program makes the first one.
+    Sockets,
     /// The process is on a terminal of its own; the side that shows it comes with the message.
     Terminal,
     /// The program was stopped, as Ctrl-Z on its terminal does.
@@ -78,6 +81,8 @@ pub(crate) struct Facts {
     pub user: u32,
     /// Whether `/proc` is one of its own.
     pub own_proc: bool,
+    /// Whether what the program starts is kept off its network.
+    pub children_offline: bool,
 }
 
 /// A step of setting a sandbox up.

@@ -146,6 +146,19 @@ pub(crate) struct Resources {
     pub processors: Option<u32>,
 }
 
+/// System calls that wait for an answer from outside; the kernel tells of one kind only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Answered {
+    /// None.
+    Nothing,
+    /// What a watcher looks at ([`crate::Message::Watched`]).
+    Watched,
+    /// Those that make sockets to the network, which the program does and what it starts does not
+    /// ([`crate::Message::Sockets`]).
+    Sockets,
+}
+
 /// Everything that a process gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Policy {
@@ -192,6 +205,6 @@ pub(crate) struct Policy {
     /// Lines and characters of a line of the terminal that is made for it, which is its controlling one and its standard
     /// streams.
     pub terminal: Option<(u16, u16)>,
-    /// Whether its system calls are watched ([`crate::Message::Watched`]).
-    pub watched: bool,
+    /// Which of its system calls wait for an answer from outside.
+    pub answered: Answered,
 }

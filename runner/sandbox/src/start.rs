@@ -24,7 +24,7 @@ use crate::policy::Policy;
 use crate::ready::Ready;
 use crate::refusal::Refusal;
 use crate::report::{report, report_nothing};
-use crate::watch::Watcher;
+use crate::watch::{SocketGuard, Watcher};
 
 /// What became of a start.
 #[derive(Debug)]
@@ -130,6 +130,8 @@ fn without(
         held: None,
         _served: Vec::new(),
         watcher: None,
+        children_offline: false,
+        sockets: None,
         observer: confinement.observer.clone(),
         _open: open,
     })))
@@ -224,6 +226,7 @@ async fn attempt_by(
             terminal,
             served,
             watcher,
+            sockets,
         })) => {
             let mut report = report(&facts, &policy, reason);
             held.add_to(&mut report);
@@ -236,6 +239,8 @@ async fn attempt_by(
                 held: Some(held),
                 _served: served,
                 watcher,
+                children_offline: facts.children_offline,
+                sockets,
                 observer: confinement.observer.clone(),
                 _open: None,
             })))
@@ -257,6 +262,7 @@ struct Heard {
     terminal: Option<OwnedFd>,
     served: Vec<DropGuard>,
     watcher: Option<Watcher>,
+    sockets: Option<SocketGuard>,
 }
 
 /// What the helper says until everything is in force.
@@ -266,7 +272,8 @@ async fn listen(
     confinement: &Confinement,
     policy: &Policy,
 ) -> Result<Result<Heard, Failure>, SandboxError> {
-    let (mut terminal, mut served, mut watcher) = (None, Vec::new(), None);
+    let (mut terminal, mut served) = (None, Vec::new());
+    let (mut watcher, mut sockets) = (None, None);
     let meant: BTreeMap<SocketAddr, String> = confinement.gate.net.loopback().into_iter().collect();
     loop {
         let (message, descriptor) = receive(channel).await?.ok_or(SandboxError::HelperEnded)?;
@@ -280,6 +287,9 @@ async fn listen(
             (Message::Begun { anchor: None }, _) => {}
             (Message::Watched, Some(notifications)) => {
                 watcher = Some(Watcher::start(notifications, policy)?);
+            }
+            (Message::Sockets, Some(notifications)) => {
+                sockets = Some(SocketGuard::start(notifications)?);
             }
             (Message::Listener, Some(listener)) => served.push(serve(listener.into(), confinement, None)),
             (Message::Program(at), Some(listener)) => {
@@ -297,6 +307,7 @@ async fn listen(
                     terminal,
                     served,
                     watcher,
+                    sockets,
                 }));
             }
             (Message::Failed(failure), _) => return Ok(Err(failure)),
@@ -304,6 +315,7 @@ async fn listen(
                 Message::Listener
                 | Message::Program(_)
                 | Message::Watched
+                | Message::Sockets
                 | Message::Terminal
                 | Message::Stopped
                 | Message::NotExecuted(_)

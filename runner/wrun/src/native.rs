@@ -115,6 +115,7 @@ pub(crate) async fn run(
         loopback: attempt.task.allow.net.lists_every_loopback_port(),
         changes_modes: false,
         scratch: scratch.path().to_owned(),
+        children_offline: false,
         gate: refusals.hear(Gate::new(attempt.task.allow.net.clone())),
         limits: attempt.task.limits.clone(),
         terminal: None,

@@ -7,7 +7,7 @@ use crate::support::{World, checked, give_up, plan, shell, shell_in_prefix, step
 use rustix::fs::{CWD, Mode, mkfifoat};
 use tokio::io::AsyncReadExt as _;
 use wrun_core::event::{Event, Phase};
-use wrun_core::plan::{Action, Check, InstallPlan, Place};
+use wrun_core::plan::{Action, Check, InstallPlan, NetworkUse, Place};
 use wrun_core::problem::{Advice, Problem};
 
 fn write(to: &str, content: &str) -> Action {
@@ -256,7 +256,7 @@ async fn a_step_that_needs_the_network_is_refused_offline() {
     let mut world = World::new();
     world.settings.offline = true;
     let mut run = shell("true");
-    run.network = true;
+    run.network = NetworkUse::Everyone;
     let problem = world
         .build(&plan([step("install", &[], Action::Run(run))]), give_up)
         .await

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support::{Reply, Server, World, request, shell};
 use wrun_core::host::Host as _;
-use wrun_core::plan::{Offline, Place, Program, SecretPart, SecretVariable, Word};
+use wrun_core::plan::{NetworkUse, Offline, Place, Program, SecretPart, SecretVariable, Word};
 use wrun_core::problem::Problem;
 use wrun_core::question::{Answer, Question, Refusal};
 use wrun_provision::EnvironmentCredentials;
@@ -261,7 +261,7 @@ async fn a_tool_that_needs_the_network_is_refused_offline() {
     let mut world = World::new();
     world.settings.offline = true;
     let mut run = shell("touch ran");
-    run.network = true;
+    run.network = NetworkUse::Everyone;
     let question = Question::Tool {
         label: "look".to_owned(),
         run,
@@ -278,7 +278,7 @@ async fn a_tool_that_can_do_without_is_told_to_stay_offline() {
     request.tools[0].id = "uv".to_owned();
     let mut run = shell("echo $UV_OFFLINE");
     run.program = Program::Tool("uv".to_owned());
-    run.network = true;
+    run.network = NetworkUse::Everyone;
     run.env = vec![("UV_OFFLINE".to_owned(), "0".into())];
     run.offline = Some(Box::new(Offline {
         variable: "UV_OFFLINE".to_owned(),

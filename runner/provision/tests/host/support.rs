@@ -15,7 +15,7 @@ use wrun_core::canon::Canon;
 use wrun_core::event::Event;
 use wrun_core::host::Host as _;
 use wrun_core::id::{EnvId, LockId};
-use wrun_core::plan::{Action, Check, InstallPlan, Place, Program, Run, Step, Word};
+use wrun_core::plan::{Action, Check, InstallPlan, NetworkUse, Place, Program, Run, Step, Word};
 use wrun_core::platform::Platform;
 use wrun_core::problem::{Advice, Problem, StepFailure};
 use wrun_core::tool::ToolFound;
@@ -147,7 +147,7 @@ pub(crate) fn shell(script: &str) -> Run {
         env: Vec::new(),
         secrets: Vec::new(),
         cwd: Place::scratch(""),
-        network: false,
+        network: NetworkUse::None,
         offline: None,
         timeout: Duration::from_mins(1),
     }

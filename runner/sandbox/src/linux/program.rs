@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 use std::ffi::{CString, OsStr, c_char};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::ptr;
 
 use rustix::fs::{Access, Mode, OFlags, access, open};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketType, socket};
 use rustix::process::{chdir, getuid};
 use rustix::thread::{SecureComputingMode, no_new_privs};
 
@@ -22,6 +23,7 @@ use super::capabilities;
 use super::descriptors::{close_all_but, close_on_exec};
 use super::identity::become_user_in_own_namespace;
 use super::process::unblock_signals;
+use super::seccomp::Told;
 use super::step::{Try as _, failure};
 use super::{landlock, resources, seccomp, terminal};
 
@@ -53,12 +55,17 @@ pub(super) fn become_program(
     keep(policy)?;
     chdir(&policy.cwd).or_fail_at(Step::WorkingFolder, &policy.cwd)?;
     let held = landlock::apply(policy)?;
-    let notifications = seccomp::apply(policy)?;
-    if let Some(notifications) = &notifications {
-        let descriptor = std::os::fd::AsFd::as_fd(notifications);
-        channel
-            .send(&Message::Watched, Some(descriptor))
-            .or_fail(Step::Channel)?;
+    let told = seccomp::apply(policy)?;
+    match &told {
+        Some(Told::Watched(told)) => channel.send(&Message::Watched, Some(told.as_fd())),
+        Some(Told::Sockets(told)) => channel.send(&Message::Sockets, Some(told.as_fd())),
+        None => Ok(()),
+    }
+    .or_fail(Step::Channel)?;
+    let sockets_are_told = matches!(told, Some(Told::Sockets(_)));
+    if sockets_are_told {
+        // Whoever is told takes the first that makes one for the program; it does not matter whether it can be made.
+        drop(socket(AddressFamily::INET, SocketType::STREAM, None));
     }
     let facts = Facts {
         tier: policy.tier,
@@ -73,6 +80,8 @@ pub(super) fn become_program(
         no_capabilities: capabilities::none_left()?,
         user: getuid().as_raw(),
         own_proc: around.own_proc,
+        // Without Landlock a process could write to the memory of the program.
+        children_offline: sockets_are_told && held.version > 0,
     };
     verify(&facts, policy)?;
     channel

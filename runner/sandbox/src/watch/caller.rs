@@ -1,7 +1,7 @@
 //! The thread that made a call, looked at from the outside (`proc(5)`).
 //!
 //! What is read may have been changed in between by another thread: it is only ever written down, nothing is decided
-//! by it.
+//! by it. Which process it belongs to cannot change.
 
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -69,13 +69,18 @@ impl Caller {
         open(self.file("root"), flags, Mode::empty()).ok()
     }
 
-    /// A descriptor of it.
-    pub(super) fn descriptor(self, number: i32) -> Option<OwnedFd> {
+    /// The process that it belongs to.
+    pub(super) fn process(self) -> Option<Pid> {
         let status = lines(&self.file("status"))?;
-        let process = status
+        let number = status
             .iter()
             .find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())?;
-        let process = pidfd_open(Pid::from_raw(process)?, PidfdFlags::empty()).ok()?;
+        Pid::from_raw(number)
+    }
+
+    /// A descriptor of it.
+    pub(super) fn descriptor(self, number: i32) -> Option<OwnedFd> {
+        let process = pidfd_open(self.process()?, PidfdFlags::empty()).ok()?;
         pidfd_getfd(process.as_fd(), number, PidfdGetfdFlags::empty()).ok()
     }
 

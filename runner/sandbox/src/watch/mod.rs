@@ -12,6 +12,7 @@ mod interpreter;
 mod judge;
 mod notification;
 mod operations;
+mod sockets;
 mod suggest;
 
 use std::collections::HashSet;
@@ -36,6 +37,7 @@ use judge::{Judge, Refused};
 use notification::{Answer, Notifications};
 #[cfg(test)]
 pub(crate) use operations::is_named;
+pub(crate) use sockets::SocketGuard;
 
 /// As many refusals are kept; more are only counted.
 const MOST: usize = 4096;

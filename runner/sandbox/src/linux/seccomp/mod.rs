@@ -14,7 +14,7 @@ use rustix::thread::set_no_new_privs;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, sock_filter};
 
 use crate::message::{Failure, Step};
-use crate::policy::Policy;
+use crate::policy::{Answered, Policy};
 
 use super::step::{Try as _, failure};
 
@@ -24,24 +24,37 @@ const ARCHITECTURE: TargetArch = TargetArch::x86_64;
 #[cfg(target_arch = "aarch64")]
 const ARCHITECTURE: TargetArch = TargetArch::aarch64;
 
-/// Holds this process to the calls of its policy. Returns where watched calls are told, if there are any.
-pub(super) fn apply(policy: &Policy) -> Result<Option<OwnedFd>, Failure> {
-    set_no_new_privs(true).or_fail(Step::Filter)?;
-    let notifications = if policy.watched { watch(policy)? } else { None };
-    let absent = compile(Ok(rules::absent()), SeccompAction::Errno(number(libc::ENOSYS)))?;
-    install_plain(&prefix::with(&absent))?;
-    if notifications.is_none() {
-        install_plain(&refusing(policy)?)?;
-    }
-    Ok(notifications)
+/// Where calls are told that somebody answers.
+pub(super) enum Told {
+    /// Those that are watched.
+    Watched(OwnedFd),
+    /// Those that make sockets.
+    Sockets(OwnedFd),
 }
 
-/// Has the calls that are refused and those that name a path or an address told. The kernel lets no call that is told
-/// go on by itself: while nobody answers it waits, and when nobody can answer any more it fails (`ENOSYS`).
+/// Holds this process to the calls of its policy. A process can be told of by one filter only: that of a watcher, if there
+/// is to be one.
+pub(super) fn apply(policy: &Policy) -> Result<Option<Told>, Failure> {
+    set_no_new_privs(true).or_fail(Step::Filter)?;
+    let told = match policy.answered {
+        Answered::Nothing => None,
+        Answered::Watched => tell(rules::watched(policy))?.map(Told::Watched),
+        Answered::Sockets => tell(rules::sockets_to_the_network(policy))?.map(Told::Sockets),
+    };
+    let absent = compile(Ok(rules::absent()), SeccompAction::Errno(number(libc::ENOSYS)))?;
+    install_plain(&prefix::with(&absent))?;
+    if !matches!(told, Some(Told::Watched(_))) {
+        install_plain(&refusing(policy)?)?;
+    }
+    Ok(told)
+}
+
+/// Has calls told. The kernel lets no call that is told go on by itself: while nobody answers it waits, and when nobody
+/// can answer any more it fails (`ENOSYS`).
 ///
 /// Returns `None` where the kernel tells nobody, or somebody else already.
-fn watch(policy: &Policy) -> Result<Option<OwnedFd>, Failure> {
-    let mut program = compile(rules::watched(policy), SeccompAction::Trace(0))?;
+fn tell(calls: Result<rules::Rules, seccompiler::BackendError>) -> Result<Option<OwnedFd>, Failure> {
+    let mut program = compile(calls, SeccompAction::Trace(0))?;
     tell_instead_of_trace(&mut program);
     let flags = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
     // Signals that interrupt a call that waits would make some programs begin it anew for ever.

@@ -283,6 +283,20 @@ fn sockets(rules: &mut Rules, policy: &Policy) -> Result<()> {
     Ok(())
 }
 
+/// Calls that make sockets to what is beyond this process' own network namespace; without one that are those to other
+/// programs of the machine too.
+pub(super) fn sockets_to_the_network(policy: &Policy) -> Result<Rules> {
+    let rules = if policy.tier == Tier::Full {
+        vec![
+            all([family_is(libc::AF_INET)?])?,
+            all([family_is(libc::AF_INET6)?])?,
+        ]
+    } else {
+        Vec::new()
+    };
+    Ok([(libc::SYS_socket, rules)].into())
+}
+
 /// Calls that a watcher is told of: those that are refused, and those that name a path or an address.
 ///
 /// `sendmsg` is not among them: the descriptor of the notifications is itself sent by it.

@@ -35,7 +35,7 @@ fn policy(tier: Tier, network: Network) -> Policy {
         groups: Vec::new(),
         keep: Vec::new(),
         terminal: None,
-        watched: true,
+        answered: Answered::Watched,
     }
 }
 
@@ -118,9 +118,15 @@ fn each_refused_call_has_a_name() {
 }
 
 /// Runs something in a thread of its own, which alone is held by the filter of a policy.
-fn held<T: Send + 'static>(policy: Policy, work: impl FnOnce(Option<OwnedFd>) -> T + Send + 'static) -> T {
+fn held<T: Send + 'static>(policy: Policy, work: impl FnOnce(Option<Told>) -> T + Send + 'static) -> T {
     let thread = std::thread::spawn(move || work(apply(&policy).unwrap()));
     thread.join().unwrap()
+}
+
+fn descriptor(told: Option<Told>) -> OwnedFd {
+    match told.unwrap() {
+        Told::Watched(descriptor) | Told::Sockets(descriptor) => descriptor,
+    }
 }
 
 fn errno_of_calls() -> [Option<i32>; 3] {
@@ -148,7 +154,7 @@ fn errno_of_calls() -> [Option<i32>; 3] {
 #[test]
 fn without_anybody_to_answer_every_call_that_is_told_fails() {
     let errors = held(policy(Tier::Full, Network::None), |notifications| {
-        drop(notifications.unwrap());
+        drop(descriptor(notifications));
         errno_of_calls()
     });
     assert_eq!(errors, [Some(libc::ENOSYS), Some(libc::ENOSYS), None]);
@@ -157,7 +163,7 @@ fn without_anybody_to_answer_every_call_that_is_told_fails() {
 #[test]
 fn a_watcher_lets_through_and_refuses_as_without_it() {
     let unwatched = Policy {
-        watched: false,
+        answered: Answered::Nothing,
         ..policy(Tier::Full, Network::None)
     };
     let plain = held(unwatched, |_| errno_of_calls());
@@ -170,7 +176,7 @@ fn a_watcher_lets_through_and_refuses_as_without_it() {
         crate::watch::Watcher::start(notifications, &of_watcher).unwrap()
     });
     let errors = held(watched, move |notifications| {
-        sender.send(notifications.unwrap()).unwrap();
+        sender.send(descriptor(notifications)).unwrap();
         errno_of_calls()
     });
     assert_eq!(errors, plain);
@@ -184,6 +190,36 @@ fn a_watcher_lets_through_and_refuses_as_without_it() {
         matches!(said[..], [ptrace] if ptrace.starts_with("ptrace: ")),
         "{said:?}"
     );
+}
+
+#[test]
+fn only_the_process_that_was_first_makes_sockets_to_the_network() {
+    use rustix::net::{AddressFamily, SocketType, socket};
+
+    let policy = Policy {
+        answered: Answered::Sockets,
+        ..policy(Tier::Full, Network::Served)
+    };
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let guarding = std::thread::spawn(move || {
+        let notifications: OwnedFd = receiver.recv().unwrap();
+        crate::watch::SocketGuard::start(notifications).unwrap()
+    });
+    let make = |family| socket(family, SocketType::DGRAM, None).is_ok();
+    let child = |script: &str| {
+        let mut shell = std::process::Command::new("bash");
+        shell.args(["-c", script]).stderr(std::process::Stdio::null());
+        shell.status().unwrap().success()
+    };
+    let (own, of_child, noted) = held(policy, move |told| {
+        sender.send(descriptor(told)).unwrap();
+        let own = [AddressFamily::INET, AddressFamily::INET6, AddressFamily::UNIX].map(make);
+        let guard = guarding.join().unwrap();
+        let before = guard.has_refused();
+        let of_child = ["true", "exec 3<>/dev/udp/127.0.0.1/9"].map(child);
+        (own, of_child, [before, guard.has_refused()])
+    });
+    assert_eq!((own, of_child, noted), ([true; 3], [true, false], [false, true]));
 }
 
 proptest! {
