@@ -105,18 +105,22 @@ impl Build<'_> {
     }
 
     /// The digest of the folder, for the key.
-    pub(crate) async fn context_digest(&self) -> Result<Digest, Problem> {
+    pub(crate) async fn context_digest(&self, host: &dyn Host) -> Result<Digest, Problem> {
         let ignored = self.ignored().await?;
-        let context = self.context.clone();
-        let digest = blocking(move || crate::context::digest(&context, &ignored)).await?;
-        digest.map_err(|error| unreadable(&self.context, &error))
+        let counts = Box::new(move |path: &Path| ignored.counts(path));
+        host.tree_digest(&self.context, counts)
+            .await
+            .map_err(|problem| match problem {
+                Problem::Failed { message, .. } => unreadable(&self.context, &message),
+                other => other,
+            })
     }
 
     async fn ignored(&self) -> Result<Ignored, Problem> {
         let for_docker = self.understood.spec.builder == Some(Builder::Docker);
         let (context, file) = (self.context.clone(), self.file.clone());
         let ignored = blocking(move || Ignored::read(&context, &file, for_docker)).await?;
-        ignored.map_err(|error| unreadable(&self.context, &error))
+        ignored.map_err(|error| unreadable(&self.context, &error.to_string()))
     }
 
     /// The builder that is asked for, or the first that is installed.
@@ -222,11 +226,11 @@ fn save_arguments(builder: Builder, id: &str, archive: &Path) -> Vec<OsString> {
     }
 }
 
-fn unreadable(context: &Path, error: &std::io::Error) -> Problem {
+fn unreadable(context: &Path, reason: &str) -> Problem {
     Problem::Failed {
         code: "container.context.unreadable".to_owned(),
         message: format!(
-            "the folder of the build `{}` cannot be read: {error}",
+            "the folder of the build `{}` cannot be read: {reason}",
             context.display()
         ),
         help: Some("correct `context`, or leave out with `.containerignore` what cannot be read".to_owned()),

@@ -164,7 +164,7 @@ impl Backend for Container {
         }
         if let Source::Build { context, .. } = &understood.source {
             let request = build_spec::context_request(context);
-            let digest = containerfile(host, &understood).context_digest().await?;
+            let digest = containerfile(host, &understood).context_digest(host).await?;
             inputs.insert(request, Input::Digest(digest));
         }
         let form = canonical::canonicalize(&understood, &inputs)?;

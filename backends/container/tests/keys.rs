@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use wrun_backend_container::Container;
 use wrun_core::backend::{Backend as _, Input, InputRequest, Request, Slot};
-use wrun_core::host::Host;
+use wrun_core::host::{Counts, Host};
 use wrun_core::id::Digest;
 use wrun_core::plan::InstallPlan;
 use wrun_core::platform::Platform;
@@ -37,6 +37,10 @@ impl Host for Reader {
     async fn read(&self, request: &InputRequest) -> Result<Input, Problem> {
         Ok(Input::Digest(Digest::of(b"content")))
             .map_err(|()| Problem::failed("test.read", request.path.clone()))
+    }
+
+    async fn tree_digest(&self, _folder: &Path, _counts: Counts) -> Result<Digest, Problem> {
+        Ok(Digest::of(b"content"))
     }
 
     async fn find_tool(&self, request: &ToolRequest, _found: &[ToolFound]) -> Result<ToolFound, Problem> {
@@ -135,6 +139,15 @@ fn files_are_their_content() {
     ] {
         assert_eq!(form(json!({"image": image}))["image"], member, "{image}");
     }
+}
+
+#[test]
+fn a_build_is_its_containerfile_and_its_folder() {
+    let digest = Digest::of(b"content").to_string();
+    assert_eq!(
+        form(json!({"build": "Containerfile", "target": "a", "args": {"A": "1"}, "builder": "podman"}))["image"],
+        json!({"args": {"A": "1"}, "builder": "podman", "containerfile": digest, "context": digest, "target": "a"})
+    );
 }
 
 #[test]
