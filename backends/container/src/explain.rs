@@ -2,6 +2,7 @@
 
 use wrun_core::host::WebResponse;
 use wrun_core::problem::Problem;
+use wrun_core::text::harmless_line;
 
 use crate::documents;
 
@@ -78,8 +79,29 @@ pub(crate) fn status(what: &str, registry: &str, response: &WebResponse) -> Prob
     }
 }
 
-/// A document that cannot be used. `what` names it.
+/// The most that is shown of one thing that an image says, in characters.
+const SHOWN: usize = 120;
+
+/// The most of all that is shown of a document.
+const REASON: usize = 1000;
+
+/// What an image or a registry says, in one line, without what a terminal obeys, and not endless.
+pub(crate) fn foreign(text: &str) -> String {
+    cut(text, SHOWN)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    let mut letters = text.chars();
+    let mut shown: String = letters.by_ref().take(most).collect();
+    if letters.next().is_some() {
+        shown.push('…');
+    }
+    harmless_line(&shown).into_owned()
+}
+
+/// A document that cannot be used. `what` names it; the reason may hold what is in it.
 pub(crate) fn document(what: &str, reason: &str) -> Problem {
+    let reason = cut(reason, REASON);
     Problem::Failed {
         code: "container.image.invalid".to_owned(),
         message: format!("{what} cannot be used: {reason}"),

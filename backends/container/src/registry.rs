@@ -106,11 +106,11 @@ impl Registry {
 
     /// The document that a tag or a digest leads to.
     pub(crate) async fn manifest(&self, host: &dyn Host, which: &Which) -> Result<Sent, Problem> {
-        let (which, expected) = match which {
-            Which::Tag(tag) => (tag.clone(), None),
-            Which::Digest(digest) => (digest.to_string(), Some(*digest)),
+        let (which, joined, expected) = match which {
+            Which::Tag(tag) => (tag.clone(), ':', None),
+            Which::Digest(digest) => (digest.to_string(), '@', Some(*digest)),
         };
-        let what = format!("`{}` {which}", self.shown);
+        let what = format!("`{}{joined}{which}`", self.shown);
         let mut refused = Refused::default();
         for location in &self.locations {
             match location.manifest(host, &what, &which, expected).await {
