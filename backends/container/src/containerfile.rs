@@ -40,10 +40,11 @@ impl Build<'_> {
         let (id_file, archive) = (scratch.path().join("id"), scratch.path().join("image.tar"));
         let label = format!("build {}", self.understood.shown());
         let secrets = self.understood.spec.secrets.iter().enumerate();
-        host.run_builder(&BuilderRun {
+        let run = BuilderRun {
             label,
             program: tool.path.clone(),
             args: self.build_arguments(builder, &ignored, &id_file),
+            variables: self.build_variables(builder),
             secrets: secrets
                 .map(|(at, name)| BuilderSecret {
                     variable: secret_variable(at),
@@ -51,8 +52,10 @@ impl Build<'_> {
                 })
                 .collect(),
             folder: self.context.clone(),
-        })
-        .await?;
+        };
+        host.run_builder(&run)
+            .await
+            .map_err(|problem| self.without_build_kit(builder, problem))?;
         let id = {
             let id_file = id_file.clone();
             blocking(move || crate::files::text(&id_file)).await?
@@ -98,6 +101,7 @@ impl Build<'_> {
             label: label.to_owned(),
             program: tool.path.clone(),
             args,
+            variables: Vec::new(),
             secrets: Vec::new(),
             folder: self.context.clone(),
         })
@@ -164,6 +168,39 @@ impl Build<'_> {
                 "install `buildah`, `podman` or `docker`, or name an image that is built already".to_owned(),
             ),
         })
+    }
+
+    /// docker before version 23 has to be told to build with what knows secrets.
+    fn build_variables(&self, builder: Builder) -> Vec<(String, String)> {
+        if builder == Builder::Docker && !self.understood.spec.secrets.is_empty() {
+            vec![("DOCKER_BUILDKIT".to_owned(), "1".to_owned())]
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Says of a build that docker refused for want of `BuildKit` that this is why.
+    fn without_build_kit(&self, builder: Builder, problem: Problem) -> Problem {
+        const SAID: &[&str] = &[
+            "unknown flag: --secret",
+            "option requires BuildKit",
+            "buildx component is missing",
+        ];
+        let is_why = builder == Builder::Docker
+            && !self.understood.spec.secrets.is_empty()
+            && SAID.iter().any(|words| problem.to_string().contains(words));
+        if !is_why {
+            return problem;
+        }
+        Problem::Unsupported {
+            code: "container.builder.secrets".to_owned(),
+            message: "the steps of a build read `secrets` with docker's BuildKit, and this docker has none"
+                .to_owned(),
+            help: Some(
+                "install docker's `buildx` component, or build with `builder = \"buildah\"` or `\"podman\"`"
+                    .to_owned(),
+            ),
+        }
     }
 
     fn build_arguments(&self, builder: Builder, ignored: &Ignored, id_file: &Path) -> Vec<OsString> {

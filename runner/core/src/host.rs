@@ -83,6 +83,8 @@ pub struct BuilderRun {
     pub program: PathBuf,
     /// Its arguments, without its own name.
     pub args: Vec<OsString>,
+    /// Variables beside those of the caller that builders read.
+    pub variables: Vec<(String, String)>,
     /// What it is trusted with. It is blotted out of what the builder says.
     pub secrets: Vec<BuilderSecret>,
     /// Its working folder.
