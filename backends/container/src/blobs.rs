@@ -18,6 +18,9 @@ const LINKS: usize = 8;
 /// The most files of an archive that are looked at: an image has a handful for each layer.
 const ENTRIES: usize = 100_000;
 
+/// The most that room is made for before anything is read, in bytes.
+const ROOM: usize = 64 * 1024;
+
 /// Bytes of a block of a tar (pax, "ustar Interchange Format").
 const BLOCK: usize = 512;
 
@@ -184,7 +187,7 @@ impl Span {
 
     /// All of it.
     pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(usize::try_from(self.length).unwrap_or(0).min(ROOM));
         self.open()?.read_to_end(&mut bytes)?;
         Ok(bytes)
     }
