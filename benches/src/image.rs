@@ -56,7 +56,7 @@ pub(crate) fn measure(world: &World) -> Result<()> {
         of_registry.text()
     ));
     say(&format!(
-        "more, of a folder, which is read for its key: {}; of a registry: {}",
+        "more, of a folder: {}; of a registry: {}",
         time(ours.median().saturating_sub(plain.median())),
         time(of_registry.median().saturating_sub(plain.median()))
     ));

@@ -1,15 +1,12 @@
 //! A package index on this machine (PEP 503, PEP 691, PEP 658) that can be made to fail.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use data_encoding::BASE64;
-
 use crate::files::sha256;
-use crate::pages::{Answer, File, Projects};
+use crate::pages::{File, Projects};
+pub use crate::server::Request;
+use crate::server::{Answer, Asked, Hook, HttpServer, basic};
 use crate::source::Source;
 use crate::wheel::Wheel;
 
@@ -30,27 +27,6 @@ pub enum Fault {
     Slow(Duration),
 }
 
-/// A request that came.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// `GET` or `HEAD`.
-    pub method: String,
-    /// The path.
-    pub path: String,
-    /// The headers, names in lower case.
-    pub headers: BTreeMap<String, String>,
-}
-
-impl Request {
-    /// Whether a wheel itself was asked for, and not what an index says about it.
-    #[must_use]
-    pub fn is_wheel(&self) -> bool {
-        self.method == "GET" && self.path.strip_suffix(".whl").is_some()
-    }
-}
-
-type Hook = Arc<dyn Fn(&Request) + Send + Sync>;
-
 #[derive(Default)]
 struct Content {
     projects: Projects,
@@ -60,41 +36,20 @@ struct Content {
     hook: Option<Hook>,
 }
 
-struct Shared {
-    content: Mutex<Content>,
-    closed: Mutex<bool>,
-    closing: Condvar,
-}
-
 /// A running index. It ends when it is dropped.
 pub struct Index {
-    address: SocketAddr,
-    shared: Arc<Shared>,
+    server: HttpServer,
+    content: Arc<Mutex<Content>>,
 }
 
 impl Index {
     /// Starts an index without any package.
     #[must_use]
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback can be listened on");
-        let address = listener.local_addr().expect("a listener has an address");
-        let shared = Arc::new(Shared {
-            content: Mutex::default(),
-            closed: Mutex::new(false),
-            closing: Condvar::new(),
-        });
-        let accepting = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if accepting.is_closed() {
-                    break;
-                }
-                let shared = Arc::clone(&accepting);
-                // A client that goes away is no matter of the index.
-                std::thread::spawn(move || drop(shared.serve(&stream)));
-            }
-        });
-        Self { address, shared }
+        let content = Arc::<Mutex<Content>>::default();
+        let answering = Arc::clone(&content);
+        let server = HttpServer::start(move |asked| serve(asked, &answering));
+        Self { server, content }
     }
 
     /// An index with these wheels.
@@ -156,7 +111,7 @@ impl Index {
     /// The address to give to package managers.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}/simple", self.address)
+        format!("http://{}/simple", self.server.address)
     }
 
     /// From now on requests for paths that begin like this go wrong.
@@ -171,8 +126,7 @@ impl Index {
 
     /// From now on requests need this user name and password (RFC 7617).
     pub fn require(&self, user: &str, password: &str) {
-        let expected = format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()));
-        self.content(|content| content.authorization = Some(expected));
+        self.content(|content| content.authorization = Some(basic(user, password)));
     }
 
     /// Does something at each request, while whoever asks is waiting.
@@ -196,166 +150,61 @@ impl Index {
     }
 
     fn content<T>(&self, look: impl FnOnce(&mut Content) -> T) -> T {
-        self.shared.content(look)
+        look_at(&self.content, look)
     }
 }
 
-impl Drop for Index {
-    fn drop(&mut self) {
-        *self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.shared.closing.notify_all();
-        // Wakes the thread that accepts, which then sees that the index is closed.
-        drop(TcpStream::connect(self.address));
-    }
+fn look_at<T>(content: &Mutex<Content>, look: impl FnOnce(&mut Content) -> T) -> T {
+    look(&mut content.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-impl Shared {
-    fn content<T>(&self, look: impl FnOnce(&mut Content) -> T) -> T {
-        look(&mut self.content.lock().unwrap_or_else(PoisonError::into_inner))
+fn serve(asked: &Asked<'_>, content: &Mutex<Content>) -> std::io::Result<()> {
+    let request = &asked.request;
+    let (fault, hook) = look_at(content, |content| {
+        content.requests.push(request.clone());
+        let fault = content
+            .faults
+            .iter()
+            .find(|(path, _)| request.path.starts_with(path.as_str()));
+        (fault.map(|(_, fault)| fault.clone()), content.hook.clone())
+    });
+    if let Some(hook) = hook {
+        hook(request);
     }
+    fail_or(asked, fault.as_ref(), || {
+        look_at(content, |content| content.answer(request))
+    })
+}
 
-    fn is_closed(&self) -> bool {
-        *self.closed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until the index is closed, or for some time.
-    fn wait(&self, time: Duration) {
-        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.closing.wait_timeout_while(closed, time, |closed| !*closed));
-    }
-
-    fn serve(&self, stream: &TcpStream) -> std::io::Result<()> {
-        let Some(request) = read_request(stream)? else {
-            return Ok(());
-        };
-        let (fault, hook) = self.content(|content| {
-            content.requests.push(request.clone());
-            let fault = content
-                .faults
-                .iter()
-                .find(|(path, _)| request.path.starts_with(path.as_str()));
-            (fault.map(|(_, fault)| fault.clone()), content.hook.clone())
-        });
-        if let Some(hook) = hook {
-            hook(&request);
+/// Sends an answer, or what a fault makes of it.
+pub(crate) fn fail_or(
+    asked: &Asked<'_>,
+    fault: Option<&Fault>,
+    answer: impl FnOnce() -> Answer,
+) -> std::io::Result<()> {
+    match fault {
+        Some(Fault::Hang) => asked.closing.wait_for_ever(),
+        Some(Fault::Drip) => asked.drip()?,
+        Some(Fault::Status(status)) => asked.send(&Answer::new(*status, "text/plain", ""), None)?,
+        Some(Fault::Cut(length)) => asked.send(&answer(), Some(*length))?,
+        Some(Fault::Stall(length)) => {
+            asked.send(&answer(), Some(*length))?;
+            asked.closing.wait_for_ever();
         }
-        let mut cut = None;
-        let stalls = matches!(fault, Some(Fault::Stall(_)));
-        let answer = match fault {
-            Some(Fault::Hang) => {
-                self.wait(Duration::MAX);
-                return Ok(());
-            }
-            Some(Fault::Drip) => {
-                return drip(stream, |time| {
-                    self.wait(time);
-                    !self.is_closed()
-                });
-            }
-            Some(Fault::Status(status)) => Answer {
-                status,
-                kind: "text/plain",
-                body: Vec::new(),
-            },
-            other => {
-                match other {
-                    Some(Fault::Cut(length) | Fault::Stall(length)) => cut = Some(length),
-                    Some(Fault::Slow(time)) => self.wait(time),
-                    _ => {}
-                }
-                self.content(|content| content.answer(&request))
-            }
-        };
-        send(stream, &request, &answer, cut)?;
-        if stalls {
-            self.wait(Duration::MAX);
+        Some(Fault::Slow(time)) => {
+            asked.closing.wait(*time);
+            asked.send(&answer(), None)?;
         }
-        Ok(())
-    }
-}
-
-/// Answers with a byte a second. `goes_on` waits for some time, and says whether the server is still there.
-pub(crate) fn drip(mut stream: &TcpStream, goes_on: impl Fn(Duration) -> bool) -> std::io::Result<()> {
-    stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 1000000\r\n\r\n")?;
-    while goes_on(Duration::from_secs(1)) {
-        stream.write_all(b" ")?;
+        None => asked.send(&answer(), None)?,
     }
     Ok(())
-}
-
-pub(crate) fn read_request(stream: &TcpStream) -> std::io::Result<Option<Request>> {
-    let mut lines = BufReader::new(stream).lines();
-    let Some(first) = lines.next().transpose()? else {
-        return Ok(None);
-    };
-    let mut words = first.split(' ');
-    let (Some(method), Some(path)) = (words.next(), words.next()) else {
-        return Ok(None);
-    };
-    let (method, path) = (method.to_owned(), path.to_owned());
-    let mut headers = BTreeMap::new();
-    for line in lines {
-        let line = line?;
-        let Some((name, value)) = line.split_once(':') else {
-            break;
-        };
-        headers.insert(name.trim().to_ascii_lowercase(), value.trim().to_owned());
-    }
-    Ok(Some(Request {
-        method,
-        path,
-        headers,
-    }))
-}
-
-fn send(
-    mut stream: &TcpStream,
-    request: &Request,
-    answer: &Answer,
-    cut: Option<usize>,
-) -> std::io::Result<()> {
-    let Answer { status, kind, body } = answer;
-    let challenge = if *status == 401 {
-        "WWW-Authenticate: Basic realm=\"test\"\r\n"
-    } else {
-        ""
-    };
-    write!(
-        stream,
-        "HTTP/1.1 {status} {}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n{challenge}Connection: close\r\n\r\n",
-        reason(*status),
-        body.len(),
-    )?;
-    if request.method != "HEAD" {
-        let length = cut.unwrap_or(body.len()).min(body.len());
-        stream.write_all(body.get(..length).unwrap_or_default())?;
-    }
-    stream.flush()
-}
-
-pub(crate) const fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        206 => "Partial Content",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        503 => "Service Unavailable",
-        _ => "Other",
-    }
 }
 
 impl Content {
     fn answer(&self, request: &Request) -> Answer {
         let authorization = request.headers.get("authorization");
         if self.authorization.is_some() && authorization != self.authorization.as_ref() {
-            return Answer {
-                status: 401,
-                kind: "text/plain",
-                body: b"who are you?".to_vec(),
-            };
+            return Answer::who_are_you();
         }
         let json = request
             .headers

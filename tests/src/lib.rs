@@ -24,6 +24,7 @@ pub mod processes;
 pub mod ran;
 pub mod random;
 pub mod sandbox;
+mod server;
 pub mod source;
 pub mod tasks;
 mod terminal;

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use crate::files::sha256;
+use crate::server::Answer;
 
 /// A file of the index.
 pub(crate) struct File {
@@ -14,13 +15,6 @@ pub(crate) struct File {
     pub(crate) metadata: Option<String>,
     /// What the index says that its SHA-256 is.
     pub(crate) digest: String,
-}
-
-/// What is sent for a request.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) kind: &'static str,
-    pub(crate) body: Vec<u8>,
 }
 
 /// The files of an index by project and name.
@@ -40,11 +34,7 @@ impl Projects {
             ["", "files", name] => self.file(name),
             _ => None,
         };
-        found.unwrap_or_else(|| Answer {
-            status: 404,
-            kind: "text/plain",
-            body: b"there is no such page".to_vec(),
-        })
+        found.unwrap_or_else(|| Answer::new(404, "text/plain", "there is no such page"))
     }
 
     fn page(&self, project: &str, json: bool) -> Option<Answer> {
@@ -64,11 +54,11 @@ impl Projects {
                 .collect();
             let page =
                 json!({ "meta": { "api-version": "1.1" }, "name": project, "files": files, "versions": [] });
-            return Some(Answer {
-                status: 200,
-                kind: "application/vnd.pypi.simple.v1+json",
-                body: page.to_string().into_bytes(),
-            });
+            return Some(Answer::new(
+                200,
+                "application/vnd.pypi.simple.v1+json",
+                page.to_string(),
+            ));
         }
         let mut page = String::from("<!DOCTYPE html><html><body>\n");
         for (name, file) in files {
@@ -83,11 +73,7 @@ impl Projects {
             .ok()?;
         }
         page.push_str("</body></html>\n");
-        Some(Answer {
-            status: 200,
-            kind: "text/html",
-            body: page.into_bytes(),
-        })
+        Some(Answer::new(200, "text/html", page))
     }
 
     fn file(&self, name: &str) -> Option<Answer> {
@@ -96,10 +82,6 @@ impl Projects {
             Some(name) => find(name)?.metadata.clone()?.into_bytes(),
             None => find(name)?.bytes.clone(),
         };
-        Some(Answer {
-            status: 200,
-            kind: "application/octet-stream",
-            body,
-        })
+        Some(Answer::new(200, "application/octet-stream", body))
     }
 }

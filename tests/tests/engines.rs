@@ -7,7 +7,7 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use wrun_tests::container::{Docker, Image};
@@ -82,6 +82,42 @@ impl Engine {
     fn containers(&self) -> String {
         let listed = self.call(&["ps", "--all", "--quiet", "--filter", "label=dev.wrun.run"]);
         text(&listed.stdout)
+    }
+
+    /// Waits until there are no containers of tasks.
+    #[track_caller]
+    fn has_none(&self, why: &str) {
+        let started = Instant::now();
+        while !self.containers().is_empty() {
+            assert!(started.elapsed() < Duration::from_secs(30), "{why}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Leaves a container that this process was to wait for, as its label has it.
+    fn leave(&self, owner: &str) {
+        let label = format!("dev.wrun.owner={owner}");
+        let network = [
+            "--network",
+            "none",
+            "--label",
+            "dev.wrun.run=left",
+            "--label",
+            &label,
+        ];
+        let command = ["sh", "-c", "while :; do :; done"];
+        let arguments = [
+            &["create"][..],
+            &network,
+            &[
+                "--ulimit=nofile=1024:1024",
+                "--ulimit=nproc=1000:1000",
+                &self.image,
+            ],
+            &command,
+        ];
+        let created = self.call(&arguments.concat());
+        assert!(created.status.success(), "{}", text(&created.stderr));
     }
 
     /// A run of a script by the engine; `rest` is the rest of the task file.
@@ -160,6 +196,30 @@ fn holds(name: &'static str) {
     running.signal(Signal::INT);
     drop(running.kill_after(Duration::from_secs(30)));
     assert_eq!(engine.containers(), "", "no container is left after Ctrl-C");
+
+    let running = engine
+        .script(&world, "echo ready; while :; do :; done", "")
+        .spawn();
+    running.wait_for("ready");
+    running.signal(Signal::KILL);
+    drop(running.kill_after(Duration::from_secs(30)));
+    engine.has_none("its keeper removes the container of a run that was killed");
+
+    // As a run whose keeper was killed too leaves it.
+    let owner = files::read(Path::new("/proc/sys/kernel/random/boot_id"));
+    let namespace = std::fs::metadata("/proc/self/ns/pid").unwrap().ino();
+    let owner = format!(
+        "{}.1.1.{namespace}.{}",
+        rustix::process::geteuid().as_raw(),
+        owner.trim()
+    );
+    engine.leave(&owner);
+    engine.leave(&format!("1{owner}"));
+    let ran = engine.script(&world, "exit 0", "").run();
+    ran.ends_with(0);
+    let left = engine.containers();
+    assert_eq!(left.lines().count(), 1, "what is another user's stays: {left}");
+    engine.call(&["rm", "--force", left.trim()]);
 
     let listed = "[allow]\nnet = [\"example.org:443\"]\n";
     let ran = engine.script(&world, "exit 0", listed).run();

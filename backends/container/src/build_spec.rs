@@ -6,8 +6,7 @@ use wrun_core::problem::Problem;
 
 use crate::spec::ContainerSpec;
 
-/// The request under which the digest of a build's folder is kept. The host's own digest of a folder leaves out what a
-/// package never holds, and a Containerfile may copy it.
+/// The request under which the digest of a build's folder is kept.
 pub(crate) fn context_request(context: &str) -> InputRequest {
     InputRequest {
         path: format!("{context}#context"),

@@ -1,6 +1,6 @@
 //! The canonical form of a spec: what is hashed.
 
-use wrun_core::backend::Inputs;
+use wrun_core::backend::{Input, InputKind, InputRequest, Inputs};
 use wrun_core::canon::Canon;
 use wrun_core::problem::Problem;
 
@@ -10,7 +10,7 @@ use crate::spec::{ContainerSpec, EngineChoice};
 use crate::understand::{Source, Understood};
 
 /// Raised whenever the same spec may get other canonical bytes.
-pub(crate) const REVISION: u32 = 1;
+pub(crate) const REVISION: u32 = 2;
 
 /// The canonical form. `inputs` are the files and folders that the spec refers to.
 pub(crate) fn canonicalize(understood: &Understood, inputs: &Inputs) -> Result<Canon, Problem> {
@@ -41,9 +41,11 @@ pub(crate) fn canonicalize(understood: &Understood, inputs: &Inputs) -> Result<C
     } = spec;
     let image = match source {
         Source::Image(Reference::Registry(reference)) => registry(reference),
-        Source::Image(Reference::Layout(local)) => file("layout", local, inputs)?,
-        Source::Image(Reference::LayoutArchive(local)) => file("oci-archive", local, inputs)?,
-        Source::Image(Reference::DockerArchive(local)) => file("docker-archive", local, inputs)?,
+        // A tar of a folder in OCI layout holds the same image as the folder.
+        Source::Image(Reference::Layout(local) | Reference::LayoutArchive(local)) => {
+            content("layout", local, inputs)?
+        }
+        Source::Image(Reference::DockerArchive(local)) => content("docker-archive", local, inputs)?,
         Source::Build { file, context } => build_spec::canon(spec, file, context, inputs)?,
     };
     // What a mirror says of a tag is what the lock holds; what it says of a digest is checked.
@@ -82,15 +84,28 @@ fn registry(reference: &RegistryReference) -> Canon {
     Canon::map([("name", Canon::text(reference.name())), which])
 }
 
-/// A file or a folder by what is in it; where it is does not matter.
-fn file(kind: &str, local: &LocalReference, inputs: &Inputs) -> Result<Canon, Problem> {
+/// The request under which what decides an image of this machine is kept; none for one of a registry.
+pub(crate) fn local_request(reference: &Reference) -> Option<InputRequest> {
+    match reference {
+        Reference::Registry(_) => None,
+        Reference::Layout(local) | Reference::LayoutArchive(local) | Reference::DockerArchive(local) => {
+            Some(request(local))
+        }
+    }
+}
+
+fn request(local: &LocalReference) -> InputRequest {
+    InputRequest {
+        path: format!("{}#image", local.path),
+        kind: InputKind::Digest,
+    }
+}
+
+/// An image by what is in it: neither where it is matters nor by which name it was found there.
+fn content(kind: &str, local: &LocalReference, inputs: &Inputs) -> Result<Canon, Problem> {
     let digest = inputs
-        .iter()
-        .find(|(request, _)| request.path == local.path)
-        .and_then(|(_, input)| input.digest())
+        .get(&request(local))
+        .and_then(Input::digest)
         .ok_or_else(|| Problem::failed("container.input.unread", format!("`{}` was not read", local.path)))?;
-    Ok(Canon::fields([
-        (kind, Some(Canon::text(digest.to_string()))),
-        ("name", local.name.as_ref().map(Canon::text)),
-    ]))
+    Ok(Canon::map([(kind, Canon::text(digest.to_string()))]))
 }

@@ -40,10 +40,11 @@ impl Build<'_> {
         let (id_file, archive) = (scratch.path().join("id"), scratch.path().join("image.tar"));
         let label = format!("build {}", self.understood.shown());
         let secrets = self.understood.spec.secrets.iter().enumerate();
-        host.run_builder(&BuilderRun {
+        let run = BuilderRun {
             label,
             program: tool.path.clone(),
             args: self.build_arguments(builder, &ignored, &id_file),
+            variables: self.build_variables(builder),
             secrets: secrets
                 .map(|(at, name)| BuilderSecret {
                     variable: secret_variable(at),
@@ -51,8 +52,10 @@ impl Build<'_> {
                 })
                 .collect(),
             folder: self.context.clone(),
-        })
-        .await?;
+        };
+        host.run_builder(&run)
+            .await
+            .map_err(|problem| self.without_build_kit(builder, problem))?;
         let id = {
             let id_file = id_file.clone();
             blocking(move || crate::files::text(&id_file)).await?
@@ -98,6 +101,7 @@ impl Build<'_> {
             label: label.to_owned(),
             program: tool.path.clone(),
             args,
+            variables: Vec::new(),
             secrets: Vec::new(),
             folder: self.context.clone(),
         })
@@ -105,18 +109,22 @@ impl Build<'_> {
     }
 
     /// The digest of the folder, for the key.
-    pub(crate) async fn context_digest(&self) -> Result<Digest, Problem> {
+    pub(crate) async fn context_digest(&self, host: &dyn Host) -> Result<Digest, Problem> {
         let ignored = self.ignored().await?;
-        let context = self.context.clone();
-        let digest = blocking(move || crate::context::digest(&context, &ignored)).await?;
-        digest.map_err(|error| unreadable(&self.context, &error))
+        let counts = Box::new(move |path: &Path| ignored.counts(path));
+        host.tree_digest(&self.context, counts)
+            .await
+            .map_err(|problem| match problem {
+                Problem::Failed { message, .. } => unreadable(&self.context, &message),
+                other => other,
+            })
     }
 
     async fn ignored(&self) -> Result<Ignored, Problem> {
         let for_docker = self.understood.spec.builder == Some(Builder::Docker);
         let (context, file) = (self.context.clone(), self.file.clone());
         let ignored = blocking(move || Ignored::read(&context, &file, for_docker)).await?;
-        ignored.map_err(|error| unreadable(&self.context, &error))
+        ignored.map_err(|error| unreadable(&self.context, &error.to_string()))
     }
 
     /// The builder that is asked for, or the first that is installed.
@@ -160,6 +168,39 @@ impl Build<'_> {
                 "install `buildah`, `podman` or `docker`, or name an image that is built already".to_owned(),
             ),
         })
+    }
+
+    /// docker before version 23 has to be told to build with what knows secrets.
+    fn build_variables(&self, builder: Builder) -> Vec<(String, String)> {
+        if builder == Builder::Docker && !self.understood.spec.secrets.is_empty() {
+            vec![("DOCKER_BUILDKIT".to_owned(), "1".to_owned())]
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Says of a build that docker refused for want of `BuildKit` that this is why.
+    fn without_build_kit(&self, builder: Builder, problem: Problem) -> Problem {
+        const SAID: &[&str] = &[
+            "unknown flag: --secret",
+            "option requires BuildKit",
+            "buildx component is missing",
+        ];
+        let is_why = builder == Builder::Docker
+            && !self.understood.spec.secrets.is_empty()
+            && SAID.iter().any(|words| problem.to_string().contains(words));
+        if !is_why {
+            return problem;
+        }
+        Problem::Unsupported {
+            code: "container.builder.secrets".to_owned(),
+            message: "the steps of a build read `secrets` with docker's BuildKit, and this docker has none"
+                .to_owned(),
+            help: Some(
+                "install docker's `buildx` component, or build with `builder = \"buildah\"` or `\"podman\"`"
+                    .to_owned(),
+            ),
+        }
     }
 
     fn build_arguments(&self, builder: Builder, ignored: &Ignored, id_file: &Path) -> Vec<OsString> {
@@ -222,11 +263,11 @@ fn save_arguments(builder: Builder, id: &str, archive: &Path) -> Vec<OsString> {
     }
 }
 
-fn unreadable(context: &Path, error: &std::io::Error) -> Problem {
+fn unreadable(context: &Path, reason: &str) -> Problem {
     Problem::Failed {
         code: "container.context.unreadable".to_owned(),
         message: format!(
-            "the folder of the build `{}` cannot be read: {error}",
+            "the folder of the build `{}` cannot be read: {reason}",
             context.display()
         ),
         help: Some("correct `context`, or leave out with `.containerignore` what cannot be read".to_owned()),

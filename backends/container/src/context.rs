@@ -1,19 +1,15 @@
-//! The folder that a build can copy from: the digest of what is not ignored.
+//! The folder that a build can copy from: what of it is ignored.
 #![expect(
     clippy::disallowed_methods,
-    clippy::disallowed_types,
     reason = "a build's folder is a folder of the user, outside of the store; it is only read"
 )]
 
 use std::fs;
-use std::io::{self, Read as _};
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
-use sha2::{Digest as _, Sha256};
-use wrun_core::id::Digest;
+use wrun_core::host::Counted;
 
 /// The ignore file that podman and buildah know, and docker does not.
 const CONTAINER_IGNORE: &str = ".containerignore";
@@ -62,6 +58,16 @@ impl Ignored {
             }
         }
         Ok(Self::default())
+    }
+
+    /// Whether a path of the folder counts in the folder's digest.
+    pub(crate) fn counts(&self, path: &Path) -> Counted {
+        match self.holds(path) {
+            false => Counted::Entry,
+            // Another pattern may take back what is in it.
+            true if self.takes_back() => Counted::Inside,
+            true => Counted::Nothing,
+        }
     }
 
     /// Whether a path of the folder is left out.
@@ -116,73 +122,6 @@ fn patterns(text: &str) -> Option<Vec<(GlobMatcher, bool)>> {
     Some(patterns)
 }
 
-/// The digest of a folder: kinds, modes, paths and contents of all that is not left out, in the byte order of paths.
-pub(crate) fn digest(folder: &Path, ignored: &Ignored) -> io::Result<Digest> {
-    let mut entries = Vec::new();
-    list(folder, ignored, &mut entries)?;
-    entries.sort();
-    let mut hasher = Sha256::new();
-    hasher.update(b"wrun/container/context/1\0");
-    for rel in entries {
-        add(folder, &rel, &mut hasher)?;
-    }
-    Ok(Digest::from_bytes(hasher.finalize().into()))
-}
-
-fn list(root: &Path, ignored: &Ignored, entries: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mut pending = vec![PathBuf::new()];
-    while let Some(folder) = pending.pop() {
-        for entry in fs::read_dir(root.join(&folder))? {
-            let entry = entry?;
-            let rel = folder.join(entry.file_name());
-            let left_out = ignored.holds(&rel);
-            if entry.file_type()?.is_dir() && (!left_out || ignored.takes_back()) {
-                pending.push(rel.clone());
-            }
-            if !left_out {
-                entries.push(rel);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn add(root: &Path, rel: &Path, hasher: &mut Sha256) -> io::Result<()> {
-    let path = root.join(rel);
-    let metadata = path.symlink_metadata()?;
-    let (kind, content) = if metadata.is_symlink() {
-        (b'l', Some(Digest::of(path.read_link()?.as_os_str().as_bytes())))
-    } else if metadata.is_dir() {
-        (b'd', None)
-    } else if metadata.is_file() {
-        (b'f', Some(file_digest(&path)?))
-    } else {
-        // A pipe, a socket or a device has no content that could be copied.
-        (b'o', None)
-    };
-    let name = rel.as_os_str().as_bytes();
-    hasher.update([kind]);
-    hasher.update((if kind == b'l' { 0 } else { metadata.mode() & 0o7777 }).to_le_bytes());
-    hasher.update((name.len() as u64).to_le_bytes());
-    hasher.update(name);
-    if let Some(content) = content {
-        hasher.update(content.as_bytes());
-    }
-    Ok(())
-}
-
-fn file_digest(path: &Path) -> io::Result<Digest> {
-    let mut file = fs::File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 128 * 1024];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(Digest::from_bytes(hasher.finalize().into())),
-            count => hasher.update(buffer.get(..count).unwrap_or_default()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,31 +152,30 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_of_what_is_not_left_out() {
+    fn what_is_left_out_does_not_count_unless_something_in_it_is_taken_back() {
+        let counts = |text: &str, path: &str| {
+            let ignored = Ignored {
+                patterns: patterns(text).unwrap(),
+                not_for_docker: None,
+            };
+            ignored.counts(Path::new(path))
+        };
+        assert_eq!(counts("folder", "other"), Counted::Entry);
+        assert_eq!(counts("folder", "folder"), Counted::Nothing);
+        assert_eq!(counts("folder\n!folder/a", "folder"), Counted::Inside);
+        assert_eq!(counts("folder\n!folder/a", "folder/a"), Counted::Entry);
+    }
+
+    #[test]
+    fn the_file_for_podman_and_buildah_comes_first_and_docker_does_not_see_it() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        fs::create_dir(at("folder")).unwrap();
-        fs::write(at("folder/a"), "a").unwrap();
-        fs::write(at("b"), "b").unwrap();
-        let look = || {
-            let ignored = Ignored::read(folder.path(), &at("Containerfile"), false).unwrap();
-            digest(folder.path(), &ignored).unwrap()
-        };
-        let all = look();
-        fs::write(at("folder/a"), "another").unwrap();
-        let other = look();
-        assert_ne!(all, other);
-        fs::write(at(".dockerignore"), "folder\n").unwrap();
-        let without = look();
-        fs::write(at("folder/a"), "yet another").unwrap();
-        assert_eq!(look(), without);
-        fs::write(at("b"), "another").unwrap();
-        assert_ne!(look(), without);
-        // A file for podman and buildah comes first, and docker does not see it.
+        fs::write(at(".dockerignore"), "a\n").unwrap();
         fs::write(at(".containerignore"), "b\n").unwrap();
-        let ignored = Ignored::read(folder.path(), &at("Containerfile"), false).unwrap();
-        assert_eq!(ignored.not_for_docker, Some(at(".containerignore")));
-        let ignored = Ignored::read(folder.path(), &at("Containerfile"), true).unwrap();
-        assert_eq!(ignored.not_for_docker, None);
+        let read = |for_docker| Ignored::read(folder.path(), &at("Containerfile"), for_docker).unwrap();
+        let (of_podman, of_docker) = (read(false), read(true));
+        assert_eq!(of_podman.not_for_docker, Some(at(".containerignore")));
+        assert_eq!(of_docker.not_for_docker, None);
+        assert!(of_podman.holds(Path::new("b")) && of_docker.holds(Path::new("a")));
     }
 }

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use wrun_core::id::Digest;
 
+use crate::explain::foreign;
 use crate::platform::ImagePlatform;
 
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -14,6 +15,7 @@ pub(crate) const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 pub(crate) const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub(crate) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 const DOCKER_SCHEMA_1: &[&str] = &[
     "application/vnd.docker.distribution.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v1+prettyjws",
@@ -91,7 +93,7 @@ impl Descriptor {
         self.digest.parse().map_err(|_| {
             format!(
                 "it names a blob by `{}`, and only digests of the kind `sha256` are known",
-                self.digest
+                foreign(&self.digest)
             )
         })
     }
@@ -104,7 +106,7 @@ impl Descriptor {
         Packing::of(&self.media_type).ok_or_else(|| {
             format!(
                 "a layer of it has the media type `{}`, which is not known",
-                self.media_type
+                foreign(&self.media_type)
             )
         })
     }
@@ -143,6 +145,21 @@ impl Manifest {
         WASM_CONFIGS.contains(&self.config.media_type.as_str())
             || self.layers.iter().any(Descriptor::is_module)
     }
+
+    /// Checks that it is of files: a registry keeps other things in the same form, such as charts and signatures.
+    ///
+    /// # Errors
+    /// It is of something else.
+    pub(crate) fn check_files(&self) -> Result<(), String> {
+        // Old images have `application/octet-stream`.
+        match self.config.media_type.as_str() {
+            "" | OCI_CONFIG | DOCKER_CONFIG | "application/octet-stream" => Ok(()),
+            other => Err(format!(
+                "it is no container image: its configuration has the media type `{}`, and `{OCI_CONFIG}` or `{DOCKER_CONFIG}` is that of one",
+                foreign(other)
+            )),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -168,11 +185,18 @@ pub(crate) fn read(bytes: &[u8], said: &str) -> Result<Document, String> {
     let inside = any.media_type.as_deref().unwrap_or_default();
     // The same bytes must not be an index to one reader and a manifest to another.
     if !inside.is_empty() && is_known(said) && inside != said {
-        return Err(format!("it says that it is `{inside}`, and was sent as `{said}`"));
+        return Err(format!(
+            "it says that it is `{}`, and was sent as `{said}`",
+            foreign(inside)
+        ));
     }
     let media_type = if inside.is_empty() { said } else { inside };
     if DOCKER_SCHEMA_1.contains(&media_type) || any.schema_version == Some(1) {
         return Err("it is in the old format of docker (schema 1), which is not read any more".to_owned());
+    }
+    // What has no type of its own may have been sent as anything (`text/plain`), but not as what is something else.
+    if !is_known(media_type) && (!inside.is_empty() || said.starts_with("application/vnd.")) {
+        return Err(unknown_type(media_type));
     }
     match (media_type, any.manifests, any.config) {
         (_, Some(_), Some(_)) => Err("it is an index and a manifest at once".to_owned()),
@@ -186,6 +210,13 @@ pub(crate) fn read(bytes: &[u8], said: &str) -> Result<Document, String> {
         })),
         (_, None, None) => Err("it is neither an index nor a manifest of an image".to_owned()),
     }
+}
+
+fn unknown_type(media_type: &str) -> String {
+    format!(
+        "it has the media type `{}`, which is not known; images of OCI (`{OCI_INDEX}`, `{OCI_MANIFEST}`) and of docker (`{DOCKER_LIST}`, `{DOCKER_MANIFEST}`) are",
+        foreign(media_type)
+    )
 }
 
 fn is_known(media_type: &str) -> bool {
@@ -248,7 +279,7 @@ impl Configuration {
             .iter()
             .map(|id| {
                 id.parse()
-                    .map_err(|_| format!("`{id}` is not a diff id that is known"))
+                    .map_err(|_| format!("`{}` is not a diff id that is known", foreign(id)))
             })
             .collect()
     }
@@ -295,6 +326,14 @@ mod tests {
         assert!(told(manifest, OCI_INDEX).contains("not what its media type"));
         assert!(told(r#"{"schemaVersion": 1}"#, "").contains("schema 1"));
         assert!(told("{}", "").contains("neither"));
+        let chart = told(manifest, "application/vnd.example.thing.v1+json");
+        assert!(
+            chart.contains("`application/vnd.example.thing.v1+json`") && chart.contains(OCI_MANIFEST),
+            "{chart}"
+        );
+        let odd = r#"{"mediaType": "text/odd", "config": {"digest": "sha256:00", "size": 2}}"#;
+        assert!(told(odd, OCI_MANIFEST).contains("was sent as"));
+        assert!(told(odd, "").contains("the media type `text/odd`"));
         assert!(told("<html>", "text/html").contains("JSON"));
         let both = r#"{"manifests": [], "config": {"digest": "sha256:00", "size": 2}}"#;
         assert!(told(both, OCI_INDEX).contains("at once"));
@@ -321,6 +360,23 @@ mod tests {
         ] {
             assert_eq!(Packing::of(media_type), packing, "{media_type}");
         }
+    }
+
+    #[test]
+    fn what_is_no_image_of_files_is_told() {
+        let of = |config: &str| {
+            let text =
+                format!(r#"{{"config": {{"mediaType": "{config}", "digest": "sha256:00", "size": 2}}}}"#);
+            match read(text.as_bytes(), OCI_MANIFEST) {
+                Ok(Document::Manifest(manifest)) => manifest.check_files(),
+                other => panic!("{other:?}"),
+            }
+        };
+        for known in ["", OCI_CONFIG, DOCKER_CONFIG] {
+            assert_eq!(of(known), Ok(()));
+        }
+        let chart = of("application/vnd.cncf.helm.config.v1+json").unwrap_err();
+        assert!(chart.contains("helm") && chart.contains(OCI_CONFIG), "{chart}");
     }
 
     #[test]

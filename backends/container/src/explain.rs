@@ -1,7 +1,8 @@
 //! What an answer of a registry means.
 
-use wrun_core::host::WebResponse;
+use wrun_core::host::{Repository, WebResponse};
 use wrun_core::problem::Problem;
+use wrun_core::text::harmless_line;
 
 use crate::documents;
 
@@ -35,9 +36,24 @@ fn said(response: &WebResponse) -> String {
     format!(" ({})", text.trim_matches([' ', ':']))
 }
 
-/// A status that is no success. `what` is what was asked for, `registry` who was asked.
-pub(crate) fn status(what: &str, registry: &str, response: &WebResponse) -> Problem {
+/// What to do about a login that is missing or was not taken.
+fn login_help(credential: Option<&str>) -> String {
+    match credential {
+        Some(name) => {
+            let variable = name.to_ascii_uppercase().replace(['-', '.'], "_");
+            format!(
+                "check `WRUN_INDEX_{variable}_USERNAME` and `WRUN_INDEX_{variable}_PASSWORD`, which were sent, and that this user may pull; some registries answer so for a name that does not exist"
+            )
+        }
+        None => "log in with `podman login` or `docker login`, or name a credential with `credentials`; some registries answer so for a name that does not exist".to_owned(),
+    }
+}
+
+/// A status that is no success. `what` is what was asked for, `repository` who was asked.
+pub(crate) fn status(what: &str, repository: &Repository, response: &WebResponse) -> Problem {
     let said = said(response);
+    let registry = &repository.registry;
+    let login_help = login_help(repository.credential.as_deref());
     let (code, message, help) = match response.status {
         401 | 403 => (
             "container.registry.denied",
@@ -45,7 +61,7 @@ pub(crate) fn status(what: &str, registry: &str, response: &WebResponse) -> Prob
                 "`{registry}` does not let you pull {what}: status {}{said}",
                 response.status
             ),
-            "log in with `podman login` or `docker login`, or name a credential with `credentials`; some registries answer so for a name that does not exist",
+            login_help.as_str(),
         ),
         404 => (
             "container.image.not-found",
@@ -78,8 +94,29 @@ pub(crate) fn status(what: &str, registry: &str, response: &WebResponse) -> Prob
     }
 }
 
-/// A document that cannot be used. `what` names it.
+/// The most that is shown of one thing that an image says, in characters.
+const SHOWN: usize = 120;
+
+/// The most of all that is shown of a document.
+const REASON: usize = 1000;
+
+/// What an image or a registry says, in one line, without what a terminal obeys, and not endless.
+pub(crate) fn foreign(text: &str) -> String {
+    cut(text, SHOWN)
+}
+
+fn cut(text: &str, most: usize) -> String {
+    let mut letters = text.chars();
+    let mut shown: String = letters.by_ref().take(most).collect();
+    if letters.next().is_some() {
+        shown.push('…');
+    }
+    harmless_line(&shown).into_owned()
+}
+
+/// A document that cannot be used. `what` names it; the reason may hold what is in it.
 pub(crate) fn document(what: &str, reason: &str) -> Problem {
+    let reason = cut(reason, REASON);
     Problem::Failed {
         code: "container.image.invalid".to_owned(),
         message: format!("{what} cannot be used: {reason}"),

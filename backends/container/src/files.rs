@@ -42,6 +42,26 @@ pub(crate) fn small_text_beneath(layer: &Path, path: &str) -> Seen {
     }
 }
 
+/// Whether a layer has a file with content at a path, `None` if it says nothing that is certain. Links are followed as if the
+/// layer were the root.
+pub(crate) fn is_file_beneath(layer: &Path, path: &str) -> Option<bool> {
+    let root = rustix::fs::open(layer, FOLDER, Mode::empty()).ok()?;
+    let found = openat2(
+        root,
+        path,
+        OFlags::PATH | OFlags::CLOEXEC,
+        Mode::empty(),
+        ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+    );
+    let metadata = rustix::fs::fstat(found.ok()?).ok()?;
+    match FileType::from_raw_mode(metadata.st_mode) {
+        FileType::Directory => Some(false),
+        // An empty one may stand for what the layer takes away.
+        FileType::RegularFile if metadata.st_size > 0 => Some(true),
+        _ => None,
+    }
+}
+
 const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
@@ -118,6 +138,16 @@ mod tests {
         )
         .unwrap();
         folder
+    }
+
+    #[test]
+    fn a_layer_has_a_file_or_a_folder_or_says_nothing_certain() {
+        let layer = layer(&["etc/passwd", "etc/.wh.group"]);
+        let told = |path: &str| is_file_beneath(layer.path(), path);
+        assert_eq!(told("/etc/passwd"), Some(true));
+        assert_eq!(told("/etc"), Some(false));
+        assert_eq!(told("/etc/group"), None);
+        assert_eq!(told("/srv"), None);
     }
 
     #[test]

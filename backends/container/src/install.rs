@@ -4,6 +4,7 @@ use std::path::Path;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use wrun_core::backend::Slot;
+use wrun_core::diagnostic::Finding;
 use wrun_core::host::Host;
 use wrun_core::id::Digest;
 use wrun_core::image::{Engine, Image, ImageConfig, ImageSource, ImageUser};
@@ -186,11 +187,26 @@ fn record(files: &Files, locked: &Locked, layers: Vec<String>, prefix: &Path) ->
     let text = |path: &str| layers::text(&layers, path);
     let user = user::look_up(&files.user, &text("etc/passwd"), &text("etc/group"))
         .map_err(|reason| explain::document(&format!("`{}`", locked.name), &reason))?;
+    if let Some(folder) = &files.start_in
+        && layers::is_file(&layers, folder)
+    {
+        return Err(Problem::invalid(
+            Finding::error(
+                "container.working-dir.file",
+                "/working-dir",
+                format!(
+                    "`{folder}` is a file in the image `{}`, and no folder to start in",
+                    locked.name
+                ),
+            )
+            .with_help("name a folder of the image; one that is not there is made"),
+        ));
+    }
     let reference = format!("{}@{}", locked.name, locked.digest);
-    write(
-        &image(files, locked, reference, Engine::Builtin, layers, user),
-        prefix,
-    )
+    let mut image = image(files, locked, reference, Engine::Builtin, layers, user);
+    let own = image.config.working_dir.as_deref();
+    image.config.working_dir_is_file = own.is_some_and(|folder| layers::is_file(&image.layers, folder));
+    write(&image, prefix)
 }
 
 fn image(
@@ -221,6 +237,7 @@ fn image(
             entrypoint: entrypoint.clone(),
             command: command.clone(),
             working_dir: working_dir.clone(),
+            working_dir_is_file: false,
             user,
         },
         start_in: start_in.clone(),

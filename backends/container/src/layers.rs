@@ -68,6 +68,12 @@ pub(crate) fn text(layers: &[String], path: &str) -> String {
     String::new()
 }
 
+/// Whether a path of the image is surely a file, seen through its layers from the top.
+pub(crate) fn is_file(layers: &[String], path: &str) -> bool {
+    let mut seen = layers.iter().rev();
+    seen.find_map(|layer| files::is_file_beneath(Path::new(layer), path)) == Some(true)
+}
+
 /// Unpacks a layer into its folder.
 fn unpack(layer: &Layer, span: &Span, folder: &Path) -> Result<(), Problem> {
     let source = span.open().map_err(|error| {

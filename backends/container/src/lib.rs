@@ -162,10 +162,20 @@ impl Backend for Container {
             let read = host.read(&request).await?;
             inputs.insert(request, read);
         }
-        if let Source::Build { context, .. } = &understood.source {
-            let request = build_spec::context_request(context);
-            let digest = containerfile(host, &understood).context_digest().await?;
-            inputs.insert(request, Input::Digest(digest));
+        match &understood.source {
+            Source::Build { context, .. } => {
+                let request = build_spec::context_request(context);
+                let digest = containerfile(host, &understood).context_digest(host).await?;
+                inputs.insert(request, Input::Digest(digest));
+            }
+            Source::Image(reference) => {
+                if let (Some(request), Some(digest)) = (
+                    canonical::local_request(reference),
+                    source::local_key(reference, folder(host)).await?,
+                ) {
+                    inputs.insert(request, Input::Digest(digest));
+                }
+            }
         }
         let form = canonical::canonicalize(&understood, &inputs)?;
         Ok(Assessed {

@@ -1,5 +1,6 @@
 //! Images on this machine: OCI layout in a folder or a tar, and what `docker save` writes.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -20,6 +21,15 @@ const NAME: &str = "org.opencontainers.image.ref.name";
 /// The same as containerd and docker write it.
 const FULL_NAME: &str = "io.containerd.image.name";
 
+/// The index of a folder in OCI layout.
+const LAYOUT_INDEX: &str = "index.json";
+
+/// The list of images of what `docker save` wrote.
+const SAVED_LIST: &str = "manifest.json";
+
+/// What is read of this machine.
+const WAYS: &str = "write `oci:FOLDER` for a folder in OCI layout, `oci-archive:FILE` for a tar of one, and `docker-archive:FILE` for what `docker save` or `podman save` wrote";
+
 /// An image on this machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Local {
@@ -34,6 +44,14 @@ pub(crate) struct Local {
 enum Kind {
     Layout,
     DockerArchive,
+}
+
+/// What the index of a folder has under a name.
+enum Top {
+    /// An image, or an index of images.
+    Entry(Descriptor),
+    /// The index itself: images of several platforms.
+    Index(Vec<u8>),
 }
 
 /// An image as `docker save` lists it.
@@ -58,16 +76,62 @@ impl Local {
         let path: PathBuf = folder.join(&local.path);
         let shown = reference.to_string();
         let blobs = match reference {
-            Reference::Layout(_) => Blobs::Folder(path),
-            _ => Blobs::archive(&path)
-                .map_err(|error| explain::document(&format!("`{shown}`"), &error.to_string()))?,
+            Reference::Layout(_) => folder_of(&path),
+            _ => Blobs::archive(&path),
         };
-        Ok(Some(Self {
+        let local = Self {
+            blobs: blobs.map_err(|error| unopened(&shown, reference, &path, &error))?,
             shown,
             name: local.name.clone(),
-            blobs,
             kind,
-        }))
+        };
+        local.check_kind(&path)?;
+        Ok(Some(local))
+    }
+
+    /// Says of what is something else what it is.
+    fn check_kind(&self, path: &Path) -> Result<(), Problem> {
+        let (wanted, other) = match self.kind {
+            Kind::Layout => (LAYOUT_INDEX, SAVED_LIST),
+            Kind::DockerArchive => (SAVED_LIST, LAYOUT_INDEX),
+        };
+        if self.blobs.has(wanted) {
+            return Ok(());
+        }
+        let what = match (&self.blobs, self.kind) {
+            (Blobs::Folder(_), _) => "a folder in OCI layout",
+            (Blobs::Archive { .. }, Kind::Layout) => "an archive of a folder in OCI layout",
+            (Blobs::Archive { .. }, Kind::DockerArchive) => "an archive of `docker save`",
+        };
+        let help = match (&self.blobs, self.kind) {
+            (Blobs::Archive { .. }, Kind::Layout) if self.blobs.has(other) => "write `docker-archive:FILE`",
+            (Blobs::Archive { .. }, Kind::DockerArchive) if self.blobs.has(other) => {
+                "write `oci-archive:FILE`"
+            }
+            _ => WAYS,
+        };
+        Err(Problem::Failed {
+            code: "container.image.invalid".to_owned(),
+            message: format!(
+                "`{}`: `{}` is not {what}: there is no `{wanted}` in it",
+                self.shown,
+                path.display()
+            ),
+            help: Some(help.to_owned()),
+        })
+    }
+
+    /// What decides the image: of a folder in OCI layout the digest that its index has for it, of what `docker save` wrote
+    /// that of its configuration, which names the content of every layer. Layers are not read for it; whoever unpacks them
+    /// checks that they are what is named here.
+    pub(crate) fn key(&self) -> Result<Digest, Problem> {
+        match self.kind {
+            Kind::Layout => match self.layout_top()? {
+                Top::Entry(entry) => entry.sha256().map_err(|reason| self.unusable(&reason)),
+                Top::Index(bytes) => Ok(Digest::of(&bytes)),
+            },
+            Kind::DockerArchive => Ok(Digest::of(&self.read(&self.saved()?.config, CONFIG_MAXIMUM)?)),
+        }
     }
 
     /// The archive, if it is in one.
@@ -113,7 +177,17 @@ impl Local {
     /// The index of the image, or its manifest.
     pub(crate) fn top(&self) -> Result<Sent, Problem> {
         match self.kind {
-            Kind::Layout => self.layout_top(),
+            Kind::Layout => match self.layout_top()? {
+                Top::Entry(entry) => {
+                    let digest = entry.sha256().map_err(|reason| self.unusable(&reason))?;
+                    self.manifest(digest, &entry.media_type)
+                }
+                Top::Index(bytes) => Ok(Sent {
+                    digest: Digest::of(&bytes),
+                    bytes,
+                    media_type: documents::OCI_INDEX.to_owned(),
+                }),
+            },
             Kind::DockerArchive => self.docker_manifest(),
         }
     }
@@ -131,8 +205,8 @@ impl Local {
         })
     }
 
-    fn layout_top(&self) -> Result<Sent, Problem> {
-        let bytes = self.read("index.json", MANIFEST_MAXIMUM)?;
+    fn layout_top(&self) -> Result<Top, Problem> {
+        let bytes = self.read(LAYOUT_INDEX, MANIFEST_MAXIMUM)?;
         let document =
             documents::read(&bytes, documents::OCI_INDEX).map_err(|reason| self.unusable(&reason))?;
         let Document::Index(entries) = document else {
@@ -143,10 +217,7 @@ impl Local {
             Some(name) => entries.iter().filter(|entry| is_named(entry, name)).collect(),
         };
         match (chosen.as_slice(), &self.name) {
-            ([one], _) => {
-                let digest = one.sha256().map_err(|reason| self.unusable(&reason))?;
-                self.manifest(digest, &one.media_type)
-            }
+            ([one], _) => Ok(Top::Entry((*one).clone())),
             ([], Some(name)) => Err(Problem::Failed {
                 code: "container.image.not-found".to_owned(),
                 message: format!("there is no image `{name}` in `{}`", self.shown),
@@ -157,11 +228,7 @@ impl Local {
             }),
             // Without a name, images of several platforms are one image.
             (_, None) if entries.iter().all(|entry| entry.platform.is_some()) && !entries.is_empty() => {
-                Ok(Sent {
-                    digest: Digest::of(&bytes),
-                    bytes,
-                    media_type: documents::OCI_INDEX.to_owned(),
-                })
+                Ok(Top::Index(bytes))
             }
             _ => Err(Problem::Failed {
                 code: "container.image.several".to_owned(),
@@ -175,7 +242,7 @@ impl Local {
     }
 
     fn saved(&self) -> Result<Saved, Problem> {
-        let bytes = self.read("manifest.json", MANIFEST_MAXIMUM)?;
+        let bytes = self.read(SAVED_LIST, MANIFEST_MAXIMUM)?;
         let all: Vec<Saved> = documents::json(&bytes).map_err(|reason| self.unusable(&reason))?;
         let chosen: Vec<&Saved> = match &self.name {
             None => all.iter().collect(),
@@ -213,18 +280,26 @@ impl Local {
     fn docker_manifest(&self) -> Result<Sent, Problem> {
         let saved = self.saved()?;
         let config = self.read(&saved.config, CONFIG_MAXIMUM)?;
+        let diff_ids = documents::configuration(&config)
+            .and_then(|configuration| configuration.diff_ids())
+            .map_err(|reason| self.unusable(&reason))?;
         let mut layers = Vec::new();
-        for name in &saved.layers {
+        for (at, name) in saved.layers.iter().enumerate() {
             let span = self.find(name)?;
-            let failed = |error: std::io::Error| self.unusable(&format!("`{name}`: {error}"));
+            let failed = |error: io::Error| self.unusable(&format!("`{name}`: {error}"));
             let packing = match span.start(4).map_err(failed)?.as_slice() {
                 [0x1f, 0x8b, ..] => "+gzip",
                 [0x28, 0xb5, 0x2f, 0xfd] => "+zstd",
                 _ => "",
             };
+            // A layer that is not packed is its own diff id; whoever unpacks it checks that it is.
+            let digest = match diff_ids.get(at) {
+                Some(diff_id) if packing.is_empty() => *diff_id,
+                _ => span.digest().map_err(failed)?,
+            };
             layers.push(serde_json::json!({
                 "mediaType": format!("{OCI_LAYER}{packing}"),
-                "digest": span.digest().map_err(failed)?.to_string(),
+                "digest": digest.to_string(),
                 "size": span.length,
             }));
         }
@@ -268,6 +343,49 @@ impl Local {
     }
 }
 
+/// A folder that is there.
+fn folder_of(path: &Path) -> io::Result<Blobs> {
+    if path.metadata()?.is_dir() {
+        return Ok(Blobs::Folder(path.to_owned()));
+    }
+    Err(io::Error::from(io::ErrorKind::NotADirectory))
+}
+
+/// Why what a reference names cannot be opened.
+fn unopened(shown: &str, reference: &Reference, path: &Path, error: &io::Error) -> Problem {
+    let at = path.display();
+    let (what, code, help) = match (error.kind(), reference) {
+        (io::ErrorKind::NotFound, _) => (
+            format!("`{at}` does not exist"),
+            "container.image.missing",
+            "paths start from the task's folder",
+        ),
+        (io::ErrorKind::NotADirectory, Reference::Layout(_)) => {
+            (format!("`{at}` is no folder"), "container.image.invalid", WAYS)
+        }
+        (io::ErrorKind::IsADirectory, _) => (
+            format!("`{at}` is a folder"),
+            "container.image.invalid",
+            "write `oci:FOLDER` for a folder in OCI layout",
+        ),
+        (io::ErrorKind::PermissionDenied, _) => (
+            format!("`{at}` cannot be read: {error}"),
+            "container.image.unreadable",
+            "see to it that you may read it",
+        ),
+        _ => (
+            format!("`{at}` cannot be read as an archive of an image: {error}"),
+            "container.image.invalid",
+            WAYS,
+        ),
+    };
+    Problem::Failed {
+        code: code.to_owned(),
+        message: format!("`{shown}`: {what}"),
+        help: Some(help.to_owned()),
+    }
+}
+
 fn blob_name(digest: Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
@@ -290,7 +408,10 @@ fn is_same_name(one: &str, other: &str) -> bool {
 }
 
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<String> = names.take(10).map(|name| format!("`{name}`")).collect();
+    let names: Vec<String> = names
+        .take(10)
+        .map(|name| format!("`{}`", explain::foreign(name)))
+        .collect();
     if names.is_empty() {
         "none of them has a name".to_owned()
     } else {

@@ -106,16 +106,16 @@ impl Registry {
 
     /// The document that a tag or a digest leads to.
     pub(crate) async fn manifest(&self, host: &dyn Host, which: &Which) -> Result<Sent, Problem> {
-        let (which, expected) = match which {
-            Which::Tag(tag) => (tag.clone(), None),
-            Which::Digest(digest) => (digest.to_string(), Some(*digest)),
+        let (which, joined, expected) = match which {
+            Which::Tag(tag) => (tag.clone(), ':', None),
+            Which::Digest(digest) => (digest.to_string(), '@', Some(*digest)),
         };
-        let what = format!("`{}` {which}", self.shown);
+        let what = format!("`{}{joined}{which}`", self.shown);
         let mut refused = Refused::default();
         for location in &self.locations {
             match location.manifest(host, &what, &which, expected).await {
                 Ok(sent) => return Ok(sent),
-                Err(problem) => refused.by(&what, problem)?,
+                Err(problem) => refused.by(&what, location, problem)?,
             }
         }
         Err(refused.problem(&what))
@@ -133,7 +133,7 @@ impl Registry {
         for location in &self.locations {
             match location.blob(host, &what, digest, maximum).await {
                 Ok(bytes) => return Ok(bytes),
-                Err(problem) => refused.by(&what, problem)?,
+                Err(problem) => refused.by(&what, location, problem)?,
             }
         }
         Err(refused.problem(&what))
@@ -156,7 +156,7 @@ impl Registry {
                 .await
             {
                 Ok(path) => return Ok(path),
-                Err(problem) => refused.by(&what, problem)?,
+                Err(problem) => refused.by(&what, location, problem)?,
             }
         }
         Err(refused.problem(&what))
@@ -171,32 +171,41 @@ impl Registry {
 }
 
 /// What the places said that were asked so far. What is told in the end is what the last one said, which is the image's own
-/// registry.
+/// registry, and then what the mirrors said.
 #[derive(Default)]
-struct Refused(Option<Problem>);
+struct Refused(Vec<(String, Problem)>);
 
 impl Refused {
     /// Notes that a place did not have it.
     ///
     /// # Errors
     /// Asking another place cannot help, or must not.
-    fn by(&mut self, what: &str, problem: Problem) -> Result<(), Problem> {
+    fn by(&mut self, what: &str, location: &Location, problem: Problem) -> Result<(), Problem> {
         match problem {
             Problem::Cancelled => Err(Problem::Cancelled),
             problem if problem.code() == OFFLINE => Err(explain::about(what, problem)),
             problem => {
-                self.0 = Some(problem);
+                self.0.push((location.repository.registry.clone(), problem));
                 Ok(())
             }
         }
     }
 
-    fn problem(self, what: &str) -> Problem {
-        match self.0 {
-            Some(problem) if problem.code().starts_with("container.") => problem,
-            Some(problem) => explain::about(what, problem),
-            None => Problem::failed("container.registry.none", format!("{what}: no registry is known")),
+    fn problem(mut self, what: &str) -> Problem {
+        let Some((_, last)) = self.0.pop() else {
+            return Problem::failed("container.registry.none", format!("{what}: no registry is known"));
+        };
+        let mut problem = if last.code().starts_with("container.") {
+            last
+        } else {
+            explain::about(what, last)
+        };
+        if let Problem::Failed { message, .. } = &mut problem {
+            for (mirror, refused) in &self.0 {
+                *message = format!("{message}; the mirror `{mirror}` was asked before: {refused}");
+            }
         }
+        problem
     }
 }
 
@@ -272,7 +281,7 @@ impl Location {
         if response.status == 200 {
             return Ok(());
         }
-        Err(explain::status(what, &self.repository.registry, response))
+        Err(explain::status(what, &self.repository, response))
     }
 
     fn fetch(&self, digest: Digest, size: u64) -> Fetch {

@@ -67,6 +67,9 @@ pub(crate) async fn resolve(
     let (platform, content) = if manifest.is_module() {
         ("wasi/wasm".to_owned(), module(&what, &manifest)?)
     } else {
+        manifest
+            .check_files()
+            .map_err(|reason| explain::document(&what, &reason))?;
         let bytes = origin.blob(host, config_digest, CONFIG_MAXIMUM).await?;
         let configuration =
             documents::configuration(&bytes).map_err(|reason| explain::document(&what, &reason))?;
@@ -130,7 +133,7 @@ fn choose<'a>(
     }
     let known: Vec<String> = offered()
         .filter(|(platform, _)| !platform.is_unknown())
-        .map(|(platform, _)| format!("`{platform}`"))
+        .map(|(platform, _)| format!("`{}`", explain::foreign(&platform.to_string())))
         .collect();
     Err(Problem::Unsatisfiable {
         code: "container.platform.none".to_owned(),
@@ -161,7 +164,10 @@ fn check_platform(
     }
     Err(Problem::Unsatisfiable {
         code: "container.platform.none".to_owned(),
-        message: format!("{what} is for `{own}`, and `{wanted}` is wanted"),
+        message: format!(
+            "{what} is for `{}`, and `{wanted}` is wanted",
+            explain::foreign(&own.to_string())
+        ),
         help: Some("use an image of this platform; `platform` asks for another one".to_owned()),
     })
 }

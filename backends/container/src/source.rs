@@ -22,6 +22,19 @@ pub(crate) enum Origin {
     Local(Local),
 }
 
+/// What decides an image of this machine; `None` if it is one of a registry. `folder` is the task's.
+pub(crate) async fn local_key(reference: &Reference, folder: &Path) -> Result<Option<Digest>, Problem> {
+    if matches!(reference, Reference::Registry(_)) {
+        return Ok(None);
+    }
+    let (reference, folder) = (reference.clone(), folder.to_owned());
+    blocking(move || {
+        let opened = Local::open(&reference, &folder)?;
+        opened.map(|local| local.key()).transpose()
+    })
+    .await?
+}
+
 impl Origin {
     /// The origin of an image that is named. `folder` is the task's.
     pub(crate) async fn open(

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use wrun_backend_python::spec as parts;
-use wrun_core::backend::{InputKind, InputRequest};
+use wrun_core::backend::InputRequest;
 use wrun_core::diagnostic::Finding;
 use wrun_core::platform::Platform;
 use wrun_core::problem::Problem;
@@ -66,6 +66,9 @@ impl Understood {
             findings.clear();
         }
         findings.extend(form);
+        if !matches!(source, None | Some(Source::Image(Reference::Registry(_)))) {
+            findings.extend(of_registries(&spec));
+        }
         let platform = match spec.platform.as_deref().map(ImagePlatform::parse) {
             None => ImagePlatform::of(machine),
             Some(Ok(platform)) => platform,
@@ -108,9 +111,22 @@ impl Understood {
                     .with_help("write `1000`, `1000:1000` or a name of the image's `/etc/passwd`"),
             );
         }
+        if let Some(name) = &spec.credentials
+            && !is_credential(name)
+        {
+            findings.push(
+                Finding::error(
+                    "container.credentials.syntax",
+                    "/credentials",
+                    "the name of a credential has letters, digits, `-`, `_` and `.` only",
+                )
+                .with_help(
+                    "name one such as `corp`, for `WRUN_INDEX_CORP_USERNAME` and `WRUN_INDEX_CORP_PASSWORD`",
+                ),
+            );
+        }
         for (at, name) in spec.secrets.iter().enumerate() {
-            let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-            if name.is_empty() || !name.chars().all(is_plain) {
+            if !is_credential(name) {
                 findings.push(
                     Finding::error(
                         "container.secret.syntax",
@@ -136,16 +152,9 @@ impl Understood {
 
     /// What has to be read of the task's folder.
     pub(crate) fn inputs(&self) -> Vec<InputRequest> {
-        let digest = |path: &str| InputRequest {
-            path: path.to_owned(),
-            kind: InputKind::Digest,
-        };
         match &self.source {
-            Source::Image(Reference::Registry(_)) => Vec::new(),
+            Source::Image(_) => Vec::new(),
             Source::Build { file, .. } => vec![crate::build_spec::file_request(file)],
-            Source::Image(
-                Reference::Layout(local) | Reference::LayoutArchive(local) | Reference::DockerArchive(local),
-            ) => vec![digest(&local.path)],
         }
     }
 
@@ -164,6 +173,12 @@ impl Understood {
             Source::Build { file, .. } => file.clone(),
         }
     }
+}
+
+/// Whether a name can be that of a credential, and so a part of the name of a variable.
+fn is_credential(name: &str) -> bool {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    !name.is_empty() && name.chars().all(is_plain)
 }
 
 fn nothing() -> Finding {
@@ -245,7 +260,7 @@ fn conflicts(spec: &ContainerSpec) -> Vec<Finding> {
         entrypoint: _,
         user: _,
         credentials: _,
-        mirrors,
+        mirrors: _,
     } = spec;
     let mut findings = Vec::new();
     let together = |one: &str, other: &str| {
@@ -278,16 +293,60 @@ fn conflicts(spec: &ContainerSpec) -> Vec<Finding> {
                 );
             }
         }
-    } else if !mirrors.is_empty() {
-        findings.push(together("build", "mirrors"));
     }
     findings
+}
+
+/// Keys that mean nothing where no registry is asked.
+fn of_registries(spec: &ContainerSpec) -> Vec<Finding> {
+    let (source, help) = if spec.build.is_some() {
+        (
+            "`build`",
+            "remove it; the builder has logins and mirrors of its own (`podman login`, `registries.conf`)",
+        )
+    } else {
+        (
+            "an image of this machine",
+            "remove it, or name an image of a registry",
+        )
+    };
+    [
+        ("credentials", spec.credentials.is_some()),
+        ("mirrors", !spec.mirrors.is_empty()),
+    ]
+    .into_iter()
+    .filter(|(_, is_there)| *is_there)
+    .map(|(key, _)| {
+        Finding::error(
+            "container.spec.conflict",
+            format!("/{key}"),
+            format!("`{key}` is for images of registries and has no meaning with {source}"),
+        )
+        .with_help(help)
+    })
+    .collect()
 }
 
 /// Mirrors as they are written: `host`, `host:port`, either with a path.
 fn mirrors(spec: &ContainerSpec, findings: &mut Vec<Finding>) -> Vec<Mirror> {
     let mut mirrors = Vec::new();
     for (at, written) in spec.mirrors.iter().enumerate() {
+        if let Some((scheme, rest)) = written.split_once("://") {
+            // What comes before may be a password.
+            let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+            findings.push(
+                Finding::error(
+                    "container.mirror.syntax",
+                    format!("/mirrors/{at}"),
+                    format!("`{scheme}://{rest}` is an address, and a mirror is named by its host alone"),
+                )
+                .with_help(format!(
+                    "write `{}`; it is reached over TLS, and over plain HTTP only on loopback",
+                    rest.trim_end_matches('/')
+                )),
+            );
+            continue;
+        }
         let written = written.trim_end_matches('/');
         let (registry, path) = written.split_once('/').unwrap_or((written, ""));
         let checked = reference::check_registry(registry).and_then(|()| {
@@ -308,7 +367,7 @@ fn mirrors(spec: &ContainerSpec, findings: &mut Vec<Finding>) -> Vec<Mirror> {
             }),
             Err(reason) => findings.push(
                 Finding::error("container.mirror.syntax", format!("/mirrors/{at}"), reason)
-                    .with_help("write a host such as `mirror.example`, without `https://`"),
+                    .with_help("write a host such as `mirror.example`, with a port or a path if it has one"),
             ),
         }
     }

@@ -4,6 +4,8 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::needless_pass_by_value,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
     reason = "a test says where it fails, and is given what it makes"
 )]
 
@@ -13,7 +15,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use wrun_backend_container::Container;
 use wrun_core::backend::{Backend as _, Input, InputRequest, Request, Slot};
-use wrun_core::host::Host;
+use wrun_core::host::{Counts, Host};
 use wrun_core::id::Digest;
 use wrun_core::plan::InstallPlan;
 use wrun_core::platform::Platform;
@@ -37,6 +39,10 @@ impl Host for Reader {
     async fn read(&self, request: &InputRequest) -> Result<Input, Problem> {
         Ok(Input::Digest(Digest::of(b"content")))
             .map_err(|()| Problem::failed("test.read", request.path.clone()))
+    }
+
+    async fn tree_digest(&self, _folder: &Path, _counts: Counts) -> Result<Digest, Problem> {
+        Ok(Digest::of(b"content"))
     }
 
     async fn find_tool(&self, request: &ToolRequest, _found: &[ToolFound]) -> Result<ToolFound, Problem> {
@@ -121,20 +127,79 @@ fn a_mirror_counts_where_a_tag_is_looked_up() {
     assert_eq!(found["mirrors"], json!(["m.example/", "m.example/hub/"]));
 }
 
+/// A folder in OCI layout with an image of this name and digest, and nothing of it.
+fn layout(folder: &Path, name: &str, digest: &str) {
+    let index = json!({"manifests": [{
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "digest": digest,
+        "size": 1,
+        "annotations": {"org.opencontainers.image.ref.name": name},
+    }]});
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join("index.json"), index.to_string()).unwrap();
+}
+
+/// A tar of these files.
+fn archive(path: &Path, entries: &[(&str, &str)]) {
+    let mut tar = tar::Builder::new(std::fs::File::create(path).unwrap());
+    for (name, content) in entries {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        tar.append_data(&mut header, name, content.as_bytes()).unwrap();
+    }
+    tar.finish().unwrap();
+}
+
 #[test]
-fn files_are_their_content() {
-    let digest = Digest::of(b"content").to_string();
+fn an_image_of_this_machine_is_what_its_index_or_its_configuration_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let digest = Digest::of(b"manifest").to_string();
+    layout(&folder.path().join("image"), "1", &digest);
+    let index = std::fs::read_to_string(folder.path().join("image/index.json")).unwrap();
+    archive(&folder.path().join("image.tar"), &[("./index.json", &index)]);
+    let saved = r#"[{"Config": "c.json", "RepoTags": ["app:1"], "Layers": ["not/there.tar"]}]"#;
+    archive(
+        &folder.path().join("saved.tar"),
+        &[("c.json", "configuration"), ("manifest.json", saved)],
+    );
+    let of_config = Digest::of(b"configuration").to_string();
     for (image, member) in [
-        ("oci:image", json!({"layout": digest})),
-        ("oci:image:1", json!({"layout": digest, "name": "1"})),
-        ("oci-archive:other.tar", json!({"oci-archive": digest})),
+        (format!("oci:{}", at("image")), json!({"layout": digest})),
+        (format!("oci:{}:1", at("image")), json!({"layout": digest})),
         (
-            "docker-archive:a.tar:app:1",
-            json!({"docker-archive": digest, "name": "app:1"}),
+            format!("oci-archive:{}", at("image.tar")),
+            json!({"layout": digest}),
+        ),
+        (
+            format!("docker-archive:{}:app:1", at("saved.tar")),
+            json!({"docker-archive": of_config}),
         ),
     ] {
         assert_eq!(form(json!({"image": image}))["image"], member, "{image}");
     }
+}
+
+#[test]
+fn several_platforms_are_what_the_index_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let entry = |arch: &str| json!({"digest": Digest::of(arch.as_bytes()).to_string(), "size": 1, "platform": {"os": "linux", "architecture": arch}});
+    let index = json!({"manifests": [entry("amd64"), entry("arm64")]}).to_string();
+    std::fs::write(folder.path().join("index.json"), &index).unwrap();
+    let image = format!("oci:{}", folder.path().display());
+    assert_eq!(
+        form(json!({"image": image}))["image"],
+        json!({"layout": Digest::of(index.as_bytes()).to_string()})
+    );
+}
+
+#[test]
+fn a_build_is_its_containerfile_and_its_folder() {
+    let digest = Digest::of(b"content").to_string();
+    assert_eq!(
+        form(json!({"build": "Containerfile", "target": "a", "args": {"A": "1"}, "builder": "podman"}))["image"],
+        json!({"args": {"A": "1"}, "builder": "podman", "containerfile": digest, "context": digest, "target": "a"})
+    );
 }
 
 #[test]
@@ -196,6 +261,21 @@ fn what_is_wrong_is_told_with_its_place() {
             at("container.spec.conflict", "/target"),
             at("container.spec.conflict", "/args")
         ]
+    );
+    assert_eq!(
+        wrong(json!({"image": "oci:a", "credentials": "corp", "mirrors": ["m"]})),
+        [
+            at("container.spec.conflict", "/credentials"),
+            at("container.spec.conflict", "/mirrors")
+        ]
+    );
+    assert_eq!(
+        wrong(json!({"image": "a", "credentials": "../x"})),
+        [at("container.credentials.syntax", "/credentials")]
+    );
+    assert_eq!(
+        wrong(json!({"build": "Containerfile", "credentials": "corp"})),
+        [at("container.spec.conflict", "/credentials")]
     );
     assert_eq!(
         wrong(json!({"image": "a", "secrets": ["corp"]})),

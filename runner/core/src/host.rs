@@ -86,6 +86,8 @@ pub struct BuilderRun {
     pub program: PathBuf,
     /// Its arguments, without its own name.
     pub args: Vec<OsString>,
+    /// Variables beside those of the caller that builders read.
+    pub variables: Vec<(String, String)>,
     /// What it is trusted with. It is blotted out of what the builder says.
     pub secrets: Vec<BuilderSecret>,
     /// Its working folder.
@@ -112,6 +114,20 @@ pub struct PartRequest {
 /// Fills the empty folder of a part.
 pub type Fill = Box<dyn FnOnce(&Path) -> Result<(), Problem> + Send>;
 
+/// What of an entry of a tree counts in the digest of the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// The entry, and what is in it is asked about.
+    Entry,
+    /// Not the entry itself, but what is in it is asked about.
+    Inside,
+    /// Neither it nor what is in it.
+    Nothing,
+}
+
+/// Says of an entry, by its path in the tree, whether it counts.
+pub type Counts = Box<dyn Fn(&Path) -> Counted + Send>;
+
 /// A host that does not do what a trusted backend asks for.
 fn not_offered(what: &str) -> Problem {
     Problem::Unsupported {
@@ -136,6 +152,16 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// It is not there, not text, or cannot be read.
     async fn read(&self, request: &InputRequest) -> Result<Input, Problem>;
+
+    /// The digest of a folder, relative to the task's or absolute: the kinds, the modes with all of their bits, the paths and
+    /// the contents of all that counts. [`Host::read`] gives that of a package, of which the mode bits but the executable one
+    /// and caches do not count.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be read.
+    async fn tree_digest(&self, _folder: &Path, _counts: Counts) -> Result<Digest, Problem> {
+        Err(not_offered("digest trees for a backend"))
+    }
 
     /// Finds a tool. `found` are those found before for the same spec.
     ///

@@ -112,6 +112,9 @@ pub struct ImageConfig {
     /// The folder to start in, absolute; the root if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub working_dir: Option<String>,
+    /// Whether the image has a file there, so that nothing can start in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub working_dir_is_file: bool,
     /// Who its processes are, looked up in the image's own `/etc/passwd` and `/etc/group`.
     pub user: ImageUser,
 }

@@ -7,8 +7,9 @@ use rustix::process::{Resource, getegid, geteuid, getrlimit};
 use wrun_core::grants::{Access, Limits};
 use wrun_core::image::ImageUser;
 
-use crate::LABEL;
+use crate::owner::Owner;
 use crate::program::EngineProgram;
+use crate::{LABEL, OWNER_LABEL};
 
 /// Bytes that `/tmp` and `/dev/shm` may each hold where nothing else is said.
 const TEMPORARY: u64 = 512 * 1024 * 1024;
@@ -35,6 +36,8 @@ pub struct Bind {
 pub struct Container {
     /// Its name, which no other has.
     pub name: String,
+    /// The process that waits for it, if the system says enough of it.
+    pub owner: Option<Owner>,
     /// The image, as the engine knows it.
     pub image: String,
     /// The program with its arguments.
@@ -73,6 +76,9 @@ impl Container {
             &self.name,
         ]);
         add(&["--label", &format!("{LABEL}={}", self.name)]);
+        if let Some(owner) = &self.owner {
+            add(&["--label", &format!("{OWNER_LABEL}={owner}")]);
+        }
         add(&["--network", if self.has_network { "host" } else { "none" }]);
         add(&[
             "--read-only",
@@ -260,6 +266,7 @@ mod tests {
     fn container() -> Container {
         Container {
             name: "wrun-1".to_owned(),
+            owner: None,
             image: "x@sha256:0".to_owned(),
             command: ["python", "-c", "pass"].map(str::to_owned).to_vec(),
             cwd: PathBuf::from("/work"),

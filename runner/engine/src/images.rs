@@ -1,5 +1,7 @@
 //! Bringing an image into an engine.
 
+use std::net::IpAddr;
+
 use tokio_util::sync::CancellationToken;
 use wrun_core::image::{Engine, ImageSource};
 
@@ -28,9 +30,13 @@ impl EngineProgram {
         match source {
             ImageSource::Registry { reference } => {
                 if !self.has(reference, cancel).await? {
-                    let pulled = self
-                        .call(&["pull", "--quiet", reference], TRANSFER, cancel)
-                        .await?;
+                    let mut arguments = vec!["pull", "--quiet"];
+                    // docker does so by itself.
+                    if self.engine == Engine::Podman && is_loopback(reference) {
+                        arguments.push("--tls-verify=false");
+                    }
+                    arguments.push(reference);
+                    let pulled = self.call(&arguments, TRANSFER, cancel).await?;
                     if !pulled.is_success() {
                         return Err(refused(self.engine, reference, reason(&pulled)));
                     }
@@ -57,10 +63,50 @@ impl EngineProgram {
     }
 }
 
+/// Whether an image is of a registry on this machine, which may be without TLS.
+fn is_loopback(reference: &str) -> bool {
+    let registry = reference.split_once('/').map_or("", |(registry, _)| registry);
+    let host = match registry.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|letter| letter.is_ascii_digit()) => host,
+        _ => registry,
+    };
+    let address = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 fn refused(engine: Engine, image: &str, reason: String) -> EngineError {
     EngineError::Image {
         engine,
         image: image.to_owned(),
         reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registry_of_this_machine_is_told_from_others() {
+        for here in [
+            "localhost:5000/a@sha256:0",
+            "127.0.0.1:5000/a/b",
+            "127.0.0.2/a",
+            "[::1]:5000/a",
+            "[::1]/a",
+        ] {
+            assert!(is_loopback(here), "{here}");
+        }
+        for elsewhere in [
+            "docker.io/library/a",
+            "localhost.example/a",
+            "10.0.0.1:5000/a",
+            "a",
+        ] {
+            assert!(!is_loopback(elsewhere), "{elsewhere}");
+        }
     }
 }

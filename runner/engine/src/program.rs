@@ -89,10 +89,14 @@ impl EngineProgram {
     pub async fn remove(&self, name: &str) -> Result<(), EngineError> {
         // What ends the run does not end its cleaning up.
         let never = CancellationToken::new();
+        // It is not asked to end and waited for: whoever wanted it to end has asked by now.
+        let _killed = self.call(&["kill", name], ANSWER, &never).await;
         let said = self
             .call(&["rm", "--force", "--volumes", name], ANSWER, &never)
             .await?;
-        if said.is_success() || said.stderr_text().to_lowercase().contains("no such container") {
+        let stderr = said.stderr_text().to_lowercase();
+        let is_gone = ["no such container", "is already in progress"];
+        if said.is_success() || is_gone.iter().any(|words| stderr.contains(words)) {
             return Ok(());
         }
         Err(EngineError::Unusable {

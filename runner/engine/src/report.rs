@@ -31,10 +31,7 @@ pub fn report(engine: &EngineProgram, container: &Container) -> SandboxReport {
             Capability::Lifetime,
             State::partial(
                 &by,
-                format!(
-                    "the container goes on if wrun itself is killed; it has the label `{}`",
-                    crate::LABEL
-                ),
+                "if wrun itself is killed, a process of its own removes the container, and if that is killed too, the next run by the engine does",
             ),
         ),
     ]);

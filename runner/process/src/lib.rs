@@ -61,6 +61,13 @@ pub use supervise::{Cause, Supervision, supervise};
 pub use terminal::{Terminal, TerminalSize, open_terminal};
 pub use tree::Tree;
 
+/// When a process started, in clock ticks since the system did (`proc(5)`): with its number it is an identity. `None` if it
+/// has ended, cannot be seen, or the system does not say.
+#[must_use]
+pub fn start_time(pid: i32) -> Option<u64> {
+    platform::start_time(rustix::process::Pid::from_raw(pid)?)
+}
+
 /// Makes this process the one that orphans of its descendants are given to (`PR_SET_CHILD_SUBREAPER`, `prctl(2)`).
 ///
 /// For a program to call once, before it starts anything: ends of trees are then seen without reading all of

@@ -31,6 +31,12 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
     Ok(set_child_subreaper(Some(getpid()))?)
 }
 
+pub(crate) fn start_time(pid: Pid) -> Option<u64> {
+    procfs::process(pid)
+        .filter(|process| !process.ended)
+        .map(|process| process.started)
+}
+
 /// Run between fork and exec: system calls only.
 pub(crate) fn die_with_parent(parent: Pid) -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;

@@ -17,6 +17,10 @@ pub(crate) fn adopt_orphans() -> io::Result<()> {
     Ok(())
 }
 
+pub(crate) const fn start_time(_pid: Pid) -> Option<u64> {
+    None
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "it can fail on Linux")]
 pub(crate) fn die_with_parent(_parent: Pid) -> io::Result<()> {
     Ok(())

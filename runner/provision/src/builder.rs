@@ -27,6 +27,7 @@ impl TaskHost {
             label,
             program,
             args,
+            variables,
             secrets,
             folder,
         } = run;
@@ -42,6 +43,7 @@ impl TaskHost {
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect();
+        env.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
         env.push(("PATH".into(), self.path_variable()));
         let mut used = self.proxy_credentials();
         for BuilderSecret { variable, credential } in secrets {

@@ -15,7 +15,7 @@ use wrun_core::backend::{Input, InputRequest, Request, Slot};
 use wrun_core::credential::CredentialId;
 use wrun_core::event::{Event, Phase};
 use wrun_core::host::{
-    BuilderRun, Fill, Host, PartRequest, Repository, ScratchFolder, WebRequest, WebResponse,
+    BuilderRun, Counts, Fill, Host, PartRequest, Repository, ScratchFolder, WebRequest, WebResponse,
 };
 use wrun_core::id::Digest;
 use wrun_core::image::{Engine, ImageSource};
@@ -235,6 +235,15 @@ impl Host for TaskHost {
         let (project, request) = (self.project.clone(), request.clone());
         Ok(self
             .blocking("reading an input", move || inputs::read(&project, &request))
+            .await??)
+    }
+
+    async fn tree_digest(&self, folder: &Path, counts: Counts) -> Result<Digest, Problem> {
+        let (project, folder) = (self.project.clone(), folder.to_owned());
+        Ok(self
+            .blocking("reading a folder", move || {
+                inputs::tree_digest(&project, &folder, &*counts)
+            })
             .await??)
     }
 

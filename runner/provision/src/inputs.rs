@@ -3,7 +3,8 @@
 //! The digest of a file covers its bytes and whether it can be executed; the other mode bits follow the user's mask
 //! and mean nothing to a package. The digest of a folder covers, for everything in it in the byte order of paths:
 //! its kind, whether it can be executed, its path, and its content or the target of the symbolic link. Links are not
-//! followed inside of a folder. Left out are folders of version control, virtual environments and caches, which
+//! followed inside of a folder. A folder that an image is built from counts with all mode bits, and less what its ignore
+//! file leaves out. Else left out are folders of version control, virtual environments and caches, which
 //! change without the project changing: see [`LEFT_OUT`].
 
 use std::ffi::OsStr;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 use wrun_core::backend::{Input, InputKind, InputRequest};
+use wrun_core::host::Counted;
 use wrun_core::id::Digest;
 
 use crate::error::ProvisionError;
@@ -83,21 +85,58 @@ fn text(path: &Path) -> Result<Input, ProvisionError> {
 /// The digest of a file or a folder.
 fn digest(path: &Path) -> io::Result<Digest> {
     let metadata = path.metadata()?;
-    let hasher = if metadata.is_dir() {
-        let mut hasher = Sha256::new();
-        hasher.update(b"wrun/input/folder/1\0");
-        let mut entries = Vec::new();
-        list(path, Path::new(""), &mut entries)?;
-        entries.sort();
-        for rel in entries {
-            add_entry(path, &rel, &mut hasher)?;
+    if metadata.is_dir() {
+        return tree(path, Modes::Executable, &|rel| match rel.file_name() {
+            Some(name) if is_left_out(name) => Counted::Nothing,
+            _ => Counted::Entry,
+        });
+    }
+    let mut hasher = file_hasher(metadata.mode() & 0o100 != 0);
+    files::hash_into(path, &mut hasher)?;
+    Ok(Digest::from_bytes(hasher.finalize().into()))
+}
+
+/// Which bits of modes count in the digest of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Modes {
+    /// Whether a file can be executed.
+    Executable,
+    /// All of them.
+    All,
+}
+
+impl Modes {
+    /// What digests of this kind begin with, so that they are never those of another.
+    const fn domain(self) -> &'static [u8] {
+        match self {
+            Self::Executable => b"wrun/input/folder/1\0",
+            Self::All => b"wrun/container/context/1\0",
         }
-        hasher
-    } else {
-        let mut hasher = file_hasher(metadata.mode() & 0o100 != 0);
-        files::hash_into(path, &mut hasher)?;
-        hasher
-    };
+    }
+}
+
+/// The digest of a folder that files are copied from with all of their modes. `folder` may be relative to `project`.
+///
+/// # Errors
+/// It is not there, or cannot be read.
+pub(crate) fn tree_digest(
+    project: &Path,
+    folder: &Path,
+    counts: &dyn Fn(&Path) -> Counted,
+) -> Result<Digest, ProvisionError> {
+    let folder = project.join(folder);
+    tree(&folder, Modes::All, counts).map_err(|error| unreadable(&folder, &error))
+}
+
+/// The digest of all that counts in a folder, in the byte order of paths.
+fn tree(root: &Path, modes: Modes, counts: &dyn Fn(&Path) -> Counted) -> io::Result<Digest> {
+    let mut entries = list(root, counts)?;
+    entries.sort();
+    let mut hasher = Sha256::new();
+    hasher.update(modes.domain());
+    for rel in entries {
+        add_entry(root, &rel, modes, &mut hasher)?;
+    }
     Ok(Digest::from_bytes(hasher.finalize().into()))
 }
 
@@ -109,31 +148,31 @@ fn file_hasher(executable: bool) -> Sha256 {
 }
 
 /// The paths of everything in a folder that counts.
-fn list(root: &Path, folder: &Path, entries: &mut Vec<PathBuf>) -> io::Result<()> {
-    let mut pending = vec![folder.to_path_buf()];
+fn list(root: &Path, counts: &dyn Fn(&Path) -> Counted) -> io::Result<Vec<PathBuf>> {
+    let mut entries = Vec::new();
+    let mut pending = vec![PathBuf::new()];
     while let Some(folder) = pending.pop() {
         for entry in root.join(&folder).read_dir()? {
             let entry = entry?;
-            let name = entry.file_name();
-            if is_left_out(&name) {
-                continue;
-            }
-            let rel = folder.join(&name);
-            if entry.file_type()?.is_dir() {
+            let rel = folder.join(entry.file_name());
+            let counted = counts(&rel);
+            if counted != Counted::Nothing && entry.file_type()?.is_dir() {
                 pending.push(rel.clone());
             }
-            entries.push(rel);
+            if counted == Counted::Entry {
+                entries.push(rel);
+            }
         }
     }
-    Ok(())
+    Ok(entries)
 }
 
 fn is_left_out(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| LEFT_OUT.contains(&name)) || name.as_bytes().ends_with(b".egg-info")
 }
 
-/// Adds one entry: kind, executable bit, length and bytes of the path, digest of what it holds.
-fn add_entry(root: &Path, rel: &Path, hasher: &mut Sha256) -> io::Result<()> {
+/// Adds one entry: kind, mode, length and bytes of the path, digest of what it holds.
+fn add_entry(root: &Path, rel: &Path, modes: Modes, hasher: &mut Sha256) -> io::Result<()> {
     let path = root.join(rel);
     let metadata = path.symlink_metadata()?;
     let (kind, content) = if metadata.is_symlink() {
@@ -148,9 +187,13 @@ fn add_entry(root: &Path, rel: &Path, hasher: &mut Sha256) -> io::Result<()> {
         // A pipe, a socket or a device has no content that could be built from.
         (b'o', None)
     };
-    let executable = kind == b'f' && metadata.mode() & 0o100 != 0;
     let name = rel.as_os_str().as_bytes();
-    hasher.update([kind, u8::from(executable)]);
+    hasher.update([kind]);
+    match modes {
+        Modes::Executable => hasher.update([u8::from(kind == b'f' && metadata.mode() & 0o100 != 0)]),
+        // That of a link is the same everywhere, and means nothing.
+        Modes::All => hasher.update((if kind == b'l' { 0 } else { metadata.mode() & 0o7777 }).to_le_bytes()),
+    }
     hasher.update((name.len() as u64).to_le_bytes());
     hasher.update(name);
     if let Some(content) = content {
@@ -231,6 +274,43 @@ mod tests {
         assert_eq!(digest_of(folder.path(), "."), before);
         fs::create_dir(folder.path().join("build")).unwrap();
         assert_ne!(digest_of(folder.path(), "."), before);
+    }
+
+    /// Whoever changes one of these changes keys, and says so in the changelog.
+    #[test]
+    fn digests_of_folders_stay_what_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for (name, mode) in [("a", 0o644), ("b.sh", 0o755), ("sub/.git/config", 0o600)] {
+            let path = root.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, format!("{name}\n")).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        for name in ["sub", "sub/.git"] {
+            fs::set_permissions(root.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        symlink("a", root.join("sub/link")).unwrap();
+        assert_eq!(
+            digest_of(root, ".").to_string(),
+            "sha256:54764d9a3b5b5c8201ad56e6aed95e8b4154ea968cec4fcdf78f4ef8efec10c0"
+        );
+        let all = |_: &Path| Counted::Entry;
+        assert_eq!(
+            tree_digest(root, Path::new("."), &all).unwrap().to_string(),
+            "sha256:f6b467a5eb9764c537888f12e9892d55b7c78877851c6b0a02f7dd0001a32f09"
+        );
+        let no_git = |path: &Path| {
+            if path.ends_with(".git") {
+                Counted::Inside
+            } else {
+                Counted::Entry
+            }
+        };
+        assert_eq!(
+            tree_digest(root, Path::new("."), &no_git).unwrap().to_string(),
+            "sha256:77f37f2862bd9a95de7eb18812ed138c07a17e560723750d684c65dcf9519bc3"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use wrun_core::image::Image;
 use wrun_core::net::Net;
 use wrun_core::outcome::Outcome;
 use wrun_core::sandbox::Demand;
-use wrun_engine::{Bind, Container, EngineProgram, new_name, report, unheld};
+use wrun_engine::{Bind, Container, EngineProgram, Owner, new_name, report, unheld};
 use wrun_exec::{Confinement, Happening, NativeTask, Report};
 use wrun_store::Scratch;
 
@@ -74,14 +74,19 @@ pub(crate) async fn run(
         grace: GRACE,
     };
     let held = report(&engine, &container);
-    let ran = follow(attempt, task, signals, |happening| {
+    let keeper = engine
+        .keeper(&container.name)
+        .inspect_err(|error| tracing::warn!(%error, "the container goes on if this process is killed"))
+        .ok();
+    let running = follow(attempt, task, signals, |happening| {
         attempt.context.emit(match happening {
             Happening::Held(_) => Event::Sandbox(held.clone()),
             Happening::Stopped => Event::Stopped,
             Happening::ProcessLost { limit } => process_lost(limit),
         });
-    })
-    .await;
+    });
+    // While the task runs, so that nobody waits for it.
+    let ((), ran) = tokio::join!(clear(attempt, &engine), running);
     let came_to_its_end = matches!(
         &ran,
         Ok(Report { outcome: Outcome::Exited { code }, .. }) if *code < OF_THE_ENGINE
@@ -92,6 +97,9 @@ pub(crate) async fn run(
             return Err(error.into());
         }
     }
+    if let Some(keeper) = keeper {
+        keeper.dismiss().await;
+    }
     if attempt.why_denied {
         let engine = engine.engine.name();
         attempt
@@ -101,6 +109,15 @@ pub(crate) async fn run(
             ))));
     }
     ran
+}
+
+/// Removes what runs that were killed have left in the engine.
+async fn clear(attempt: &Attempt<'_>, engine: &EngineProgram) {
+    match engine.remove_leftovers(&attempt.context.cancel).await {
+        Ok(0) => {}
+        Ok(removed) => tracing::info!(removed, "containers of runs that were killed are removed"),
+        Err(error) => tracing::warn!(%error, "containers of runs that were killed are not looked for"),
+    }
 }
 
 /// Why the engine cannot hold the task to what it may do, if it cannot.
@@ -151,6 +168,7 @@ fn container(
     }
     let container = Container {
         name: new_name().map_err(|error| Error::Internal(error.to_string()))?,
+        owner: Owner::this(),
         image: wanted.image.reference.clone(),
         command: wanted.command,
         cwd: wanted.cwd,

@@ -216,6 +216,21 @@ pub enum Error {
         image: String,
     },
 
+    /// A task starts where its image says, and that is a file.
+    #[error("the image `{image}` says to start in `{folder}`, and has a file there")]
+    #[diagnostic(
+        code("image.working-dir.file"),
+        help(
+            "name a folder to start in with `working-dir` under `[env.container]`; one that is not there is made"
+        )
+    )]
+    StartsInFile {
+        /// The image.
+        image: String,
+        /// Where it says to start.
+        folder: String,
+    },
+
     /// The caller ended the run before the task started.
     #[error("cancelled")]
     #[diagnostic(code("cancelled"))]

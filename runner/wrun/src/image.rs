@@ -105,12 +105,21 @@ fn read(path: &Path) -> Result<Image, Error> {
 /// What a task runs in an image: its own command, or what the image has for it.
 ///
 /// # Errors
-/// The image has nothing for it.
+/// The image has nothing for it, or it would start where the image has a file.
 pub(crate) fn command(image: &Image, run: &Run) -> Result<Vec<String>, Error> {
     let command = image.command(run);
     if command.is_empty() {
         return Err(Error::NothingToRun {
             image: image.reference.clone(),
+        });
+    }
+    if let Some(folder) = &image.config.working_dir
+        && image.config.working_dir_is_file
+        && image.folder(run) == Some(folder)
+    {
+        return Err(Error::StartsInFile {
+            image: image.reference.clone(),
+            folder: folder.clone(),
         });
     }
     Ok(command)

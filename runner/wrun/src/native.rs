@@ -104,7 +104,7 @@ pub(crate) async fn run(
             paths: reads,
             leases,
         };
-        return engine::run(attempt, wanted, scratch, signals).await;
+        return Box::pin(engine::run(attempt, wanted, scratch, signals)).await;
     }
     let refusals = Refusals::new(Arc::clone(&attempt.context.emit));
     let confinement = Confinement {

@@ -233,9 +233,10 @@ async fn enter(context: &Context, submission: &Submission, folder: &Path) -> Res
             _ => Ok(None),
         };
     };
+    let in_file = |error| placed(context, submission, error);
     let keyed = environment::key(context, request, folder, &submission.policy, &task.name)
         .await
-        .map_err(|error| placed(context, submission, error))?;
+        .map_err(in_file)?;
     let locked = environment::lock(context, &keyed, &submission.policy).await?;
     let launch = keyed
         .backend
@@ -244,7 +245,10 @@ async fn enter(context: &Context, submission: &Submission, folder: &Path) -> Res
             backend: request.backend.clone(),
             problem,
         })?;
-    let leased = environment::lease(context, &keyed, &locked, &task.name).await?;
+    // Some of what a spec says can be looked at only once there are files.
+    let leased = environment::lease(context, &keyed, &locked, &task.name)
+        .await
+        .map_err(in_file)?;
     Ok(Some(Entered {
         base: keyed.base,
         leased,

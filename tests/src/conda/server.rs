@@ -1,17 +1,14 @@
 //! A server of files that can be made to fail.
 
 use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use data_encoding::BASE64;
-
 use crate::Fault;
 use crate::files;
-use crate::index::{Request, drip, read_request, reason};
+use crate::index::fail_or;
+use crate::server::{Answer, Asked, HttpServer, Request, basic};
 
 /// How long requests that come together are waited for; longer than any client waits.
 const TOGETHER: Duration = Duration::from_mins(10);
@@ -37,13 +34,11 @@ struct Shared {
     folder: PathBuf,
     content: Mutex<Content>,
     arrived: Condvar,
-    closed: Mutex<bool>,
-    closing: Condvar,
 }
 
 /// A running server of a folder. It ends when it is dropped.
 pub struct Server {
-    address: SocketAddr,
+    server: HttpServer,
     shared: Arc<Shared>,
 }
 
@@ -51,33 +46,20 @@ impl Server {
     /// Serves a folder.
     #[must_use]
     pub fn of(folder: &Path) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback can be listened on");
-        let address = listener.local_addr().expect("a listener has an address");
         let shared = Arc::new(Shared {
             folder: folder.to_owned(),
             content: Mutex::default(),
             arrived: Condvar::new(),
-            closed: Mutex::new(false),
-            closing: Condvar::new(),
         });
-        let accepting = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if *accepting.closed.lock().unwrap_or_else(PoisonError::into_inner) {
-                    break;
-                }
-                let shared = Arc::clone(&accepting);
-                // A client that goes away is no matter of the server.
-                std::thread::spawn(move || drop(shared.serve(&stream)));
-            }
-        });
-        Self { address, shared }
+        let answering = Arc::clone(&shared);
+        let server = HttpServer::start(move |asked| answering.serve(asked));
+        Self { server, shared }
     }
 
     /// Its address.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address)
     }
 
     /// From now on requests for paths that end like this go wrong.
@@ -115,8 +97,7 @@ impl Server {
 
     /// From now on requests need this user name and password (RFC 7617).
     pub fn require(&self, user: &str, password: &str) {
-        let expected = format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()));
-        self.content(|content| content.authorization = Some(expected));
+        self.content(|content| content.authorization = Some(basic(user, password)));
     }
 
     /// The requests so far.
@@ -141,30 +122,13 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        *self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.shared.closing.notify_all();
-        // Wakes the thread that accepts, which then sees that the server is closed.
-        drop(TcpStream::connect(self.address));
-    }
-}
-
 impl Shared {
     fn content<T>(&self, look: impl FnOnce(&mut Content) -> T) -> T {
         look(&mut self.content.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until the server is closed, or for some time.
-    fn wait(&self, time: Duration) {
-        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.closing.wait_timeout_while(closed, time, |closed| !*closed));
-    }
-
-    fn serve(&self, stream: &TcpStream) -> std::io::Result<()> {
-        let Some(request) = read_request(stream)? else {
-            return Ok(());
-        };
+    fn serve(&self, asked: &Asked<'_>) -> std::io::Result<()> {
+        let request = &asked.request;
         let (fault, replaced, allowed) = self.content(|content| {
             content.requests.push(request.clone());
             let allowed = content
@@ -179,37 +143,16 @@ impl Shared {
             (content.fault(&request.path), replaced, allowed)
         });
         self.gather(&request.path);
-        let mut cut = None;
-        let stalls = matches!(fault, Some(Fault::Stall(_)));
-        match fault {
-            Some(Fault::Hang) => {
-                self.wait(Duration::MAX);
-                return Ok(());
-            }
-            Some(Fault::Drip) => {
-                return drip(stream, |time| {
-                    self.wait(time);
-                    !*self.closed.lock().unwrap_or_else(PoisonError::into_inner)
-                });
-            }
-            Some(Fault::Status(status)) => return send(stream, &request, status, &[], None),
-            Some(Fault::Cut(length) | Fault::Stall(length)) => cut = Some(length),
-            Some(Fault::Slow(time)) => self.wait(time),
-            None => {}
-        }
-        if !allowed {
-            return send(stream, &request, 401, b"who are you?", None);
-        }
-        let path = self.folder.join(request.path.trim_start_matches('/'));
-        match replaced {
-            Some(bytes) => send(stream, &request, 200, &bytes, cut),
-            None if path.is_file() => send(stream, &request, 200, &files::bytes(&path), cut),
-            None => send(stream, &request, 404, b"there is no such file", None),
-        }?;
-        if stalls {
-            self.wait(Duration::MAX);
-        }
-        Ok(())
+        fail_or(asked, fault.as_ref(), || {
+            let path = self.folder.join(request.path.trim_start_matches('/'));
+            let body = match replaced {
+                _ if !allowed => return Answer::who_are_you(),
+                Some(bytes) => bytes,
+                None if path.is_file() => files::bytes(&path),
+                None => return Answer::new(404, "text/plain", "there is no such file"),
+            };
+            Answer::new(200, "application/octet-stream", body).part(request)
+        })
     }
 
     /// Waits for the others, if this request is one of those that come together.
@@ -248,51 +191,4 @@ impl Content {
         }
         Some(planned.fault.clone())
     }
-}
-
-/// Sends an answer; a part of it, if a part was asked for (RFC 9110, 14.2).
-fn send(
-    mut stream: &TcpStream,
-    request: &Request,
-    status: u16,
-    body: &[u8],
-    cut: Option<usize>,
-) -> std::io::Result<()> {
-    let start = request
-        .headers
-        .get("range")
-        .and_then(|range| {
-            range
-                .strip_prefix("bytes=")?
-                .strip_suffix('-')?
-                .parse::<usize>()
-                .ok()
-        })
-        .filter(|start| status == 200 && *start < body.len());
-    let part = body.get(start.unwrap_or(0)..).unwrap_or_default();
-    let status = if start.is_some() { 206 } else { status };
-    let range = start.map_or_else(String::new, |start| {
-        format!(
-            "Content-Range: bytes {start}-{}/{}\r\n",
-            body.len() - 1,
-            body.len()
-        )
-    });
-    let challenge = if status == 401 {
-        "WWW-Authenticate: Basic realm=\"test\"\r\n"
-    } else {
-        ""
-    };
-    write!(
-        stream,
-        "HTTP/1.1 {status} {}\r\nContent-Type: application/octet-stream\r\nContent-Length: {}\r\n\
-         {range}{challenge}Connection: close\r\n\r\n",
-        reason(status),
-        part.len(),
-    )?;
-    if request.method != "HEAD" {
-        let length = cut.unwrap_or(part.len()).min(part.len());
-        stream.write_all(part.get(..length).unwrap_or_default())?;
-    }
-    stream.flush()
 }

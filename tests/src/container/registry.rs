@@ -1,15 +1,11 @@
 //! A registry on this machine (OCI Distribution Specification 1.1) that can be made to fail.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use data_encoding::BASE64;
-
 use crate::container::image::{Document, Image};
-use crate::index::{Request, drip, read_request, reason};
+use crate::server::{Answer, Asked, Hook, HttpServer, Request, basic};
 
 /// What goes wrong with requests for a path.
 #[derive(Debug, Clone)]
@@ -38,8 +34,6 @@ struct Fault {
     times: usize,
 }
 
-type Hook = Arc<dyn Fn(&Request) + Send + Sync>;
-
 #[derive(Default)]
 struct Content {
     documents: BTreeMap<String, Document>,
@@ -61,16 +55,10 @@ enum Login {
     Token(Option<String>),
 }
 
-struct Shared {
-    address: SocketAddr,
-    content: Mutex<Content>,
-    closed: Mutex<bool>,
-    closing: Condvar,
-}
-
 /// A running registry. It ends when it is dropped.
 pub struct Registry {
-    shared: Arc<Shared>,
+    server: HttpServer,
+    content: Arc<Mutex<Content>>,
 }
 
 impl Default for Registry {
@@ -83,29 +71,15 @@ impl Registry {
     /// Starts a registry without any image.
     #[must_use]
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("the loopback can be listened on");
-        let address = listener.local_addr().expect("a listener has an address");
-        let shared = Arc::new(Shared {
-            address,
-            content: Mutex::default(),
-            closed: Mutex::new(false),
-            closing: Condvar::new(),
-        });
+        let content = Arc::<Mutex<Content>>::default();
         // What says that this is a registry at all.
         let root = Document::json("application/json", &serde_json::json!({}));
-        shared.content(|content| content.documents.insert("/v2/".to_owned(), root));
-        let accepting = Arc::clone(&shared);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if accepting.is_closed() {
-                    break;
-                }
-                let shared = Arc::clone(&accepting);
-                // A client that goes away is no matter of the registry.
-                std::thread::spawn(move || drop(shared.serve(&stream)));
-            }
+        look_at(&content, |content| {
+            content.documents.insert("/v2/".to_owned(), root)
         });
-        Self { shared }
+        let answering = Arc::clone(&content);
+        let server = HttpServer::start(move |asked| serve(asked, &answering));
+        Self { server, content }
     }
 
     /// A registry with one image.
@@ -119,13 +93,13 @@ impl Registry {
     /// Host and port.
     #[must_use]
     pub fn host(&self) -> String {
-        self.shared.address.to_string()
+        self.server.address.to_string()
     }
 
     /// The full name of an image: `127.0.0.1:PORT/app:1`.
     #[must_use]
     pub fn name(&self, name: &str) -> String {
-        format!("{}/{name}", self.shared.address)
+        format!("{}/{name}", self.server.address)
     }
 
     /// Adds an image under `repository:tag`.
@@ -212,203 +186,116 @@ impl Registry {
     }
 
     fn content<T>(&self, look: impl FnOnce(&mut Content) -> T) -> T {
-        self.shared.content(look)
+        look_at(&self.content, look)
     }
 }
 
-impl Drop for Registry {
-    fn drop(&mut self) {
-        *self.shared.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.shared.closing.notify_all();
-        // Wakes the thread that accepts, which then sees that the registry is closed.
-        drop(TcpStream::connect(self.shared.address));
+fn look_at<T>(content: &Mutex<Content>, look: impl FnOnce(&mut Content) -> T) -> T {
+    look(&mut content.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// An answer without what was asked for.
+fn refused(status: u16) -> Answer {
+    let said = r#"{"errors": [{"code": "TEST", "message": "as the test wants it"}]}"#;
+    Answer {
+        status,
+        headers: Vec::new(),
+        body: said.as_bytes().to_vec(),
     }
 }
 
-fn basic(user: &str, password: &str) -> String {
-    format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes()))
-}
-
-/// An answer on its way.
-struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn status(status: u16) -> Self {
-        Self {
-            status,
-            headers: Vec::new(),
-            body: br#"{"errors": [{"code": "TEST", "message": "as the test wants it"}]}"#.to_vec(),
-        }
-    }
-}
-
-impl Shared {
-    fn content<T>(&self, look: impl FnOnce(&mut Content) -> T) -> T {
-        look(&mut self.content.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn is_closed(&self) -> bool {
-        *self.closed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until the registry is closed, or for some time.
-    fn wait(&self, time: Duration) {
-        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.closing.wait_timeout_while(closed, time, |closed| !*closed));
-    }
-
-    fn serve(&self, stream: &TcpStream) -> std::io::Result<()> {
-        let Some(request) = read_request(stream)? else {
-            return Ok(());
-        };
-        let (trouble, hook) = self.content(|content| {
-            content.requests.push(request.clone());
-            let fault = content
-                .faults
-                .iter_mut()
-                .find(|fault| fault.times > 0 && request.path.contains(&fault.path));
-            let trouble = fault.map(|fault| {
-                fault.times = fault.times.saturating_sub(1);
-                fault.trouble.clone()
-            });
-            (trouble, content.hook.clone())
+fn serve(asked: &Asked<'_>, content: &Mutex<Content>) -> std::io::Result<()> {
+    let request = &asked.request;
+    let (trouble, hook) = look_at(content, |content| {
+        content.requests.push(request.clone());
+        let fault = content
+            .faults
+            .iter_mut()
+            .find(|fault| fault.times > 0 && request.path.contains(&fault.path));
+        let trouble = fault.map(|fault| {
+            fault.times = fault.times.saturating_sub(1);
+            fault.trouble.clone()
         });
-        if let Some(hook) = hook {
-            hook(&request);
-        }
-        let mut cut = usize::MAX;
-        let mut answer = match &trouble {
-            Some(Trouble::Hang) => {
-                self.wait(Duration::MAX);
-                return Ok(());
-            }
-            Some(Trouble::Drip) => {
-                return drip(stream, |time| {
-                    self.wait(time);
-                    !self.is_closed()
-                });
-            }
-            Some(Trouble::Status(status)) => Answer::status(*status),
-            Some(Trouble::Redirect(address)) => Answer {
-                status: 307,
-                headers: vec![("Location".to_owned(), address.clone())],
-                body: Vec::new(),
-            },
-            _ => self.answer(&request),
-        };
-        match trouble {
-            Some(Trouble::Cut(length)) => cut = length,
-            Some(Trouble::Slow(time)) => self.wait(time),
-            Some(Trouble::Truncated(length)) => {
-                answer.body.truncate(answer.body.len().saturating_sub(length));
-            }
-            Some(Trouble::Changed) => {
-                if let Some(byte) = answer.body.last_mut() {
-                    *byte ^= 1;
-                }
-            }
-            _ => {}
-        }
-        send(stream, &request, &answer, cut)
+        (trouble, content.hook.clone())
+    });
+    if let Some(hook) = hook {
+        hook(request);
     }
+    let mut most = None;
+    let mut answer = match &trouble {
+        Some(Trouble::Hang) => {
+            asked.closing.wait_for_ever();
+            return Ok(());
+        }
+        Some(Trouble::Drip) => return asked.drip(),
+        Some(Trouble::Status(status)) => refused(*status),
+        Some(Trouble::Redirect(address)) => Answer {
+            status: 307,
+            headers: vec![("Location".to_owned(), address.clone())],
+            body: Vec::new(),
+        },
+        _ => look_at(content, |content| content.answer(request)),
+    };
+    match trouble {
+        Some(Trouble::Cut(length)) => most = Some(length),
+        Some(Trouble::Slow(time)) => asked.closing.wait(time),
+        Some(Trouble::Truncated(length)) => {
+            answer.body.truncate(answer.body.len().saturating_sub(length));
+        }
+        Some(Trouble::Changed) => {
+            if let Some(byte) = answer.body.last_mut() {
+                *byte ^= 1;
+            }
+        }
+        _ => {}
+    }
+    asked.send(&answer, most)
+}
 
-    fn answer(&self, request: &Request) -> Answer {
+impl Content {
+    fn answer(&mut self, request: &Request) -> Answer {
         let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         let authorization = request.headers.get("authorization").map(String::as_str);
         if path == "/token" {
             return self.token(authorization, query);
         }
-        self.content(|content| {
-            let is_known = match &content.login {
-                Login::Nothing => true,
-                Login::Basic(expected) => authorization == Some(expected),
-                Login::Token(_) => authorization
-                    .and_then(|value| value.strip_prefix("Bearer token-"))
-                    .and_then(|number| number.parse::<usize>().ok())
-                    .is_some_and(|number| number > content.revoked && number <= content.issued),
+        let is_known = match &self.login {
+            Login::Nothing => true,
+            Login::Basic(expected) => authorization == Some(expected),
+            Login::Token(_) => authorization
+                .and_then(|value| value.strip_prefix("Bearer token-"))
+                .and_then(|number| number.parse::<usize>().ok())
+                .is_some_and(|number| number > self.revoked && number <= self.issued),
+        };
+        if !is_known {
+            let host = request.headers.get("host").map_or("", String::as_str);
+            let challenge = match self.login {
+                Login::Token(_) => format!(
+                    "Bearer realm=\"http://{host}/token\",service=\"test\",scope=\"repository:app:pull\""
+                ),
+                _ => "Basic realm=\"test\"".to_owned(),
             };
-            if !is_known {
-                let mut answer = Answer::status(401);
-                let challenge = match content.login {
-                    Login::Token(_) => format!(
-                        "Bearer realm=\"http://{}/token\",service=\"test\",scope=\"repository:app:pull\"",
-                        self.address
-                    ),
-                    _ => "Basic realm=\"test\"".to_owned(),
-                };
-                answer.headers.push(("WWW-Authenticate".to_owned(), challenge));
-                return answer;
-            }
-            let Some(document) = content.documents.get(path) else {
-                return Answer::status(404);
-            };
-            let mut answer = Answer {
-                status: 200,
-                headers: vec![
-                    ("Content-Type".to_owned(), document.media_type.clone()),
-                    ("Docker-Content-Digest".to_owned(), document.digest()),
-                ],
-                body: document.bytes.clone(),
-            };
-            let start = request.headers.get("range").and_then(|range| {
-                range
-                    .strip_prefix("bytes=")?
-                    .strip_suffix('-')?
-                    .parse::<usize>()
-                    .ok()
-            });
-            if let Some(start) = start.filter(|start| *start < answer.body.len()) {
-                let length = answer.body.len();
-                answer.status = 206;
-                answer.headers.push((
-                    "Content-Range".to_owned(),
-                    format!("bytes {start}-{}/{length}", length - 1),
-                ));
-                answer.body.drain(..start);
-            }
-            answer
-        })
+            return refused(401).header("WWW-Authenticate", &challenge);
+        }
+        let Some(document) = self.documents.get(path) else {
+            return refused(404);
+        };
+        Answer::new(200, &document.media_type, document.bytes.clone())
+            .header("Docker-Content-Digest", &document.digest())
+            .part(request)
     }
 
-    fn token(&self, authorization: Option<&str>, query: &str) -> Answer {
-        self.content(|content| {
-            if let Login::Token(Some(expected)) = &content.login
-                && authorization != Some(expected)
-            {
-                return Answer::status(401);
-            }
-            if !query.contains("service=test") || !query.contains("scope=repository%3Aapp%3Apull") {
-                return Answer::status(400);
-            }
-            content.issued += 1;
-            Answer {
-                status: 200,
-                headers: vec![("Content-Type".to_owned(), "application/json".to_owned())],
-                body: format!("{{\"token\": \"token-{}\"}}", content.issued).into_bytes(),
-            }
-        })
+    fn token(&mut self, authorization: Option<&str>, query: &str) -> Answer {
+        if let Login::Token(Some(expected)) = &self.login
+            && authorization != Some(expected)
+        {
+            return refused(401);
+        }
+        if !query.contains("service=test") || !query.contains("scope=repository%3Aapp%3Apull") {
+            return refused(400);
+        }
+        self.issued += 1;
+        let token = format!("{{\"token\": \"token-{}\"}}", self.issued);
+        Answer::new(200, "application/json", token)
     }
-}
-
-fn send(mut stream: &TcpStream, request: &Request, answer: &Answer, cut: usize) -> std::io::Result<()> {
-    let Answer {
-        status,
-        headers,
-        body,
-    } = answer;
-    let mut head = format!("HTTP/1.1 {status} {}\r\n", reason(*status));
-    for (name, value) in headers {
-        head += &[name.as_str(), ": ", value.as_str(), "\r\n"].concat();
-    }
-    let length = body.len().to_string();
-    head += &["Content-Length: ", &length, "\r\nConnection: close\r\n\r\n"].concat();
-    stream.write_all(head.as_bytes())?;
-    if request.method != "HEAD" {
-        stream.write_all(body.get(..cut.min(body.len())).unwrap_or_default())?;
-    }
-    stream.flush()
 }

@@ -167,6 +167,39 @@ fn a_step_reads_a_secret_with_buildah() {
 }
 
 #[test]
+fn a_docker_without_build_kit_that_is_to_give_secrets_is_told() {
+    // What docker says without its buildx component, of version 28 and before version 23.
+    for said in [
+        "ERROR: BuildKit is enabled but the buildx component is missing or broken.",
+        "unknown flag: --secret",
+        "the --secret option requires BuildKit.",
+    ] {
+        let world = World::new();
+        let programs = world.path().join("programs");
+        let docker = programs.join("docker");
+        let script = "case $1 in --version) echo 'Docker version 28.2.2';; build) [ \"$DOCKER_BUILDKIT\" = 1 ] && echo";
+        files::write(
+            &docker,
+            format!("#!/bin/sh\n{script} '{said}' >&2; exit 1;; esac\n"),
+        );
+        files::set_mode(&docker, 0o755);
+        world.write("Containerfile", "FROM scratch\n");
+        world.write(
+            "task.toml",
+            "[run]\n[env.container]\nbuild = \"Containerfile\"\nbuilder = \"docker\"\nsecrets = [\"corp\"]\n",
+        );
+        world
+            .wrun(&["submit", "task.toml"])
+            .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
+            .env("WRUN_INDEX_CORP_PASSWORD", SECRET)
+            .run()
+            .ends_with(125)
+            .says("container.builder.secrets")
+            .says("buildx");
+    }
+}
+
+#[test]
 fn a_step_reads_a_secret_with_podman() {
     with_a_secret("podman");
 }

@@ -113,6 +113,24 @@ fn a_credential_is_used_by_name() {
 }
 
 #[test]
+fn a_credential_that_is_not_taken_is_told_by_its_variables() {
+    let (world, registry) = (World::new(), Registry::with("app:1", &app()));
+    registry.require_password("ada", PASSWORD);
+    world.write(
+        "task.toml",
+        of_image(&registry.name("app:1"), "", "credentials = \"corp\""),
+    );
+    world
+        .wrun(&["plan", "task.toml"])
+        .env("WRUN_INDEX_CORP_USERNAME", "ada")
+        .env("WRUN_INDEX_CORP_PASSWORD", "wrong")
+        .run()
+        .ends_with(125)
+        .says("container.registry.denied")
+        .says("check `WRUN_INDEX_CORP_USERNAME`");
+}
+
+#[test]
 fn a_credential_helper_is_asked() {
     let (world, registry) = (World::new(), Registry::with("app:1", &app()));
     registry.require_token_of("ada", PASSWORD);

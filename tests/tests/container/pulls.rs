@@ -117,4 +117,19 @@ fn a_mirror_is_asked_first_and_the_registry_where_it_has_nothing() {
     );
     plan(&world, &task).ends_with(0).shows(&app().manifest().digest());
     assert_eq!(registry.requests().len(), 0);
+
+    // Where neither has it, what both said is told.
+    let task = of_image(
+        &registry.name("other:1"),
+        "",
+        &format!("mirrors = [\"{}\"]", mirror.host()),
+    );
+    let said = format!(
+        "the mirror `{0}` was asked before: `{0}` does not have",
+        mirror.host()
+    );
+    plan(&world, &task)
+        .ends_with(125)
+        .shows("container.image.not-found")
+        .shows(&said);
 }

@@ -79,7 +79,15 @@ impl LoginFiles {
         let docker = path("DOCKER_CONFIG").or_else(|| Some(home.as_ref()?.join(".docker")));
         Self(
             [
-                path("XDG_RUNTIME_DIR").map(|folder| folder.join("containers/auth.json")),
+                Some(match path("XDG_RUNTIME_DIR") {
+                    Some(folder) => folder.join("containers/auth.json"),
+                    // Where `podman login` keeps it for a user without a session, such as root.
+                    None => format!(
+                        "/run/containers/{}/auth.json",
+                        rustix::process::geteuid().as_raw()
+                    )
+                    .into(),
+                }),
                 configuration.map(|folder| folder.join("containers/auth.json")),
                 docker.map(|folder| folder.join("config.json")),
             ]
@@ -317,6 +325,12 @@ mod tests {
                 "/h/.config/containers/auth.json",
                 "/h/.docker/config.json"
             ]
+        );
+        let without_session = LoginFiles::from_variables(|name| (name == "HOME").then(|| "/h".to_owned()));
+        let user = rustix::process::geteuid().as_raw();
+        assert_eq!(
+            without_session.0.first(),
+            Some(&PathBuf::from(format!("/run/containers/{user}/auth.json")))
         );
         let only = LoginFiles::from_variables(|name| (name == "REGISTRY_AUTH_FILE").then(|| "/a".to_owned()));
         assert_eq!(only.0.len(), 1);
