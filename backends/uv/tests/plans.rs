@@ -246,7 +246,7 @@ fn builds_have_the_network_only_where_that_is_asked_for_or_git_needs_it() {
     const REPOSITORY: &str = "vcs = { type = 'git', url = 'https://h.org/six', commit-id = '1' }";
     let solving = |request: &Request| match question(request) {
         Question::Tool { run, .. } => run.network,
-        other => panic!("{other:?}"),
+        other @ Question::Http { .. } => panic!("{other:?}"),
     };
     let building = |request: &Request, package: &str| {
         let plan = Uv.plan(request, &lock_of(package)).unwrap();
