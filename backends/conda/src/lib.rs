@@ -41,7 +41,7 @@ use async_trait::async_trait;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use rattler_conda_types::package::CondaArchiveType;
 use serde_json::Value;
-use wrun_core::backend::{Assessed, Backend, Inputs, Manifest, Request, Slot};
+use wrun_core::backend::{Assessed, Backend, Inputs, Manifest, Request, Slot, SpecSchema};
 use wrun_core::canon::Canon;
 use wrun_core::host::Host;
 use wrun_core::launch::{EnvEdit, Launch, TaskKind};
@@ -113,7 +113,7 @@ impl Backend for Conda {
             summary: "conda packages, solved and installed without conda".to_owned(),
             canonical_revision: canonical::REVISION,
             plan_revision: install::REVISION,
-            schema: schemars::schema_for!(CondaSpec).to_value(),
+            schema: SpecSchema::of::<CondaSpec>(),
             short_form: Some("packages".to_owned()),
             in_images: false,
         }

@@ -39,7 +39,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use wrun_core::backend::{Assessed, Backend, Input, Inputs, Manifest, Request, Slot};
+use wrun_core::backend::{Assessed, Backend, Input, Inputs, Manifest, Request, Slot, SpecSchema};
 use wrun_core::canon::Canon;
 use wrun_core::host::Host;
 use wrun_core::image::BACKEND;
@@ -149,7 +149,7 @@ impl Backend for Container {
             summary: "container images, pulled and run without an engine".to_owned(),
             canonical_revision: canonical::REVISION,
             plan_revision: install::REVISION,
-            schema: schemars::schema_for!(ContainerSpec).to_value(),
+            schema: SpecSchema::of::<ContainerSpec>(),
             short_form: None,
             in_images: false,
         }

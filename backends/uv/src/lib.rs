@@ -16,7 +16,7 @@ mod understand;
 
 use serde_json::Value;
 use wrun_backend_python::{environment, failure};
-use wrun_core::backend::{Canonical, Inputs, Manifest, Needs, PlanBackend, Request, Solve};
+use wrun_core::backend::{Canonical, Inputs, Manifest, Needs, PlanBackend, Request, Solve, SpecSchema};
 use wrun_core::launch::{Launch, TaskKind};
 use wrun_core::lock::Lock;
 use wrun_core::plan::InstallPlan;
@@ -39,7 +39,7 @@ impl PlanBackend for Uv {
             summary: "Python packages, resolved and installed by uv".to_owned(),
             canonical_revision: canonical::REVISION,
             plan_revision: plan::REVISION,
-            schema: schemars::schema_for!(UvSpec).to_value(),
+            schema: SpecSchema::of::<UvSpec>(),
             short_form: Some("packages".to_owned()),
             in_images: true,
         }

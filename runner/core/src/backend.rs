@@ -23,6 +23,8 @@ use crate::problem::{Advice, Problem, StepFailure};
 use crate::question::{Exchange, Question};
 use crate::tool::{ToolFound, ToolRequest};
 
+pub use crate::spec_schema::SpecSchema;
+
 /// What a backend is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -35,7 +37,7 @@ pub struct Manifest {
     /// Raised whenever the same lock may be built into another tree.
     pub plan_revision: u32,
     /// The JSON Schema of its spec.
-    pub schema: Value,
+    pub schema: SpecSchema,
     /// The member of the spec that a plain list under `[env]` stands for: `uv = ["emoji"]` is `packages`.
     pub short_form: Option<String>,
     /// Whether its environments can be built inside of a container image, by programs that run among the image's files.
@@ -242,7 +244,7 @@ pub trait Backend: Send + Sync {
             summary: String::new(),
             canonical_revision: 1,
             plan_revision: 1,
-            schema: serde_json::json!({ "type": "object" }),
+            schema: serde_json::json!({ "type": "object" }).into(),
             short_form: None,
             in_images: false,
         }

@@ -38,6 +38,7 @@ pub mod problem;
 pub mod question;
 pub mod ray;
 pub mod sandbox;
+mod spec_schema;
 pub mod task;
 pub mod text;
 pub mod tool;

@@ -81,7 +81,15 @@ async fn begin(
             };
             return without(confinement, command, before);
         } else {
-            match attempt(*tier, confinement, job, &command, cancel, before.clone()).await? {
+            let wanted = Wanted {
+                tier: *tier,
+                confinement,
+                job,
+                command: &command,
+                cancel,
+                reason: before.clone(),
+            };
+            match wanted.attempt().await? {
                 Attempt::Running(confined) => return Ok(Start::Running(confined)),
                 Attempt::Cancelled => return Ok(Start::Cancelled),
                 Attempt::Refused(refusal) => refusal,
@@ -155,103 +163,115 @@ enum Attempt {
     Cancelled,
 }
 
-async fn attempt(
+/// A start in one tier.
+struct Wanted<'a> {
     tier: Tier,
-    confinement: &Confinement,
-    job: Option<&str>,
-    command: &Command,
-    cancel: &CancellationToken,
+    confinement: &'a Confinement,
+    job: Option<&'a str>,
+    command: &'a Command,
+    cancel: &'a CancellationToken,
+    /// Why it is no stronger tier.
     reason: Option<String>,
-) -> Result<Attempt, SandboxError> {
-    let Some(helper) = &confinement.helper else {
-        return Ok(Attempt::Refused(Refusal::no_helper()));
-    };
-    if let Some(refusal) = Refusal::by_design(tier, confinement) {
-        return Ok(Attempt::Refused(refusal));
-    }
-    let begin = |ready| attempt_by(ready, tier, confinement, job, command, cancel, reason.clone());
-    // The jobs are those of the whole program.
-    if let Some(small) = helper.small().filter(|_| job.is_none()) {
-        match begin(helper.ready(small)).await {
-            Ok(Attempt::Failed(Failure {
-                step: Step::Build, ..
-            }))
-            | Err(SandboxError::Helper { .. } | SandboxError::HelperEnded) => {
-                tracing::warn!(helper = %small.display(), "it is not of the build of this program, which does its work");
-            }
-            attempted => return attempted,
-        }
-    }
-    begin(helper.ready(helper.path())).await
 }
 
-async fn attempt_by(
-    ready: Result<Ready, ProcessError>,
-    tier: Tier,
-    confinement: &Confinement,
-    job: Option<&str>,
-    command: &Command,
-    cancel: &CancellationToken,
-    reason: Option<String>,
-) -> Result<Attempt, SandboxError> {
-    let ready = ready.map_err(|source| SandboxError::Helper { source })?;
-    let held = Held::new(tier, &confinement.limits)?;
-    if confinement.demand != Demand::BestEffort
-        && let Some(refusal) = held.refusal()
-    {
-        return Ok(Attempt::Refused(refusal));
+impl Wanted<'_> {
+    async fn attempt(&self) -> Result<Attempt, SandboxError> {
+        let &Self {
+            tier,
+            confinement,
+            job,
+            ..
+        } = self;
+        let Some(helper) = &confinement.helper else {
+            return Ok(Attempt::Refused(Refusal::no_helper()));
+        };
+        if let Some(refusal) = Refusal::by_design(tier, confinement) {
+            return Ok(Attempt::Refused(refusal));
+        }
+        // The jobs are those of the whole program.
+        if let Some(small) = helper.small().filter(|_| job.is_none()) {
+            match self.by(helper.ready(small)).await {
+                Ok(Attempt::Failed(Failure {
+                    step: Step::Build, ..
+                }))
+                | Err(SandboxError::Helper { .. } | SandboxError::HelperEnded) => {
+                    tracing::warn!(helper = %small.display(), "it is not of the build of this program, which does its work");
+                }
+                attempted => return attempted,
+            }
+        }
+        self.by(helper.ready(helper.path())).await
     }
-    let groups = held.groups()?;
-    let keep: Vec<OwnedFd> = command
-        .inherit
-        .iter()
-        .map(OwnedFd::try_clone)
-        .collect::<io::Result<_>>()?;
-    let policy = Policy {
-        job: job.map(str::to_owned),
-        ..confinement.policy(tier, command, held.resources, &groups, &keep)?
-    };
-    let given: Vec<OwnedFd> = groups.into_iter().chain(keep).collect();
-    let streams = streams(command.stdin, command.stdout, command.stderr)?;
-    let (mut tree, channel) = ready.go(&policy, &given, streams)?;
-    let channel = channel.watch()?;
-    let listened = tokio::select! {
-        biased;
-        () = cancel.cancelled() => None,
-        said = listen(&channel, &mut tree, confinement, &policy) => Some(said?),
-    };
-    match listened {
-        Some(Ok(Heard {
-            facts,
-            terminal,
-            served,
-            watcher,
-            sockets,
-        })) => {
-            let mut report = report(&facts, &policy, reason);
-            held.add_to(&mut report);
-            Ok(Attempt::Running(Box::new(Confined {
-                tree,
-                report,
+
+    /// By a helper that was started.
+    async fn by(&self, ready: Result<Ready, ProcessError>) -> Result<Attempt, SandboxError> {
+        let Self {
+            tier,
+            confinement,
+            job,
+            command,
+            cancel,
+            reason,
+        } = self;
+        let ready = ready.map_err(|source| SandboxError::Helper { source })?;
+        let held = Held::new(*tier, &confinement.limits)?;
+        if confinement.demand != Demand::BestEffort
+            && let Some(refusal) = held.refusal()
+        {
+            return Ok(Attempt::Refused(refusal));
+        }
+        let groups = held.groups()?;
+        let keep: Vec<OwnedFd> = command
+            .inherit
+            .iter()
+            .map(OwnedFd::try_clone)
+            .collect::<io::Result<_>>()?;
+        let policy = Policy {
+            job: job.map(str::to_owned),
+            ..confinement.policy(*tier, command, held.resources, &groups, &keep)?
+        };
+        let given: Vec<OwnedFd> = groups.into_iter().chain(keep).collect();
+        let streams = streams(command.stdin, command.stdout, command.stderr)?;
+        let (mut tree, channel) = ready.go(&policy, &given, streams)?;
+        let channel = channel.watch()?;
+        let listened = tokio::select! {
+            biased;
+            () = cancel.cancelled() => None,
+            said = listen(&channel, &mut tree, confinement, &policy) => Some(said?),
+        };
+        match listened {
+            Some(Ok(Heard {
+                facts,
                 terminal,
-                channel: Some(Arc::new(channel)),
-                heard: Arc::default(),
-                held: Some(held),
-                _served: served,
+                served,
                 watcher,
-                children_offline: facts.children_offline,
                 sockets,
-                observer: confinement.observer.clone(),
-                _open: None,
-            })))
-        }
-        Some(Err(failure)) => {
-            tree.end(Duration::ZERO).await?;
-            Ok(Attempt::Failed(failure))
-        }
-        None => {
-            tree.end(Duration::ZERO).await?;
-            Ok(Attempt::Cancelled)
+            })) => {
+                let mut report = report(&facts, &policy, reason.clone());
+                held.add_to(&mut report);
+                Ok(Attempt::Running(Box::new(Confined {
+                    tree,
+                    report,
+                    terminal,
+                    channel: Some(Arc::new(channel)),
+                    heard: Arc::default(),
+                    held: Some(held),
+                    _served: served,
+                    watcher,
+                    children_offline: facts.children_offline,
+                    sockets,
+                    observer: confinement.observer.clone(),
+                    _open: None,
+                })))
+            }
+            Some(Err(failure)) => {
+                tree.end(Duration::ZERO).await?;
+                Ok(Attempt::Failed(failure))
+            }
+            None => {
+                tree.end(Duration::ZERO).await?;
+                Ok(Attempt::Cancelled)
+            }
         }
     }
 }

@@ -18,8 +18,7 @@ pub(crate) fn with_default_index(
     manifest: &Manifest,
     settings: &Settings,
 ) -> Result<Value, Problem> {
-    let takes_indexes = manifest.schema.pointer("/properties/indexes").is_some();
-    let (true, Value::Object(members)) = (takes_indexes, spec) else {
+    let Value::Object(members) = spec else {
         return Ok(spec.clone());
     };
     let mut indexes = match members.get("indexes") {
@@ -34,8 +33,11 @@ pub(crate) fn with_default_index(
     if has_default {
         return Ok(spec.clone());
     }
-    settings.check_indexes()?;
-    let Some(url) = settings.default_index() else {
+    let configured = settings.check_indexes().map(|()| settings.default_index());
+    if matches!(configured, Ok(None)) || manifest.schema.pointer("/properties/indexes").is_none() {
+        return Ok(spec.clone());
+    }
+    let Some(url) = configured? else {
         return Ok(spec.clone());
     };
     let mut index = json!({ "name": NAME, "url": url, "default": true });

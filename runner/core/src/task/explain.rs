@@ -40,7 +40,7 @@ fn compile(backends: &[Manifest]) -> Option<(Value, Validator)> {
         let usable = |backend: &Manifest| match build(std::slice::from_ref(backend)) {
             Some(_) => backend.clone(),
             None => Manifest {
-                schema: json!({ "type": "object" }),
+                schema: json!({ "type": "object" }).into(),
                 ..backend.clone()
             },
         };

@@ -62,8 +62,8 @@ fn environment(backend: &Manifest, place: &str) -> Value {
 
 /// The backend's own schema, with references that hold where it is put.
 fn definition(backend: &Manifest, place: &str) -> Value {
-    let mut own = match &backend.schema {
-        Value::Object(_) => backend.schema.clone(),
+    let mut own = match &*backend.schema {
+        schema @ Value::Object(_) => schema.clone(),
         _ => json!({ "type": "object" }),
     };
     if let Value::Object(members) = &mut own {
@@ -146,7 +146,8 @@ mod tests {
                     "$ref": { "const": { "$ref": "#/$defs/Package" } },
                 },
                 "$defs": { "Package": { "type": "string", "minLength": 1 } },
-            }),
+            })
+            .into(),
             short_form: Some("packages".to_owned()),
             in_images: false,
         }

@@ -186,8 +186,9 @@ fn deep_nesting_and_large_files_are_refused() {
 fn a_backend_with_a_schema_that_is_none_does_not_hide_the_other_errors() {
     let mut backends = backends();
     backends[0].schema =
-        serde_json::json!({ "type": "no type", "properties": { "a": { "$ref": "https://example.org/" } } });
-    backends[1].schema = serde_json::json!(5);
+        serde_json::json!({ "type": "no type", "properties": { "a": { "$ref": "https://example.org/" } } })
+            .into();
+    backends[1].schema = serde_json::json!(5).into();
     let text = "nmae = 1\n[run]\ncommand = []\n[env.uv]\na = 1\n";
     let errors = parse(text, &origin(), &backends).unwrap_err();
     let codes: Vec<&str> = errors.errors().iter().map(|error| error.code.as_str()).collect();
@@ -202,7 +203,7 @@ fn a_schema_that_leads_to_itself_ends() {
         serde_json::json!({ "$ref": "#/$defs/a", "$defs": { "a": { "$ref": "#/$defs/a" } } }),
         serde_json::json!({ "anyOf": [{ "$ref": "#" }, { "$ref": "#" }] }),
     ] {
-        backends[1].schema = schema;
+        backends[1].schema = schema.into();
         let text = "[run]\ncommand = []\n[env.conda]\na = 1\n";
         assert!(parse(text, &origin(), &backends).is_err());
     }

@@ -105,8 +105,8 @@ pub(crate) fn backends() -> Vec<Manifest> {
         in_images: false,
     };
     vec![
-        manifest("uv", "Python packages, installed by uv.", uv, Some("packages")),
-        manifest("conda", "Conda packages.", conda, None),
+        manifest("uv", "Python packages, installed by uv.", uv.into(), Some("packages")),
+        manifest("conda", "Conda packages.", conda.into(), None),
     ]
 }
 

@@ -31,7 +31,7 @@ impl PlanBackend for Copying {
             summary: "copies".to_owned(),
             canonical_revision: 1,
             plan_revision: 7,
-            schema: json!({}),
+            schema: json!({}).into(),
             short_form: None,
             in_images: false,
         }
