@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use wrun_sandbox::HelperAhead;
+use wrun_sandbox::{AheadNetwork, HelperAhead};
 
 use crate::wasi::COMPILE;
 
@@ -25,8 +25,8 @@ impl Helper {
     }
 
     /// Starts a helper for a task that is to come, so that it begins while the task's environment is looked up.
-    pub fn prestart(&self, ahead: &HelperAhead) {
-        ahead.prestart(&self.0);
+    pub fn prestart(&self, ahead: &HelperAhead, network: AheadNetwork) {
+        ahead.prestart(&self.0, network);
     }
 
     /// Its path.

@@ -20,7 +20,7 @@ use wrun_core::plan::{CHILDREN_OFFLINE, NetworkUse};
 use wrun_core::sandbox::{Demand, Tier};
 use wrun_process::{CaptureLimits, Captured, Command, Out, capture};
 use wrun_proxy::{Gate, Outside, Pace, PrivateAddresses, System, Upstream};
-use wrun_sandbox::{Confinement, NotExecuted, Refusal, Start, start};
+use wrun_sandbox::{AheadNetwork, Confinement, NotExecuted, Refusal, Start, start};
 
 use crate::error::ProvisionError;
 use crate::host::TaskHost;
@@ -149,7 +149,12 @@ impl TaskHost {
                         self.say_children_online(confined.report.tier);
                     }
                     if let Some(helper) = confinement.helper.as_ref().filter(|_| *demand != Demand::Off) {
-                        self.helper_ahead.prestart(helper);
+                        // Programs of plans never have all of the machine's network in this tier.
+                        let network = match demand {
+                            Demand::Restricted => AheadNetwork::Machine,
+                            _ => AheadNetwork::Empty,
+                        };
+                        self.helper_ahead.prestart(helper, network);
                     }
                     let traffic = &confinement.gate.traffic;
                     let mut unread = |_, _: &str| {};

@@ -4,10 +4,12 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use wrun_core::sandbox::Tier;
 use wrun_process::ProcessError;
 
 use crate::job::{self, Job};
 use crate::platform;
+use crate::policy::Network;
 use crate::ready::Ready;
 
 /// The first argument of a helper.
@@ -31,7 +33,7 @@ pub struct Helper {
 #[derive(Debug, Default)]
 struct Waiting {
     started: u64,
-    helpers: Vec<(u64, Ready)>,
+    helpers: Vec<(u64, AheadNetwork, Ready)>,
 }
 
 /// The one helper that is started ahead of what a run will start next: while an environment is looked up for its task, while
@@ -40,15 +42,42 @@ struct Waiting {
 pub struct HelperAhead(Arc<Mutex<Option<Prestarted>>>);
 
 impl HelperAhead {
-    /// Starts it. It ends with the thread that calls this, as one that a start begins does. What is wrong with it is told
-    /// where it is needed.
-    pub fn prestart(&self, helper: &Helper) {
-        let prestarted = helper.prestart().ok();
+    /// Starts it, with what the start is expected to want. It ends with the thread that calls this, as one that a start begins
+    /// does. What is wrong with it is told where it is needed.
+    pub fn prestart(&self, helper: &Helper, network: AheadNetwork) {
+        let prestarted = helper.prestart(network).ok();
         let before = std::mem::replace(
             &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
             prestarted,
         );
         drop(before);
+    }
+}
+
+/// The network of a helper that waits for its policy. An empty one takes the longest to make of all that is the same for
+/// every policy of [`wrun_core::sandbox::Tier::Full`] which does not grant the machine's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AheadNetwork {
+    /// An empty one, if the helper has the right to make one.
+    Empty,
+    /// The machine's.
+    Machine,
+}
+
+impl AheadNetwork {
+    /// What the start in a tier with this network can begin with.
+    pub(crate) const fn of(tier: Tier, network: Network) -> Self {
+        match (tier, network) {
+            (Tier::Full, Network::None | Network::Served) => Self::Empty,
+            (Tier::Full, Network::Host) | (Tier::Restricted | Tier::None, _) => Self::Machine,
+        }
+    }
+
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Machine => "machine",
+        }
     }
 }
 
@@ -65,7 +94,7 @@ impl Drop for Prestarted {
         let at = waiting
             .helpers
             .iter()
-            .position(|(number, _)| *number == self.number);
+            .position(|(number, ..)| *number == self.number);
         let unneeded = at.map(|at| waiting.helpers.swap_remove(at));
         drop(waiting);
         // Ending it may take a moment, for which nobody is to wait.
@@ -125,27 +154,28 @@ impl Helper {
     }
 
     /// Starts a helper for a start that is to come.
-    fn prestart(&self) -> Result<Prestarted, ProcessError> {
-        let ready = Ready::start(self.small.as_ref().unwrap_or(&self.program))?;
+    fn prestart(&self, network: AheadNetwork) -> Result<Prestarted, ProcessError> {
+        let ready = Ready::start(self.small.as_ref().unwrap_or(&self.program), network)?;
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.started += 1;
         let number = waiting.started;
-        waiting.helpers.push((number, ready));
+        waiting.helpers.push((number, network, ready));
         Ok(Prestarted {
             number,
             waiting: Arc::clone(&self.waiting),
         })
     }
 
-    /// A helper that waits for its policy: one that was started before it was needed, if there is one.
-    pub(crate) fn ready(&self, program: &Path) -> Result<Ready, ProcessError> {
+    /// A helper that waits for its policy: one that was started before it was needed, if there is one with that network.
+    pub(crate) fn ready(&self, program: &Path, network: AheadNetwork) -> Result<Ready, ProcessError> {
         if program == self.small.as_ref().unwrap_or(&self.program) {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some((_, ready)) = waiting.helpers.pop() {
-                return Ok(ready);
+            let fits = waiting.helpers.iter().position(|(_, begun, _)| *begun == network);
+            if let Some(at) = fits {
+                return Ok(waiting.helpers.swap_remove(at).2);
             }
         }
-        Ready::start(program)
+        Ready::start(program, network)
     }
 
     /// The program that only sets sandboxes up, if there is one. Whether it is of the same build shows when it is started.

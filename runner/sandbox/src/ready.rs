@@ -8,7 +8,7 @@ use wrun_process::{ProcessError, Streams, Tree};
 
 use crate::channel::Channel;
 use crate::error::SandboxError;
-use crate::helper::{ARGUMENT, BUILD};
+use crate::helper::{ARGUMENT, AheadNetwork, BUILD};
 use crate::memfd;
 use crate::policy::Policy;
 
@@ -24,7 +24,7 @@ impl Ready {
     ///
     /// # Errors
     /// It cannot be started.
-    pub(crate) fn start(program: &Path) -> Result<Self, ProcessError> {
+    pub(crate) fn start(program: &Path, network: AheadNetwork) -> Result<Self, ProcessError> {
         let start_error = |source| ProcessError::Start {
             program: program.to_owned(),
             source,
@@ -36,6 +36,7 @@ impl Ready {
             BUILD.into(),
             std::process::id().to_string().into(),
             theirs.as_raw_fd().to_string().into(),
+            network.word().into(),
         ];
         let tree = crate::platform::spawn_helper(program, &args, &theirs)?;
         Ok(Self { tree, channel: ours })

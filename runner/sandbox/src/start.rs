@@ -17,7 +17,7 @@ use crate::confined::{Confined, receive};
 use crate::confinement::Confinement;
 use crate::error::SandboxError;
 use crate::held::Held;
-use crate::helper::Helper;
+use crate::helper::{AheadNetwork, Helper};
 use crate::job;
 use crate::message::{Facts, Failure, Message, Step};
 use crate::policy::Policy;
@@ -188,9 +188,10 @@ impl Wanted<'_> {
         if let Some(refusal) = Refusal::by_design(tier, confinement) {
             return Ok(Attempt::Refused(refusal));
         }
+        let network = AheadNetwork::of(tier, confinement.network());
         // The jobs are those of the whole program.
         if let Some(small) = helper.small().filter(|_| job.is_none()) {
-            match self.by(helper.ready(small)).await {
+            match self.by(helper.ready(small, network)).await {
                 Ok(Attempt::Failed(Failure {
                     step: Step::Build, ..
                 }))
@@ -200,7 +201,7 @@ impl Wanted<'_> {
                 attempted => return attempted,
             }
         }
-        self.by(helper.ready(helper.path())).await
+        self.by(helper.ready(helper.path(), network)).await
     }
 
     /// By a helper that was started.

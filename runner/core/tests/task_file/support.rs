@@ -105,7 +105,12 @@ pub(crate) fn backends() -> Vec<Manifest> {
         in_images: false,
     };
     vec![
-        manifest("uv", "Python packages, installed by uv.", uv.into(), Some("packages")),
+        manifest(
+            "uv",
+            "Python packages, installed by uv.",
+            uv.into(),
+            Some("packages"),
+        ),
         manifest("conda", "Conda packages.", conda.into(), None),
     ]
 }

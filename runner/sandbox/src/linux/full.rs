@@ -25,8 +25,15 @@ use super::{capabilities, network, root, terminal, warden};
 /// What a task sees as the name of its machine.
 const HOST_NAME: &[u8] = b"wrun";
 
-/// Sets everything up and waits for the end. Returns what went wrong before anything ran.
-pub(super) fn run(policy: &Policy, channel: &Channel) -> Result<Infallible, Failure> {
+/// Leaves the machine's network for an empty one, if this process has the right to before it knows its policy. Says whether
+/// it did.
+pub(super) fn empty_network() -> bool {
+    unshare(UnshareFlags::NEWNET, Step::Namespaces).is_ok()
+}
+
+/// Sets everything up and waits for the end. Returns what went wrong before anything ran. `is_apart` says that this process
+/// left the machine's network already.
+pub(super) fn run(policy: &Policy, channel: &Channel, is_apart: bool) -> Result<Infallible, Failure> {
     let proc = open_proc()?;
     let owners = Owners::of(policy, &proc)?;
     let outside = (geteuid(), getegid());
@@ -35,7 +42,9 @@ pub(super) fn run(policy: &Policy, channel: &Channel) -> Result<Infallible, Fail
         | UnshareFlags::NEWIPC
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWCGROUP;
-    if policy.network != Network::Host {
+    // A user namespace of its own has no rights in a network that was made before it.
+    let has_own_network = is_apart && policy.identity.becomes.is_some();
+    if policy.network != Network::Host && !has_own_network {
         namespaces |= UnshareFlags::NEWNET;
     }
     if policy.identity.becomes.is_none() {

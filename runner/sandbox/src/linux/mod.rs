@@ -32,7 +32,7 @@ use rustix::fs::{Access, FileType, Mode, access, lstat, stat};
 use rustix::process::{Signal, chdir, getppid, set_parent_process_death_signal, setsid};
 
 use crate::channel::{Channel, Handed};
-use crate::helper::BUILD;
+use crate::helper::{AheadNetwork, BUILD};
 use crate::memfd;
 use crate::message::{Failure, Message, Step};
 use crate::policy::Policy;
@@ -72,7 +72,7 @@ pub(crate) fn beside(name: &str) -> Option<PathBuf> {
 
 /// Becomes the process that the arguments speak of.
 pub(crate) fn become_process(arguments: &[OsString]) -> ! {
-    let [build, parent, channel] = arguments else {
+    let [build, parent, channel, network] = arguments else {
         process::exit(CANNOT_REPORT);
     };
     let Some(channel) = owned(channel) else {
@@ -81,8 +81,10 @@ pub(crate) fn become_process(arguments: &[OsString]) -> ! {
     if close_on_exec(&channel, true).is_err() {
         process::exit(CANNOT_REPORT);
     }
+    // What cannot be made now is made, or told, when the policy is known.
+    let is_apart = network == AheadNetwork::Empty.word() && full::empty_network();
     let failed = match prepare(build, parent, channel) {
-        Ok(Some((policy, channel))) => match run(&policy, &channel) {
+        Ok(Some((policy, channel))) => match run(&policy, &channel, is_apart) {
             Ok(never) => match never {},
             Err(failed) => (channel, failed),
         },
@@ -159,14 +161,18 @@ fn read(policy: OwnedFd) -> Result<Policy, Failure> {
     serde_json::from_slice(&bytes).map_err(|_| failure(Step::Policy, libc::EINVAL))
 }
 
-fn run(policy: &Policy, channel: &Channel) -> Result<std::convert::Infallible, Failure> {
+fn run(policy: &Policy, channel: &Channel, is_apart: bool) -> Result<std::convert::Infallible, Failure> {
+    if is_apart && AheadNetwork::of(policy.tier, policy.network) != AheadNetwork::Empty {
+        return Err(failure(Step::Policy, libc::EINVAL));
+    }
+
     let given = policy.groups.iter().chain(&policy.keep).copied();
     close_all_but(given.chain([channel.as_raw_fd()])).or_fail(Step::Descriptors)?;
     chdir("/").or_fail(Step::Root)?;
     process::block_signals();
     resources::join_groups(&policy.groups)?;
     match policy.tier {
-        Tier::Full => full::run(policy, channel),
+        Tier::Full => full::run(policy, channel, is_apart),
         Tier::Restricted | Tier::None => restricted::run(policy, channel),
     }
 }
