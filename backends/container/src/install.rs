@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use rustix::process::geteuid;
 use wrun_core::backend::Slot;
 use wrun_core::diagnostic::Finding;
 use wrun_core::host::Host;
@@ -87,15 +88,22 @@ async fn in_engine(
             })?,
         },
     };
-    // The engine has the files, and with them what names of users mean.
-    let user = user::look_up(&files.user, "", "").map_err(|_| Problem::Unsupported {
-        code: "container.engine.user".to_owned(),
-        message: format!(
-            "the image runs as `{}`, a name that is not looked up where {} keeps the image",
-            files.user,
-            engine.name()
-        ),
-        help: Some("write the number with `user`, for instance `user = \"1000:1000\"`".to_owned()),
+    // The engine has the files, and with them what names of users mean. Where its containers have no user namespace of the
+    // caller's, the task runs as the caller, and no user of the image is asked for.
+    let runs_as_caller = engine == Engine::Docker || geteuid().is_root();
+    let known = user::look_up(&files.user, "", "");
+    let user = known.or_else(|_| {
+        runs_as_caller
+            .then(ImageUser::default)
+            .ok_or_else(|| Problem::Unsupported {
+                code: "container.engine.user".to_owned(),
+                message: format!(
+                    "the image runs as `{}`, a name that is not looked up where {} keeps the image",
+                    files.user,
+                    engine.name()
+                ),
+                help: Some("write the number with `user`, for instance `user = \"1000:1000\"`".to_owned()),
+            })
     })?;
     let reference = host.keep_image(engine, &source).await?;
     let image = image(files, locked, reference, engine, Vec::new(), user);

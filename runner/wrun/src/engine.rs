@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use wrun_core::denial::Observation;
 use wrun_core::event::Event;
@@ -20,6 +21,10 @@ use crate::error::refused;
 use crate::native::{GRACE, follow, process_lost};
 use crate::run::Attempt;
 use crate::signals::Signals;
+
+/// How long a container gets to end after a signal that asks it to, as `podman stop` and `docker stop` give it. Its first
+/// process ignores what it does not handle (`pid_namespaces(7)`).
+const STOP: Duration = Duration::from_secs(10);
 
 /// The lowest exit code that may be the engine's own: that something went wrong with the container.
 const OF_THE_ENGINE: i32 = 125;
@@ -50,7 +55,7 @@ pub(crate) async fn run(
     if let Some(outcome) = refusal(attempt, &engine, &container) {
         return Ok(Report {
             outcome,
-            elapsed: std::time::Duration::ZERO,
+            elapsed: Duration::ZERO,
         });
     }
     let (arguments, passed) = container.arguments(&engine);
@@ -78,7 +83,7 @@ pub(crate) async fn run(
         .keeper(&container.name)
         .inspect_err(|error| tracing::warn!(%error, "the container goes on if this process is killed"))
         .ok();
-    let running = follow(attempt, task, signals, |happening| {
+    let running = follow(attempt, task, signals, Some(STOP), |happening| {
         attempt.context.emit(match happening {
             Happening::Held(_) => Event::Sandbox(held.clone()),
             Happening::Stopped => Event::Stopped,

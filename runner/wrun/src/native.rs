@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use wrun_core::event::Event;
 use wrun_core::grants::Access;
 use wrun_core::image::{Engine, Image};
@@ -25,7 +26,7 @@ use crate::grants::native_paths;
 use crate::image;
 use crate::launch::{address, edited};
 use crate::run::{Attempt, Entered};
-use crate::signals::Signals;
+use crate::signals::{Signals, asks_to_end};
 
 /// Where a task without an environment finds its command, and what comes after an environment's own folders.
 const SYSTEM_PATH: &[&str] = &[
@@ -133,7 +134,7 @@ pub(crate) async fn run(
         inherit: leases,
         grace: GRACE,
     };
-    follow(attempt, task, signals, |happening| {
+    follow(attempt, task, signals, None, |happening| {
         attempt.context.emit(match happening {
             Happening::Held(report) => Event::Sandbox(report.clone()),
             Happening::Stopped => Event::Stopped,
@@ -155,11 +156,13 @@ pub(crate) fn process_lost(limit: u64) -> Event {
     }
 }
 
-/// Runs a process to its end, and hands signals on to it.
+/// Runs a process to its end, and hands signals on to it. If there is a `patience`, it is ended that long after a signal that
+/// asked it to end.
 pub(crate) async fn follow(
     attempt: &Attempt<'_>,
     task: NativeTask,
     signals: &mut Signals,
+    patience: Option<Duration>,
     hear: impl Fn(Happening<'_>),
 ) -> Result<Report, Error> {
     let (forward, forwarded) = mpsc::channel(16);
@@ -171,13 +174,27 @@ pub(crate) async fn follow(
         hear,
     );
     tokio::pin!(running);
+    let mut deadline = None;
     loop {
+        let patient = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             report = &mut running => return Ok(report?),
             Some(signal) = signals.recv() => {
                 if forward.try_send(signal).is_err() {
                     attempt.context.cancel.cancel();
                 }
+                if let Some(patience) = patience.filter(|_| asks_to_end(signal)) {
+                    deadline.get_or_insert(Instant::now() + patience);
+                }
+            }
+            () = patient => {
+                deadline = None;
+                attempt.context.cancel.cancel();
             }
         }
     }

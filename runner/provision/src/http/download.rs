@@ -42,6 +42,9 @@ struct Part {
     joined: bool,
 }
 
+/// Bytes that an attempt has to bring for the attempts to be counted anew.
+const PROGRESS: u64 = 1024 * 1024;
+
 /// An attempt that did not bring the file.
 enum Interrupted {
     Server(Failure),
@@ -90,6 +93,7 @@ impl Http {
         let mut part = Part::new(store, &file.digest)?;
         let mut attempt = 1;
         loop {
+            let had = part.writer.length();
             let failure = match self.attempt(client, file, &mut part).await? {
                 Ok(()) => {
                     let joined = part.joined;
@@ -113,6 +117,10 @@ impl Http {
                 Err(Interrupted::Store(error)) => return Err(error.into()),
                 Err(Interrupted::Server(failure)) => failure,
             };
+            // A large file over a line that is cut now and then gets here, in the end.
+            if part.writer.length() >= had.saturating_add(PROGRESS) {
+                attempt = 1;
+            }
             if !failure.transient || attempt == ATTEMPTS {
                 return Err(failure.into_error(file.url, attempt).into());
             }

@@ -1,5 +1,6 @@
 //! Credential helpers: `docker-credential-NAME get`, with the server on standard input.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use super::login::Login;
 use crate::error::ProvisionError;
 use crate::files;
 use crate::host::TaskHost;
+use crate::patience::patiently;
 
 /// How long a helper may take; it may ask the user to unlock a keyring.
 const TIMEOUT: Duration = Duration::from_mins(2);
@@ -74,7 +76,18 @@ impl TaskHost {
             stderr_tail_max: OUTPUT,
             timeout: TIMEOUT,
         };
-        let said = capture(&mut tree, limits, &self.cancel, &mut |_, _| {}).await?;
+        let awaited = || BTreeSet::from([program.clone()]);
+        let what = format!("the login for {server}");
+        let mut unread = |_, _: &str| {};
+        let asking = capture(&mut tree, limits, &self.cancel, &mut unread);
+        let said = patiently(
+            &self.events,
+            self.settings.timing.patience,
+            &what,
+            awaited,
+            asking,
+        )
+        .await?;
         if said.cancelled {
             return Err(ProvisionError::Cancelled);
         }

@@ -75,6 +75,26 @@ async fn a_download_goes_on_where_it_was_cut() {
     );
 }
 
+/// As over a line that is cut now and then: what matters is that the file comes nearer.
+#[tokio::test]
+async fn a_download_that_gets_on_is_not_given_up() {
+    const PIECE: usize = 1024 * 1024;
+    const PIECES: usize = 6;
+    let body = vec![b'x'; PIECE * PIECES];
+    let digest = Digest::of(&body);
+    let server = Server::routed(move |index, _| match index {
+        0 => Reply::Cut(body.clone(), PIECE),
+        _ => Reply::CutFrom(body.clone(), PIECE * index, PIECE),
+    })
+    .await;
+    let mut file = fetch(&server.url);
+    file.digest = digest;
+    file.size = None;
+    let plan = plan([step("fetch", &[], Action::Fetch(file))]);
+    assert_eq!(World::new().build(&plan, give_up).await.result, Ok(()));
+    assert_eq!(server.requests().len(), PIECES);
+}
+
 #[tokio::test]
 async fn a_server_without_ranges_sends_it_again() {
     let server = Server::start(vec![Reply::Cut(BODY.to_vec(), 5), whole()]).await;

@@ -209,6 +209,8 @@ pub(crate) enum Reply {
     Full(u16, Vec<(&'static str, String)>, Vec<u8>),
     /// Announces the whole body and ends after so many bytes of it.
     Cut(Vec<u8>, usize),
+    /// Announces the body from a byte on and ends after so many bytes of that.
+    CutFrom(Vec<u8>, usize, usize),
     /// Announces a body, and brings a byte of it now and then.
     Drip,
     /// Never answers.
@@ -287,6 +289,11 @@ async fn serve(
         Reply::Page(kind, body) => (200, vec![("content-type", kind.to_owned())], body, usize::MAX),
         Reply::Full(status, headers, body) => (status, headers, body, usize::MAX),
         Reply::Cut(body, sent) => (200, vec![("etag", "\"one\"".to_owned())], body, sent),
+        Reply::CutFrom(body, start, sent) => {
+            let range = format!("bytes {start}-{}/{}", body.len() - 1, body.len());
+            let headers = vec![("etag", "\"one\"".to_owned()), ("content-range", range)];
+            (206, headers, body[start..].to_vec(), sent)
+        }
     };
     let mut answer = format!(
         "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n",
