@@ -133,6 +133,12 @@ pub(crate) fn preview(understood: &Understood, locked: &Locked) -> InstallPlan {
                 .collect(),
             "keep the module".to_owned(),
         ),
+        Content::Files(files)
+            if let Some(engine) = files.engine
+                && engine != Engine::Builtin =>
+        {
+            (Vec::new(), format!("have {} keep the image", engine.name()))
+        }
         Content::Files(files) => {
             let count = files.layers.len();
             let fetches = files.layers.iter().enumerate();

@@ -42,6 +42,22 @@ fn a_folder_and_a_tar_in_oci_layout_are_the_image() {
     plan(&world, "oci:missing").ends_with(125).shows("does not exist");
 }
 
+/// What wrun does itself for its own engine is not what it does for another.
+#[test]
+fn a_plan_says_that_an_engine_keeps_the_image() {
+    let world = World::new();
+    app("a").write_layout_archive(&world.project().join("image.tar"), "app:1");
+    for (engine, step) in [
+        ("builtin", "unpack 1 layer"),
+        ("podman", "have podman keep the image"),
+    ] {
+        let spec = format!("engine = \"{engine}\"\n");
+        world.write("task.toml", of_image("oci-archive:image.tar", "", &spec));
+        let ran = world.wrun(&["--format", "json", "plan", "task.toml"]).run();
+        ran.ends_with(0).shows(step);
+    }
+}
+
 #[test]
 fn what_docker_saved_is_the_image_of_its_configuration_and_layers() {
     let world = World::new();
