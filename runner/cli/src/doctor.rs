@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 use owo_colors::OwoColorize as _;
 use serde_json::json;
 use wrun::core::host::Host as _;
+use wrun::core::image::Engine;
 use wrun::core::tool::{ToolKind, ToolRequest};
 use wrun::{Demand, Problem, Runner, State};
 
@@ -30,8 +31,27 @@ pub(crate) async fn doctor(runner: &Runner, speaker: &Arc<Speaker>) -> Result<u8
 async fn others(runner: &Runner) -> Vec<Finding> {
     let mut findings: Vec<Finding> = settings(runner).into_iter().collect();
     findings.extend(tools(runner).await);
+    findings.extend(engines(runner).await);
     findings.extend(sandbox(runner).await);
     findings
+}
+
+/// The engines of containers that are there. A machine without them is not broken.
+async fn engines(runner: &Runner) -> Vec<Finding> {
+    let found = runner.engines().await;
+    if found.is_empty() {
+        return vec![Finding {
+            name: "engine",
+            good: true,
+            text: "neither podman nor docker is here; images need none".to_owned(),
+        }];
+    }
+    let finding = |(engine, said): (Engine, Result<String, String>)| Finding {
+        name: engine.name(),
+        good: true,
+        text: said.unwrap_or_else(|reason| format!("note: {reason}")),
+    };
+    found.into_iter().map(finding).collect()
 }
 
 /// The same where the store cannot be used; everything else is looked at by a runner with another one.

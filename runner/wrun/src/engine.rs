@@ -5,10 +5,11 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use wrun_core::denial::Observation;
 use wrun_core::event::Event;
 use wrun_core::grants::{Access, Limits};
-use wrun_core::image::Image;
+use wrun_core::image::{Engine, Image};
 use wrun_core::net::Net;
 use wrun_core::outcome::Outcome;
 use wrun_core::sandbox::Demand;
@@ -37,6 +38,20 @@ pub(crate) struct Wanted<'a> {
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) paths: Vec<(PathBuf, Access)>,
     pub(crate) leases: Vec<OwnedFd>,
+}
+
+/// The engines that are there, with their versions, or why they do not work.
+pub(crate) async fn found(variables: &BTreeMap<String, String>) -> Vec<(Engine, Result<String, String>)> {
+    let mut found = Vec::new();
+    for engine in [Engine::Podman, Engine::Docker] {
+        let Ok(program) = EngineProgram::find(engine, variables) else {
+            continue;
+        };
+        let probed = program.probe(&CancellationToken::new()).await;
+        let said = probed.map(|version| format!("{version} {}", program.path.display()));
+        found.push((engine, said.map_err(|error| error.to_string())));
+    }
+    found
 }
 
 /// One attempt at a task by the engine that keeps its image. Whatever becomes of the engine's own program, the container is

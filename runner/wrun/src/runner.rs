@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::backend::Manifest;
 use wrun_core::event::Event;
 use wrun_core::grants::Grants;
+use wrun_core::image::Engine;
 use wrun_core::problem::Problem;
 use wrun_core::sandbox::{Demand, SandboxReport};
 use wrun_core::task::Task;
@@ -18,6 +19,7 @@ use wrun_provision::TaskHost;
 use wrun_store::Store;
 
 use crate::context::{Context, Inner};
+use crate::engine;
 use crate::environment::LockPolicy;
 use crate::guest::{self, LoadedModule, Module};
 use crate::load::{self, LoadedTask, Source};
@@ -222,6 +224,12 @@ impl Runner {
         let (sender, _events) = mpsc::unbounded_channel();
         let context = self.context(sender, CancellationToken::new());
         native::try_sandbox(&context, demand).await
+    }
+
+    /// The container engines of this machine: each that is there, with its version, or why it does not work. None of them is
+    /// needed.
+    pub async fn engines(&self) -> Vec<(Engine, Result<String, String>)> {
+        engine::found(&self.0.settings.engine_variables).await
     }
 
     /// Understands a task file, with the backends of this runner.
