@@ -247,6 +247,25 @@ fn what_fails_now_and_then_is_tried_again() {
 }
 
 #[test]
+fn repodata_that_is_waited_for_or_asked_for_again_is_told() {
+    let failing = Failing::new();
+    failing
+        .server
+        .fault_times("noarch/repodata.json", Fault::Status(500), 1);
+    let slow = Fault::Slow(Duration::from_secs(4));
+    failing
+        .server
+        .fault_times(&format!("{SUBDIR}/repodata.json"), slow, 1);
+    let fetching = |subdir: &str| format!("fetch {}/{subdir}/repodata.json", failing.server.url());
+    failing
+        .submit()
+        .prints("thing\n")
+        .says(&fetching("noarch"))
+        .says("attempt 2: status 500")
+        .says(&fetching(SUBDIR));
+}
+
+#[test]
 fn a_download_that_breaks_off_goes_on_where_it_ended() {
     let failing = Failing::new();
     failing
