@@ -21,6 +21,7 @@ mod explain;
 mod explicit;
 mod fetch;
 mod files;
+mod inflated;
 mod install;
 mod link;
 mod lock;

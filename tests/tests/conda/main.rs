@@ -5,6 +5,7 @@
 )]
 
 mod activation;
+mod bounds;
 mod damage;
 mod faults;
 mod killed;
