@@ -17,7 +17,7 @@ use crate::activation::Activation;
 use crate::compile::compile;
 use crate::fetch;
 use crate::files;
-use crate::link::{self, Linking};
+use crate::link::{self, Linked, Linking};
 use crate::lock::{Content, Packages as Locked};
 use crate::packages::Packages;
 use crate::pip;
@@ -100,7 +100,10 @@ impl Build<'_> {
             Source::Solved(specs) => specs.clone(),
             Source::Explicit(_) | Source::Existing(_) => Vec::new(),
         };
-        let installed = link::link(Linking {
+        let Linked {
+            records: installed,
+            same,
+        } = link::link(Linking {
             prefix: slot.prefix.clone(),
             records: records.clone(),
             folders,
@@ -109,6 +112,9 @@ impl Build<'_> {
             copies: understood.runs_code(),
         })
         .await?;
+        for told in same.told() {
+            host.progress(&told);
+        }
         self.finish(locked, &records, &installed, platform).await
     }
 

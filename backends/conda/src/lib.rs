@@ -26,6 +26,7 @@ mod install;
 mod link;
 mod lock;
 mod match_spec;
+mod overlap;
 mod packages;
 mod pip;
 mod repodata;

@@ -10,6 +10,7 @@ mod damage;
 mod faults;
 mod killed;
 mod kinds;
+mod overlap;
 mod python;
 mod runs;
 mod together;
