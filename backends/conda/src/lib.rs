@@ -30,6 +30,7 @@ mod overlap;
 mod packages;
 mod pip;
 mod repodata;
+mod shell;
 mod solve;
 mod spec;
 mod understand;
