@@ -381,6 +381,50 @@ fn broken_archives_are_told_and_never_used() {
 }
 
 #[test]
+fn a_package_with_a_device_or_a_pipe_is_refused() {
+    let package = Package::new("thing", "1.0").format(Format::TarBz2);
+    for kind in [tar::EntryType::Fifo, tar::EntryType::Char, tar::EntryType::Block] {
+        let compressed = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        let mut archive = tar::Builder::new(compressed);
+        let mut add = |path: &str, kind: tar::EntryType, content: &[u8]| {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            archive
+                .append_data(&mut header, path, content)
+                .expect("it can be added");
+        };
+        let paths =
+            json!({ "paths": [{ "_path": "share/odd", "path_type": "hardlink" }], "paths_version": 1 });
+        add(
+            "info/index.json",
+            tar::EntryType::Regular,
+            package.index().to_string().as_bytes(),
+        );
+        add(
+            "info/paths.json",
+            tar::EntryType::Regular,
+            paths.to_string().as_bytes(),
+        );
+        add("share/odd", kind, b"");
+        let bytes = archive
+            .into_inner()
+            .and_then(bzip2::write::BzEncoder::finish)
+            .expect("it can be written");
+        let world = World::new();
+        let mut channel = Channel::new();
+        channel.add_bytes(&package, &bytes, |_| {});
+        world
+            .submit(&thing(&channel.url()))
+            .ends_with(125)
+            .says("conda.package.broken")
+            .says("`share/odd` is a device or a pipe");
+        assert!(world.environments().is_empty());
+    }
+}
+
+#[test]
 fn a_package_whose_name_is_a_path_writes_nothing_elsewhere() {
     for build in ["0/../../../../../../out", "0\\..\\out", "0\nx"] {
         let world = World::new();
