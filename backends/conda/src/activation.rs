@@ -18,8 +18,8 @@ use wrun_core::problem::{Advice, Problem, StepFailure};
 
 use crate::beside::Beside;
 use crate::files;
-use crate::install;
 use crate::repodata::causes;
+use crate::shell;
 
 /// What was recorded, in the environment.
 pub(crate) const RECORD: &str = "etc/wrun/activation.json";
@@ -33,6 +33,13 @@ const AFTER: &str = "after";
 
 /// The script that was run last, in the same folder.
 const LAST: &str = "last";
+
+/// What is wrong with that script, if it was not run, in the same folder.
+const WHY: &str = "why";
+
+/// What can be wrong with it.
+const UNREADABLE: &str = "cannot be read";
+const NO_SCRIPT: &str = "has a syntax error";
 
 /// The code of an activation that failed.
 const FAILED: &str = "conda.activation.failed";
@@ -106,12 +113,12 @@ impl Activation {
             ..Recorded::default()
         };
         if !self.scripts.is_empty() {
-            let shell = install::shell(host, SHELL).await?;
+            let tool = shell::find(host, SHELL).await?;
             let made = host.scratch(LABEL)?;
             let activating = Beside {
                 environment: &self.path,
                 made: made.path(),
-                tool: shell,
+                tool,
                 step: self.step(),
             };
             activating
@@ -159,14 +166,26 @@ impl Activation {
             || "the activation of the environment".to_owned(),
             |script| format!("the activation script `{script}`"),
         );
+        let why = files::small_text(&made.join(WHY)).unwrap_or_default();
+        let (how, help) = match why.as_str() {
+            UNREADABLE => (
+                UNREADABLE,
+                "let this user read the script (`chmod a+r`), or leave out the package that brings it",
+            ),
+            NO_SCRIPT => (
+                NO_SCRIPT,
+                "correct the script, leave out the package that brings it, or ask for another build of it",
+            ),
+            _ => (
+                how,
+                "leave out the package that brings the script, or ask for another build of it; a script that is not to be \
+                 used must not end the shell (`exit`)",
+            ),
+        };
         Advice {
             code: FAILED.to_owned(),
             message: format!("{who} {how}"),
-            help: Some(
-                "leave out the package that brings the script, or ask for another build of it; a script that is not to be \
-                 used must not end the shell (`exit`)"
-                    .to_owned(),
-            ),
+            help: Some(help.to_owned()),
             retry: false,
         }
     }
@@ -204,15 +223,29 @@ impl Activation {
 
     /// The step that runs the scripts.
     fn step(&self) -> Step {
-        // What scripts write is not what is recorded, and a script that fails is as if it had not been there, as in conda.
-        let script = "prefix=$1; before=$2; after=$3; last=$4; shift 4; command -p env -0 > \"$before\"; \
-                      for script; do printf %s \"$script\" > \"$last\"; . \"$prefix/$script\" >&2; done; \
-                      command -p env -0 > \"$after\"";
-        let mut args: Vec<Word> = vec!["-c".into(), script.into(), "activate".into()];
+        // What scripts write is not what is recorded, and one whose last command fails has its say all the same, as in conda.
+        // The names are ones that no script has. A script may end in failure for any reason, so what it says is asked again
+        // of a shell that runs nothing.
+        let script = format!(
+            "_wrun_prefix=$1; _wrun_after=$3; _wrun_last=$4; _wrun_why=$5; _wrun_shell=$BASH; command -p env -0 > \"$2\"; \
+             shift 5; \
+             for _wrun_script; do \
+             printf %s \"$_wrun_script\" > \"$_wrun_last\"; \
+             ( : < \"$_wrun_prefix/$_wrun_script\" ) || {{ printf %s '{UNREADABLE}' > \"$_wrun_why\"; exit 1; }}; \
+             . \"$_wrun_prefix/$_wrun_script\" >&2; \
+             case $? in 0) ;; *) \
+             if [ -n \"$_wrun_shell\" ] && \
+             ! \"$_wrun_shell\" -O extglob -n \"$_wrun_prefix/$_wrun_script\" 2> /dev/null; then \
+             printf %s '{NO_SCRIPT}' > \"$_wrun_why\"; exit 1; fi ;; esac; \
+             done; \
+             command -p env -0 > \"$_wrun_after\""
+        );
+        let mut args: Vec<Word> = vec!["-c".into(), script.as_str().into(), "activate".into()];
         args.push(self.folder(""));
         args.push(Place::prefix(BEFORE).into());
         args.push(Place::prefix(AFTER).into());
         args.push(Place::prefix(LAST).into());
+        args.push(Place::prefix(WHY).into());
         args.extend(self.scripts.iter().map(|script| Word::from(script.as_str())));
         let mut env: Vec<(String, Word)> = self
             .variables
@@ -301,7 +334,7 @@ fn changed(prefix: &Path, before: &[u8], after: &[u8]) -> Recorded {
     let own_folder = prefix.join("bin");
     let mut recorded = Recorded::default();
     for (name, value) in after {
-        let shells = NOT_RECORDED.contains(&name) || name.starts_with("BASH");
+        let shells = NOT_RECORDED.contains(&name) || name.starts_with("BASH") || name.starts_with("_wrun_");
         if shells
             || before.get(name) == Some(&value)
             || of_the_build.iter().any(|folder| value.contains(folder))

@@ -1,14 +1,14 @@
 //! Package archives: what they are, what is in them, and unpacking them.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use rattler_conda_types::package::{
     CondaArchiveType, DistArchiveIdentifier, DistArchiveType, IndexJson, LinkJson, NoArchLinks,
-    PackageFile as _, PathsJson,
+    PackageFile as _, PathType, PathsEntry, PathsJson,
 };
 use rattler_conda_types::{PackageRecord, RepoDataRecord};
 use rattler_digest::{Md5, Sha256};
-use rattler_package_streaming::{ExtractError, fs as unpacking, seek};
+use rattler_package_streaming::{ExtractError, fs as unpacking, read, seek};
 use url::Url;
 use wrun_core::id::Digest;
 use wrun_core::problem::Problem;
@@ -176,10 +176,11 @@ pub(crate) fn unpack(archive: &Path, record: &RepoDataRecord, to: &Path) -> Resu
         let problem = wrong_digest(url, &expected.to_string(), &found.to_string(), SOLVE_AGAIN);
         return Err(Fault::Archive(problem));
     }
-    match error {
-        Some(error) => Err(unpack_problem(url, to, &error).into()),
-        None => Ok(check_content(record, to)?),
+    if let Some(error) = error {
+        return Err(unpack_problem(url, to, &error).into());
     }
+    let paths = check_content(record, to)?;
+    Ok(check_kinds(archive, record, to, &paths)?)
 }
 
 /// The disk is full; `what` cannot be done at a path.
@@ -214,8 +215,53 @@ fn broken(url: &Url, why: &str) -> Problem {
     }
 }
 
-/// Whether an unpacked package is what its record says, and stays within an environment.
-fn check_content(record: &RepoDataRecord, folder: &Path) -> Result<(), Problem> {
+/// Whether a package is made of files, folders and links alone. The library unpacks a device or a pipe as an empty file, so
+/// an archive is looked through only if a file is empty that is not said to be.
+fn check_kinds(
+    archive: &Path,
+    record: &RepoDataRecord,
+    folder: &Path,
+    paths: &PathsJson,
+) -> Result<(), Problem> {
+    let is_empty = |entry: &PathsEntry| {
+        entry.path_type == PathType::HardLink
+            && entry.size_in_bytes != Some(0)
+            && files::length(&folder.join(&entry.relative_path)).is_ok_and(|length| length == 0)
+    };
+    if !paths.paths.iter().any(is_empty) {
+        return Ok(());
+    }
+    let broken = |why: String| broken(&record.url, &why);
+    let file = files::open(archive).map_err(|error| unreadable(archive, &error))?;
+    let found = match record.identifier.archive_type {
+        DistArchiveType::Conda(CondaArchiveType::Conda) => seek::stream_conda_content(file)
+            .map_err(|error| broken(causes(&error)))
+            .map(special),
+        _ => Ok(special(read::stream_tar_bz2(file))),
+    }?;
+    match found.map_err(|error| broken(causes(&error)))? {
+        None => Ok(()),
+        Some(path) => Err(broken(format!(
+            "`{}` is a device or a pipe, which no environment can have",
+            path.display()
+        ))),
+    }
+}
+
+/// The path of a device or a pipe in an archive.
+fn special(mut archive: tar::Archive<impl std::io::Read>) -> std::io::Result<Option<PathBuf>> {
+    for entry in archive.entries()? {
+        let entry = entry?;
+        let kind = entry.header().entry_type();
+        if kind.is_fifo() || kind.is_character_special() || kind.is_block_special() {
+            return entry.path().map(|path| Some(path.into_owned()));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether an unpacked package is what its record says, and stays within an environment; with the paths that it brings.
+fn check_content(record: &RepoDataRecord, folder: &Path) -> Result<PathsJson, Problem> {
     let broken = |why: String| broken(&record.url, &why);
     let index = IndexJson::from_package_directory(folder)
         .map_err(|error| broken(format!("`info/index.json`: {error}")))?;
@@ -242,17 +288,17 @@ fn check_content(record: &RepoDataRecord, folder: &Path) -> Result<(), Problem> 
         }
     }
     match LinkJson::from_package_directory(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(paths),
         Err(error) => Err(broken(format!("`info/link.json`: {error}"))),
         Ok(link) => match link.noarch {
-            NoArchLinks::Generic => Ok(()),
+            NoArchLinks::Generic => Ok(paths),
             NoArchLinks::Python(links) => {
                 match links
                     .entry_points
                     .iter()
                     .find(|entry| entry.command.contains('/'))
                 {
-                    None => Ok(()),
+                    None => Ok(paths),
                     Some(entry) => Err(broken(format!(
                         "`{}` is not the name of a command",
                         entry.command

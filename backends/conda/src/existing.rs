@@ -43,24 +43,30 @@ impl Existing {
         } else {
             by_name(host, text)
         };
-        let found = candidates.iter().find(|path| path.join("conda-meta").is_dir());
-        let Some(found) = found else {
-            return Err(missing(text, is_path, &candidates));
+        let mut closed = None;
+        let mut found = None;
+        for path in &candidates {
+            match files::leads_to_folder(&path.join("conda-meta")) {
+                Ok(false) => {}
+                Ok(true) => {
+                    found = Some(path);
+                    break;
+                }
+                Err(error) => {
+                    closed.get_or_insert((path, error));
+                }
+            }
+        }
+        let found = match (found, closed) {
+            (Some(found), _) => found,
+            (None, Some((path, error))) => return Err(unreadable(path, &error)),
+            (None, None) => return Err(missing(text, is_path, &candidates)),
         };
-        let path = found.canonicalize().map_err(|error| {
-            Problem::failed(
-                "conda.existing.unreadable",
-                format!("the environment `{}` cannot be read: {error}", found.display()),
-            )
-        })?;
+        let path = found.canonicalize().map_err(|error| unreadable(found, &error))?;
         let mut state = Vec::new();
         for folder in ["conda-meta", "etc/conda/activate.d", "etc/conda/env_vars.d"] {
-            state.extend(files::names_with_times(&path, folder).map_err(|error| {
-                Problem::failed(
-                    "conda.existing.unreadable",
-                    format!("the environment `{}` cannot be read: {error}", path.display()),
-                )
-            })?);
+            let names = files::names_with_times(&path, folder).map_err(|error| unreadable(&path, &error))?;
+            state.extend(names);
         }
         state.sort();
         Ok(Self { path, state })
@@ -110,6 +116,24 @@ fn by_name(host: &dyn Host, name: &str) -> Vec<PathBuf> {
         candidates.extend(installations);
     }
     candidates
+}
+
+/// An environment that may be there; which of the folders above it is closed is said.
+fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+    let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+    let open = path
+        .ancestors()
+        .find(|folder| files::leads_to_folder(folder).is_ok());
+    let closed = open.unwrap_or(path).display();
+    Problem::Failed {
+        code: "conda.existing.unreadable".to_owned(),
+        message: format!("the environment `{}` cannot be read: {error}", path.display()),
+        help: denied.then(|| {
+            format!(
+                "this user may not look into `{closed}`: ask its owner for it (`chmod a+rx`), or run `wrun` as a user who may"
+            )
+        }),
+    }
 }
 
 fn missing(text: &str, is_path: bool, candidates: &[PathBuf]) -> Problem {

@@ -34,7 +34,7 @@ pub(crate) async fn locked(
     let fetch = step(origin.channels, record)?;
     host.fetch(&label(&record.url), &fetch)
         .await
-        .map_err(|problem| origin.told(&record.url, problem))
+        .map_err(|problem| origin.told(&record.url, fetch.size.is_some(), problem))
 }
 
 /// What the host has to fetch for a locked package.
@@ -76,7 +76,7 @@ pub(crate) async fn unknown(
     }
     host.fetch_unknown(&label(url), url.as_str(), origin.channels.credential(url))
         .await
-        .map_err(|problem| origin.told(url, problem))
+        .map_err(|problem| origin.told(url, false, problem))
 }
 
 fn label(url: &Url) -> String {
@@ -108,9 +108,13 @@ fn local(origin: Origin<'_>, url: &Url) -> Result<PathBuf, Problem> {
 /// The code of a package that is not where it is said to be.
 const MISSING: &str = "conda.package.missing";
 
+/// What to do about a package that is larger than any file that is taken.
+const TOO_LARGE: &str =
+    "no package is that large, so the server is broken or means harm: use another channel or a mirror of it";
+
 impl Origin<'_> {
-    /// A failed fetch in words about packages.
-    fn told(self, url: &Url, problem: Problem) -> Problem {
+    /// A failed fetch in words about packages; `is_sized` says whether the size of the file was known.
+    fn told(self, url: &Url, is_sized: bool, problem: Problem) -> Problem {
         let Problem::Failed { code, message, help } = problem else {
             return problem;
         };
@@ -126,6 +130,9 @@ impl Origin<'_> {
                 "conda.channel.unreachable",
                 help.map(|help| format!("what was fetched is kept, so try again; {help}")),
             ),
+            "provision.http.too-large" if !is_sized => {
+                ("conda.package.too-large", Some(TOO_LARGE.to_owned()))
+            }
             // A file that is larger than it was is another file.
             "provision.http.digest" | "provision.http.too-large" => {
                 ("conda.package.digest", Some(archive::SOLVE_AGAIN.to_owned()))

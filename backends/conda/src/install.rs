@@ -11,16 +11,16 @@ use wrun_core::backend::{Request, Slot};
 use wrun_core::host::Host;
 use wrun_core::plan::{Action, InstallPlan, NetworkUse, Place, Program, Run, Step, Word};
 use wrun_core::problem::{Advice, Problem, StepFailure};
-use wrun_core::tool::{ToolFound, ToolKind, ToolRequest};
 
 use crate::activation::Activation;
 use crate::compile::compile;
 use crate::fetch;
 use crate::files;
-use crate::link::{self, Linking};
+use crate::link::{self, Linked, Linking};
 use crate::lock::{Content, Packages as Locked};
 use crate::packages::Packages;
 use crate::pip;
+use crate::shell;
 use crate::understand::{Source, Understood};
 
 /// Raised whenever the same lock may be built into another tree.
@@ -100,7 +100,10 @@ impl Build<'_> {
             Source::Solved(specs) => specs.clone(),
             Source::Explicit(_) | Source::Existing(_) => Vec::new(),
         };
-        let installed = link::link(Linking {
+        let Linked {
+            records: installed,
+            same,
+        } = link::link(Linking {
             prefix: slot.prefix.clone(),
             records: records.clone(),
             folders,
@@ -109,6 +112,9 @@ impl Build<'_> {
             copies: understood.runs_code(),
         })
         .await?;
+        for told in same.told() {
+            host.progress(&told);
+        }
         self.finish(locked, &records, &installed, platform).await
     }
 
@@ -133,7 +139,7 @@ impl Build<'_> {
             .filter(|record| slot.prefix.join(script(record)).is_file())
             .collect();
         if locked.link_scripts && !scripts.is_empty() {
-            request.tools.push(shell(host, SCRIPT_SHELL).await?);
+            request.tools.push(shell::find(host, SCRIPT_SHELL).await?);
             plan.steps
                 .extend(scripts.iter().map(|record| script_step(record)));
         } else if !scripts.is_empty() {
@@ -254,21 +260,6 @@ fn script_step(record: &PrefixRecord) -> Step {
             timeout: SCRIPT_TIMEOUT,
         }),
     }
-}
-
-/// The shell of the machine that scripts of packages are run with, as the tool `id`.
-pub(crate) async fn shell(host: &dyn Host, id: &str) -> Result<ToolFound, Problem> {
-    let request = ToolRequest {
-        id: id.to_owned(),
-        kind: ToolKind::Program {
-            names: vec!["bash".to_owned(), "sh".to_owned()],
-            // Not every shell says its version, and every one of them can be told to say one.
-            version_args: ["-c", "echo 1.0"].map(str::to_owned).into(),
-            minimum: None,
-            wheel: None,
-        },
-    };
-    host.find_tool(&request, &[]).await
 }
 
 /// What a failed step means.

@@ -16,6 +16,7 @@ use wrun_core::problem::Problem;
 
 use crate::explain;
 use crate::files;
+use crate::overlap::{self, Brought, Same};
 use crate::repodata::causes;
 
 /// What is to be linked.
@@ -34,6 +35,14 @@ pub(crate) struct Linking {
     pub(crate) copies: bool,
 }
 
+/// What came of linking.
+pub(crate) struct Linked {
+    /// The records of the packages, each after what it depends on.
+    pub(crate) records: Vec<PrefixRecord>,
+    /// Files that several packages bring.
+    pub(crate) same: Same,
+}
+
 /// Linking that goes on in other threads. When this is dropped it is stopped, and waited for: the environment's folder
 /// may belong to somebody else right after.
 struct Working {
@@ -50,7 +59,7 @@ impl Drop for Working {
 }
 
 /// Links packages into an environment.
-pub(crate) async fn link(linking: Linking) -> Result<Vec<PrefixRecord>, Problem> {
+pub(crate) async fn link(linking: Linking) -> Result<Linked, Problem> {
     let stop = Arc::new(AtomicBool::new(false));
     let (ending, ended) = channel();
     let working = Working {
@@ -72,7 +81,7 @@ fn failed(what: &str, error: &(dyn std::error::Error + 'static)) -> Problem {
 }
 
 impl Linking {
-    fn all(&self, stop: &AtomicBool) -> Result<Vec<PrefixRecord>, Problem> {
+    fn all(&self, stop: &AtomicBool) -> Result<Linked, Problem> {
         let prefix = Prefix::create(&self.prefix)
             .map_err(|error| failed(&format!("cannot make `{}`", self.prefix.display()), &error))?;
         let python = self
@@ -82,6 +91,13 @@ impl Linking {
             .map(|record| PythonInfo::from_python_record(&record.package_record, self.platform))
             .transpose()
             .map_err(|error| failed("the version of `python` makes no sense", &error))?;
+        let brought = self
+            .records
+            .par_iter()
+            .zip(&self.folders)
+            .map(|(record, folder)| Brought::by(record, folder, python.as_ref()))
+            .collect::<Result<Vec<Brought>, Problem>>()?;
+        overlap::check(&brought)?;
         // The type has no public name; the first package that is linked says what it is.
         let hard_links = !self.copies
             && self
@@ -149,10 +165,16 @@ impl Linking {
             .unwrap_or_else(PoisonError::into_inner)
             .unclobber(&sorted, &prefix)
             .map_err(|error| failed("cannot settle which package a file is of", &error))?;
-        for path in clobbered.keys() {
-            tracing::warn!(path = %path.display(), "several packages bring the same file");
+        let mut same = Same::default();
+        for (path, clobbered) in &clobbered {
+            for loser in &clobbered.other_packages {
+                same.add(clobbered.package.as_normalized(), loser.as_normalized(), path);
+            }
         }
-        Ok(sorted.into_iter().cloned().collect())
+        Ok(Linked {
+            records: sorted.into_iter().cloned().collect(),
+            same,
+        })
     }
 
     fn specs_by_name(&self) -> HashMap<String, Vec<String>> {

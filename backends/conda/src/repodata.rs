@@ -12,6 +12,7 @@ use wrun_core::host::Host;
 use wrun_core::problem::Problem;
 
 use crate::channels::{self, Channels};
+use crate::inflated;
 use crate::web::{self, Trouble};
 
 /// Requests that go on side by side.
@@ -22,6 +23,12 @@ const FOLDER: &str = "repodata";
 
 /// The code by which the host says that something else came than what was asked for.
 const SOMETHING_ELSE: &str = "provision.http.content";
+
+/// The code by which the host says that an answer is larger than what is taken.
+const LARGER: &str = "provision.http.too-large";
+
+/// The code of repodata that makes no sense.
+const BROKEN: &str = "conda.repodata.broken";
 
 /// How far kept repodata is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,7 +123,7 @@ impl Asking<'_> {
 
 fn broken(whose: &str, why: &str) -> Problem {
     Problem::Failed {
-        code: "conda.repodata.broken".to_owned(),
+        code: BROKEN.to_owned(),
         message: format!("the repodata of {whose} cannot be used: {why}"),
         help: Some(
             "the channel is damaged, or something between changes what it sends; `--refresh` fetches it anew"
@@ -176,9 +183,16 @@ fn gateway(host: &dyn Host, cache: PathBuf, client: ClientWithMiddleware, freshn
 /// Why repodata could not be had; nothing if it was had and makes no sense.
 fn problem(host: &dyn Host, channels: &Channels, error: &GatewayError, trouble: Trouble) -> Option<Problem> {
     if let Some((url, problem)) = trouble.problem {
-        return Some(match &problem {
-            Problem::Failed { code, message, help } if code == SOMETHING_ELSE => Problem::Failed {
-                code: "conda.repodata.broken".to_owned(),
+        let own_code = match &problem {
+            Problem::Failed { code, .. } if code == SOMETHING_ELSE => Some(BROKEN),
+            Problem::Failed { code, .. } if code == LARGER || code == inflated::TOO_LARGE => {
+                Some(inflated::TOO_LARGE)
+            }
+            _ => None,
+        };
+        return Some(match (own_code, &problem) {
+            (Some(code), Problem::Failed { message, help, .. }) => Problem::Failed {
+                code: code.to_owned(),
                 message: format!(
                     "the repodata of {} cannot be used: {message}",
                     whose(channels, &url)

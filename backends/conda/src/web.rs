@@ -13,6 +13,7 @@ use wrun_core::host::{Host, WebMethod, WebRequest, WebResponse};
 use wrun_core::problem::Problem;
 
 use crate::channels::Channels;
+use crate::inflated;
 
 /// The largest answer that is taken, in bytes; the index of the largest public channel is a third of it.
 const LARGEST: u64 = 1024 * 1024 * 1024;
@@ -121,9 +122,13 @@ pub(crate) async fn through<T>(
             done = &mut work => return Ok((done, trouble)),
             Some(Asked { mut request, answer }) = asked.recv() => {
                 let url = Url::parse(&request.url).ok();
+                let path = url.as_ref().map(|url| url.path().to_owned()).unwrap_or_default();
                 request.credential = url.and_then(|url| channels.credential(&url).cloned());
                 running.push(async move {
-                    let answered = host.web(&request).await;
+                    let answered = match host.web(&request).await {
+                        Ok(response) => inflated::bounded(path, response).await,
+                        failed => failed,
+                    };
                     (request.url, answered, answer)
                 });
             }

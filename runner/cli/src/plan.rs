@@ -242,6 +242,9 @@ fn shown(words: &[String]) -> String {
 
 fn launch_text(launch: &Launch) -> String {
     match launch {
+        Launch::Native { search_path, .. } if search_path.is_empty() => {
+            "native, with what is recorded in the environment".to_owned()
+        }
         Launch::Native { search_path, .. } => {
             let places: Vec<String> = search_path
                 .iter()

@@ -30,7 +30,7 @@ impl HttpError {
             | Self::Redirects { .. }
             | Self::Content { .. } => Some(Refusal::Unreachable),
             Self::TooLarge { .. } => Some(Refusal::TooLarge),
-            Self::Status(_) => None,
+            Self::Status(_) | Self::NoRoom { .. } => None,
         }
     }
 }

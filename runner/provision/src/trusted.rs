@@ -1,6 +1,8 @@
 //! What trusted backends ask for beyond plans and questions: requests of their libraries, and files by digest.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use wrun_core::credential::CredentialId;
 use wrun_core::event::Phase;
@@ -13,6 +15,9 @@ use crate::error::ProvisionError;
 use crate::host::TaskHost;
 use crate::http::{self, Download, Get, Response};
 use crate::progress::StepProgress;
+
+/// How long a request of a library is made without a word: there may be hundreds of them that take no time.
+const UNTOLD: Duration = Duration::from_secs(2);
 
 impl TaskHost {
     /// Makes a request for a library of a backend.
@@ -27,18 +32,33 @@ impl TaskHost {
         } = request;
         let url = http::parse(url)?;
         let credential = look_up(self.credentials.as_ref(), credential.as_ref(), Some(&url))?;
-        let response = self
-            .http
-            .get(&Get {
-                url: &url,
-                headers,
-                credential: credential.as_ref().map(Into::into),
-                maximum: *maximum_bytes,
-                head: *method == WebMethod::Head,
-                begins_with,
-            })
-            .await?;
-        Ok(response.into())
+        let step = OnceLock::new();
+        let told = || step.get_or_init(|| self.begin(Phase::Solve, format!("fetch {}", http::shown(&url))));
+        let retried = |attempt, reason: &str| told().retried(attempt, reason);
+        let request = Get {
+            url: &url,
+            headers,
+            credential: credential.as_ref().map(Into::into),
+            maximum: *maximum_bytes,
+            head: *method == WebMethod::Head,
+            begins_with,
+            retried: &retried,
+        };
+        let answered = {
+            let mut getting = Box::pin(self.http.get(&request));
+            tokio::select! {
+                answered = &mut getting => answered,
+                () = tokio::time::sleep(UNTOLD) => {
+                    told();
+                    getting.await
+                }
+            }
+        };
+        let answered = answered?;
+        if let Some(step) = step.into_inner() {
+            step.finish();
+        }
+        Ok(answered.into())
     }
 
     /// What a server says to a request with a credential by name; a status is no error.
@@ -60,6 +80,7 @@ impl TaskHost {
                 maximum,
                 head,
                 begins_with: &[],
+                retried: &http::untold,
             })
             .await
     }

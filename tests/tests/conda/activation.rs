@@ -48,6 +48,7 @@ fn an_activation_that_fails_is_told() {
         ("exit 3", "failed with exit code 3"),
         ("kill -9 $$", "was ended by signal 9"),
         ("exit 0", "ended the shell of all scripts with exit code 0"),
+        ("if then fi (", "has a syntax error"),
     ] {
         let broken = format!("echo broken >&2\n{script}\n");
         let channel = Channel::with([Package::saying("thing", "1.0", "thing")
@@ -63,6 +64,56 @@ fn an_activation_that_fails_is_told() {
         }
         assert!(world.environments().is_empty());
     }
+}
+
+#[test]
+fn a_script_whose_last_command_fails_has_its_say() {
+    let world = World::new();
+    let channel = Channel::with([Package::new("thing", "1.0")
+        .program("bin/thing", "#!/bin/sh\necho $FROM_SCRIPT\n")
+        .file("etc/conda/activate.d/thing.sh", "export FROM_SCRIPT=yes\nfalse\n")]);
+    world.submit(&thing(&channel.url())).prints("yes\n");
+}
+
+#[test]
+fn a_script_that_cannot_be_read_is_told() {
+    let world = World::new();
+    let existing = world.home().join("mine");
+    files::write(&existing.join("conda-meta/history"), "");
+    let script = existing.join("etc/conda/activate.d/a.sh");
+    files::write(&script, "export A=1\n");
+    let text = task(&["true"], json!({ "existing": existing }));
+    files::set_mode(&script, 0);
+    world
+        .submit(&text)
+        .ends_with(125)
+        .says("the activation script `etc/conda/activate.d/a.sh` cannot be read")
+        .says("conda.activation.failed")
+        .says("chmod a+r");
+    files::write(&existing.join("etc/conda/activate.d/b.sh"), "case in\n");
+    files::set_mode(&script, 0o644);
+    world
+        .submit(&text)
+        .ends_with(125)
+        .says("the activation script `etc/conda/activate.d/b.sh` has a syntax error");
+}
+
+#[test]
+fn scripts_need_no_search_path() {
+    let world = World::new();
+    let script = "#!/bin/sh\necho \"$PKG_NAME\" > \"$PREFIX/share/made\"\n";
+    let channel = Channel::with([Package::new("thing", "1.0")
+        .program("bin/thing", "#!/bin/sh\necho $FROM_SCRIPT\n")
+        .file("share/data", "data")
+        .program("bin/.thing-post-link.sh", script)
+        .file("etc/conda/activate.d/thing.sh", "export FROM_SCRIPT=yes\n")]);
+    let spec = json!({ "packages": ["thing"], "channels": [channel.url()], "link-scripts": true });
+    world.write("task.toml", task(&["thing"], spec));
+    world
+        .wrun(&["submit", "task.toml"])
+        .env("PATH", "/nonexistent")
+        .run()
+        .prints("yes\n");
 }
 
 #[test]

@@ -247,6 +247,25 @@ fn what_fails_now_and_then_is_tried_again() {
 }
 
 #[test]
+fn repodata_that_is_waited_for_or_asked_for_again_is_told() {
+    let failing = Failing::new();
+    failing
+        .server
+        .fault_times("noarch/repodata.json", Fault::Status(500), 1);
+    let slow = Fault::Slow(Duration::from_secs(4));
+    failing
+        .server
+        .fault_times(&format!("{SUBDIR}/repodata.json"), slow, 1);
+    let fetching = |subdir: &str| format!("fetch {}/{subdir}/repodata.json", failing.server.url());
+    failing
+        .submit()
+        .prints("thing\n")
+        .says(&fetching("noarch"))
+        .says("attempt 2: status 500")
+        .says(&fetching(SUBDIR));
+}
+
+#[test]
 fn a_download_that_breaks_off_goes_on_where_it_ended() {
     let failing = Failing::new();
     failing
@@ -358,6 +377,50 @@ fn broken_archives_are_told_and_never_used() {
             "{:?}",
             files::names(&unpacked)
         );
+    }
+}
+
+#[test]
+fn a_package_with_a_device_or_a_pipe_is_refused() {
+    let package = Package::new("thing", "1.0").format(Format::TarBz2);
+    for kind in [tar::EntryType::Fifo, tar::EntryType::Char, tar::EntryType::Block] {
+        let compressed = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        let mut archive = tar::Builder::new(compressed);
+        let mut add = |path: &str, kind: tar::EntryType, content: &[u8]| {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(content.len() as u64);
+            header.set_mode(0o644);
+            archive
+                .append_data(&mut header, path, content)
+                .expect("it can be added");
+        };
+        let paths =
+            json!({ "paths": [{ "_path": "share/odd", "path_type": "hardlink" }], "paths_version": 1 });
+        add(
+            "info/index.json",
+            tar::EntryType::Regular,
+            package.index().to_string().as_bytes(),
+        );
+        add(
+            "info/paths.json",
+            tar::EntryType::Regular,
+            paths.to_string().as_bytes(),
+        );
+        add("share/odd", kind, b"");
+        let bytes = archive
+            .into_inner()
+            .and_then(bzip2::write::BzEncoder::finish)
+            .expect("it can be written");
+        let world = World::new();
+        let mut channel = Channel::new();
+        channel.add_bytes(&package, &bytes, |_| {});
+        world
+            .submit(&thing(&channel.url()))
+            .ends_with(125)
+            .says("conda.package.broken")
+            .says("`share/odd` is a device or a pipe");
+        assert!(world.environments().is_empty());
     }
 }
 

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use serde_json::json;
 use wrun_tests::conda::{Channel, Format, PLACEHOLDER, Package, Server};
-use wrun_tests::{World, files};
+use wrun_tests::{World, files, machine};
 
 use crate::{of_channel, task, thing};
 
@@ -229,6 +229,41 @@ fn an_environment_that_is_there_is_used_and_not_changed() {
         json!({ "existing": "mine", "packages": ["x"] }),
     ));
     both.ends_with(125).says("`packages` does not go with `existing`");
+}
+
+#[test]
+fn the_plan_of_an_environment_that_is_there_says_what_it_is_started_with() {
+    let world = World::new();
+    let existing = world.home().join("mine");
+    files::write(&existing.join("conda-meta/history"), "");
+    world.write("task.toml", task(&["true"], json!({ "existing": existing })));
+    let ran = world.wrun(&["plan", "task.toml"]).run();
+    ran.ends_with(0);
+    let said = "native, with what is recorded in the environment";
+    assert!(ran.stdout.contains(said), "{ran:?}");
+}
+
+#[test]
+fn an_environment_that_may_not_be_looked_into_is_not_called_missing() {
+    let world = World::new();
+    let closed = world.home().join("closed");
+    let existing = closed.join("envs/mine");
+    files::write(&existing.join("conda-meta/history"), "");
+    files::set_mode(&closed, 0o600);
+    world.write("task.toml", task(&["true"], json!({ "existing": existing })));
+    // What root is permitted beside others is taken away.
+    let without: &[&str] = if machine::is_root() {
+        &["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"]
+    } else {
+        &["env"]
+    };
+    let ran = world.wrun(&["submit", "task.toml"]).through(without).run();
+    files::set_mode(&closed, 0o700);
+    ran.ends_with(125)
+        .says("conda.existing.unreadable")
+        .says("Permission denied")
+        .says(&format!("this user may not look into `{}`", closed.display()))
+        .does_not_say("there is no conda environment");
 }
 
 #[test]

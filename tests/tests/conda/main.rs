@@ -5,10 +5,12 @@
 )]
 
 mod activation;
+mod bounds;
 mod damage;
 mod faults;
 mod killed;
 mod kinds;
+mod overlap;
 mod python;
 mod runs;
 mod together;

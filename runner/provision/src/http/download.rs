@@ -11,6 +11,7 @@ use wrun_core::id::Digest;
 use wrun_store::{ArtifactWriter, Store, StoreError};
 
 use super::failure::{Failure, retry_after};
+use super::room::Room;
 use super::{ATTEMPTS, Arrival, Authorization, Http, authenticated, shown};
 use crate::error::ProvisionError;
 
@@ -23,7 +24,7 @@ pub(crate) struct Download<'a> {
     pub(crate) url: &'a Url,
     /// What it must be.
     pub(crate) digest: Digest,
-    /// Its size in bytes, if known; nothing larger is taken.
+    /// Its size in bytes, if known; nothing larger is taken. Without it there are bounds too ([`Room`]).
     pub(crate) size: Option<u64>,
     /// The credential to send.
     pub(crate) credential: Option<Authorization<'a>>,
@@ -73,6 +74,12 @@ impl Part {
             joined: false,
         })
     }
+
+    /// Throws away what there is so far, for a file that is not to be had like this.
+    fn refuse(&mut self, failure: Failure) -> Result<(), Interrupted> {
+        self.writer.restart()?;
+        Err(failure.into())
+    }
 }
 
 impl Http {
@@ -94,7 +101,7 @@ impl Http {
         let mut attempt = 1;
         loop {
             let had = part.writer.length();
-            let failure = match self.attempt(client, file, &mut part).await? {
+            let failure = match self.attempt(store, client, file, &mut part).await? {
                 Ok(()) => {
                     let joined = part.joined;
                     match part.writer.finish(&file.digest) {
@@ -161,7 +168,7 @@ impl Http {
                 validator: None,
                 joined: false,
             };
-            let failure = match self.attempt(client, &file, &mut part).await? {
+            let failure = match self.attempt(store, client, &file, &mut part).await? {
                 Ok(()) => {
                     let digest = part.writer.digest();
                     return Ok((part.writer.finish(&digest)?, digest));
@@ -181,13 +188,20 @@ impl Http {
     /// One request, whose answer has to arrive at a pace.
     async fn attempt(
         &self,
+        store: &Store,
         client: &Client,
         file: &Download<'_>,
         part: &mut Part,
     ) -> Result<Result<(), Interrupted>, ProvisionError> {
         let received = AtomicU64::new(0);
         let arrival = Arrival::new(self.settings.timing.idle, &received);
-        let transfer = Box::pin(transfer(client, file, part, arrival));
+        let transfer = Box::pin(transfer(
+            client,
+            file,
+            part,
+            arrival,
+            Room::new(file.size, store.root()),
+        ));
         self.patiently(file.url, &received, transfer).await
     }
 }
@@ -198,6 +212,7 @@ async fn transfer(
     file: &Download<'_>,
     part: &mut Part,
     mut arrival: Arrival<'_>,
+    mut room: Room<'_>,
 ) -> Result<(), Interrupted> {
     let mut request = authenticated(client.get(file.url.clone()), file.credential);
     let start = part.writer.length();
@@ -235,16 +250,15 @@ async fn transfer(
         .content_length()
         .map(|rest| part.writer.length() + rest)
         .or(file.size);
+    let rest = answer.content_length().unwrap_or_default();
+    room.holds(part.writer.length(), rest)
+        .or_else(|failure| part.refuse(failure))?;
     let mut told = Instant::now();
     while let Some(chunk) = answer.chunk().await.map_err(|error| Failure::of(&error))? {
         part.writer.write(&chunk)?;
         arrival.brings(&chunk)?;
-        if let Some(size) = file.size
-            && part.writer.length() > size
-        {
-            part.writer.restart()?;
-            return Err(Failure::too_large(size).into());
-        }
+        room.holds(part.writer.length(), 0)
+            .or_else(|failure| part.refuse(failure))?;
         if told.elapsed() >= TOLD_EVERY {
             (file.progress)(part.writer.length(), total);
             told = Instant::now();

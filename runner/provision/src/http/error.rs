@@ -97,6 +97,25 @@ pub enum HttpError {
         /// What is taken, in bytes.
         maximum: u64,
     },
+    /// The disk has too little room for a file of a size that nobody said.
+    #[error(
+        "`{url}` is not fetched to its end, since nobody said how large it is and the disk has {free} bytes left, of which \
+         {reserve} are kept free"
+    )]
+    #[diagnostic(
+        code("provision.disk.full"),
+        help(
+            "free some space: `wrun cache ls` shows what is kept; or name the size of the file where that can be named"
+        )
+    )]
+    NoRoom {
+        /// The address, without credentials.
+        url: String,
+        /// What the disk has left, in bytes.
+        free: u64,
+        /// What is kept free of it, in bytes.
+        reserve: u64,
+    },
     /// An answer is something else than what was asked for.
     #[error("`{url}` is not what was asked for: it begins with `{begins}`")]
     #[diagnostic(

@@ -30,6 +30,7 @@ enum Kind {
     TooSlow { received: u64, time: Duration },
     Status(u16),
     TooLarge(u64),
+    NoRoom { free: u64, reserve: u64 },
     Content(String),
 }
 
@@ -74,6 +75,11 @@ impl Failure {
 
     pub(crate) fn too_large(maximum: u64) -> Self {
         Self::permanent("too large".to_owned(), Kind::TooLarge(maximum))
+    }
+
+    /// The disk has so many bytes left, and keeps a reserve.
+    pub(crate) fn no_room(free: u64, reserve: u64) -> Self {
+        Self::permanent("no room".to_owned(), Kind::NoRoom { free, reserve })
     }
 
     pub(crate) fn address(reason: &impl ToString) -> Self {
@@ -135,6 +141,7 @@ impl Failure {
             Kind::Status(status) => HttpError::Status(StatusError { url, status }),
             Kind::Content(begins) => HttpError::Content { url, begins },
             Kind::TooLarge(maximum) => HttpError::TooLarge { url, maximum },
+            Kind::NoRoom { free, reserve } => HttpError::NoRoom { url, free, reserve },
         }
     }
 }

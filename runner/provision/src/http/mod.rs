@@ -6,6 +6,7 @@ mod content;
 mod download;
 mod error;
 mod failure;
+mod room;
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,7 +62,12 @@ pub(crate) struct Get<'a> {
     pub(crate) head: bool,
     /// What the body of a good answer begins with: one of these, after blanks. Without any it may be anything.
     pub(crate) begins_with: &'a [&'a [u8]],
+    /// Told the attempt that follows, from 2, and why.
+    pub(crate) retried: &'a (dyn Fn(u32, &str) + Sync),
 }
+
+/// For requests of which people are not told that they are made again.
+pub(crate) const fn untold(_attempt: u32, _reason: &str) {}
 
 /// What a request says of who makes it. A redirection to another host loses it.
 #[derive(Clone, Copy)]
@@ -124,8 +130,9 @@ impl Http {
             if !failure.transient || attempt == ATTEMPTS {
                 return Err(failure.into_error(request.url, attempt).into());
             }
-            self.pause(attempt, &failure).await?;
             attempt += 1;
+            (request.retried)(attempt, &failure.reason);
+            self.pause(attempt - 1, &failure).await?;
         }
     }
 

@@ -114,6 +114,7 @@ impl TaskHost {
                 maximum: request.maximum_bytes,
                 head: request.method == WebMethod::Head,
                 begins_with: request.begins_with,
+                retried: &http::untold,
             })
             .await
     }

@@ -12,7 +12,7 @@ use super::login::Login;
 use super::registry_url;
 use crate::error::ProvisionError;
 use crate::host::TaskHost;
-use crate::http::{Authorization, Get, shown};
+use crate::http::{self, Authorization, Get, shown};
 
 /// The largest answer of a server of tokens, in bytes.
 const ANSWER: u64 = 1024 * 1024;
@@ -117,6 +117,7 @@ impl TaskHost {
                         maximum: ANSWER,
                         head: false,
                         begins_with: &[],
+                        retried: &http::untold,
                     })
                     .await?
             }

@@ -15,7 +15,7 @@ use crate::credentials::look_up;
 use crate::error::ProvisionError;
 use crate::files;
 use crate::host::TaskHost;
-use crate::http::{Download, Get, parse, said_no, shown};
+use crate::http::{self, Download, Get, parse, said_no, shown};
 use crate::index::normalised;
 
 /// The largest page of an index that is read, in bytes.
@@ -81,6 +81,7 @@ impl TaskHost {
             maximum: PAGE_MAXIMUM,
             head: false,
             begins_with: &[],
+            retried: &http::untold,
         };
         let response = self.http.get(&request).await?;
         if response.status != 200 {
