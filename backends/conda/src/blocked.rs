@@ -5,11 +5,19 @@ use std::collections::HashMap;
 
 use rattler_conda_types::{MatchSpec, PackageName, RepoDataRecord};
 
-use crate::explain::{fits, name, parsed};
+use crate::explain::{fits, name, read};
+
+/// What a package needs and no package at all would do for.
+pub(crate) enum Lack {
+    /// There is nothing that fits.
+    Spec(Box<MatchSpec>),
+    /// It is written in a way that nobody understands: the words, and why.
+    Unreadable(String, String),
+}
 
 /// What some package needs, in the words of the package.
 struct Need {
-    spec: MatchSpec,
+    lack: Lack,
     /// The packages that would do.
     candidates: Vec<usize>,
     /// How many of them can be installed as far as is known.
@@ -21,6 +29,8 @@ struct Need {
 /// What is known about packages that cannot be installed.
 pub(crate) struct Blocked<'a> {
     records: Vec<&'a RepoDataRecord>,
+    /// Where each of them is, by its place in memory.
+    places: HashMap<usize, usize>,
     needs: Vec<Need>,
     /// For each package what it lacks, if it cannot be installed.
     lacks: Vec<Option<usize>>,
@@ -44,7 +54,19 @@ impl<'a> Blocked<'a> {
         for (index, record) in records.iter().enumerate() {
             for depends in &record.package_record.depends {
                 let need = *known.entry(depends.as_str()).or_insert_with(|| {
-                    let spec = parsed(depends)?;
+                    let spec = match read(depends) {
+                        Ok(spec) if spec.condition.is_some() => return None,
+                        Ok(spec) => spec,
+                        Err(why) => {
+                            needs.push(Need {
+                                lack: Lack::Unreadable(depends.clone(), why),
+                                left: 0,
+                                candidates: Vec::new(),
+                                of: Vec::new(),
+                            });
+                            return Some(needs.len() - 1);
+                        }
+                    };
                     let needed = name(&spec)?;
                     if needed.as_normalized().starts_with("__") && is_offered(&spec) {
                         return None;
@@ -61,7 +83,7 @@ impl<'a> Blocked<'a> {
                         }
                     }
                     needs.push(Need {
-                        spec,
+                        lack: Lack::Spec(Box::new(spec)),
                         left: candidates.len(),
                         candidates,
                         of: Vec::new(),
@@ -75,6 +97,11 @@ impl<'a> Blocked<'a> {
         }
         let mut found = Self {
             lacks: vec![None; records.len()],
+            places: records
+                .iter()
+                .enumerate()
+                .map(|(place, record)| (std::ptr::from_ref(*record).addr(), place))
+                .collect(),
             records,
             needs,
         };
@@ -110,13 +137,16 @@ impl<'a> Blocked<'a> {
         }
     }
 
+    /// Whether a package cannot be installed.
+    pub(crate) fn has(&self, record: &RepoDataRecord) -> bool {
+        let place = self.places.get(&std::ptr::from_ref(record).addr());
+        place.is_some_and(|place| self.lacks.get(*place).copied().flatten().is_some())
+    }
+
     /// The package at the end of the chain of needs that begins with `record`, and what that one lacks: no package at all
     /// would do for it. `None` if nothing is known against `record`.
-    pub(crate) fn end_of(&self, record: &RepoDataRecord) -> Option<(&'a RepoDataRecord, &MatchSpec)> {
-        let mut at = self
-            .records
-            .iter()
-            .position(|known| std::ptr::eq(*known, record))?;
+    pub(crate) fn end_of(&self, record: &RepoDataRecord) -> Option<(&'a RepoDataRecord, &Lack)> {
+        let mut at = *self.places.get(&std::ptr::from_ref(record).addr())?;
         loop {
             // Each was found after everything that would do for what it lacks, so this comes to an end.
             let need = self.needs.get((*self.lacks.get(at)?)?)?;
@@ -127,7 +157,7 @@ impl<'a> Blocked<'a> {
             });
             match newest {
                 Some(next) => at = next,
-                None => return Some((self.records.get(at)?, &need.spec)),
+                None => return Some((self.records.get(at)?, &need.lack)),
             }
         }
     }

@@ -31,6 +31,7 @@ pub(crate) fn canonicalize(
         pip_folder: _,
         variables,
         needs: _,
+        pip_places: _,
         warnings: _,
     } = understood;
     let CondaSpec {

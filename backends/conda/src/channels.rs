@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rattler_conda_types::{Channel, ChannelConfig};
 use url::Url;
-use wrun_backend_python::redact;
+use wrun_backend_python::{index, redact};
 use wrun_core::canon::Canon;
 use wrun_core::credential::CredentialId;
 use wrun_core::diagnostic::Finding;
@@ -24,7 +24,7 @@ const DEFAULTS: &[&str] = &[
 const NO_DEFAULTS: &str = "nodefaults";
 
 /// What to do where a server wants to know who asks.
-pub(crate) const UNAUTHORIZED: &str = "write the channel as a table with `credentials = \"name\"`, and set `WRUN_INDEX_NAME_USERNAME` and \
+const UNAUTHORIZED: &str = "write the channel as a table with `credentials = \"name\"`, and set `WRUN_INDEX_NAME_USERNAME` and \
                                        `WRUN_INDEX_NAME_PASSWORD`";
 
 /// What to do where a server has too much to do.
@@ -119,6 +119,23 @@ impl Channels {
     /// The credential for an address, by the channel that it is below.
     pub(crate) fn credential(&self, url: &Url) -> Option<&CredentialId> {
         self.above(url)?.credentials.as_ref()
+    }
+
+    /// What to do where the server of an address refuses.
+    pub(crate) fn unauthorized(&self, url: &str) -> String {
+        let credential = Url::parse(url)
+            .ok()
+            .and_then(|url| self.credential(&url).cloned());
+        credential.map_or_else(
+            || UNAUTHORIZED.to_owned(),
+            |name| {
+                let variable = index::variable_part(&name);
+                format!(
+                    "the credential `{name}` was refused: correct `WRUN_INDEX_{variable}_USERNAME` and \
+                     `WRUN_INDEX_{variable}_PASSWORD`"
+                )
+            },
+        )
     }
 
     /// The channel that an address is below.

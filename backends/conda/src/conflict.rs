@@ -1,13 +1,18 @@
-//! Two things that are asked for, be it far below, and that do not go together.
+//! Things that are asked for, be it far below, and that do not go together.
 
 use std::collections::BTreeSet;
 
 use rattler_conda_types::{MatchSpec, PackageRecord, RepoDataRecord};
 
-use crate::explain::{Asked, Reason, fits, identity, name, parsed, shown, versions};
+use crate::blocked::Blocked;
+use crate::explain::{Asked, CONFLICT, Reason, fits, identity, name, parsed, shown, versions};
+use crate::together;
 
 /// How many dependencies are looked at for one that cannot be met.
 const WANTS_LOOKED_AT: usize = 500;
+
+/// What is asked for that is named when it cannot be had together.
+const NAMED: usize = 6;
 
 /// Who needs what is in the spec itself.
 const TASK: &str = "the task asks for";
@@ -27,6 +32,51 @@ struct Want {
 }
 
 impl Asked<'_> {
+    /// Why what is asked for cannot be had, where each part of it could.
+    pub(crate) fn conflict(&self, blocked: &Blocked<'_>) -> Reason {
+        let pair = self.pair();
+        if let Some((reason, true)) = pair {
+            return reason;
+        }
+        let mut named: Vec<String> = self
+            .specs
+            .iter()
+            .take(NAMED)
+            .map(|spec| format!("`{}`", shown(spec)))
+            .collect();
+        if self.specs.len() > NAMED {
+            named.push(format!("{} more", self.specs.len() - NAMED));
+        }
+        let what = match named.split_last() {
+            Some((last, others)) if !others.is_empty() => {
+                format!("{} and {last} cannot be had together", others.join(", "))
+            }
+            _ => format!("{} cannot be had", named.concat()),
+        };
+        let why = match (together::why(self, blocked), pair) {
+            (Some(why), _) => format!(": {why}"),
+            (None, Some((pair, _))) => format!(
+                ", whatever versions are chosen; of the newest that fit, {}",
+                pair.message
+            ),
+            (None, None) => {
+                ": whatever is chosen, something that one needs does not go with the rest".to_owned()
+            }
+        };
+        Reason {
+            code: CONFLICT,
+            message: what + &why,
+            help: Some(
+                if self.specs.len() == 1 {
+                    "ask for another version, or for something else; `WRUN_LOG=debug` shows all that the solver says"
+                } else {
+                    "loosen one of them, or put what they are for into two tasks"
+                }
+                .to_owned(),
+            ),
+        }
+    }
+
     fn newest(&self, spec: &MatchSpec) -> Option<&RepoDataRecord> {
         let wanted = name(spec)?;
         self.records()
@@ -38,7 +88,7 @@ impl Asked<'_> {
 
     /// Two things that need different versions of a third. Of each package the newest that fits is looked at, so what is
     /// found is a reason for sure only where there is no other choice.
-    pub(crate) fn pair(&self) -> Option<(Reason, bool)> {
+    fn pair(&self) -> Option<(Reason, bool)> {
         let wants = self.wants();
         for (position, left) in wants.iter().enumerate() {
             for right in wants.iter().skip(position + 1) {
@@ -66,7 +116,7 @@ impl Asked<'_> {
                     format!("{} `{one}`, and {} `{other}`", left.who, right.who)
                 };
                 let reason = Reason {
-                    code: "conda.solve.conflict",
+                    code: CONFLICT,
                     message: format!(
                         "{who}: no version is both, there is {}{}",
                         versions(&in_time),

@@ -1,23 +1,28 @@
 //! Why there is no solution, in sentences.
 
 use rattler_conda_types::{
-    MatchSpec, Matches as _, PackageName, ParseMatchSpecOptions, RepoDataRecord, Subdir,
+    MatchSpec, Matches as _, PackageName, ParseMatchSpecOptions, RepoDataRecord, RepodataRevision, Subdir,
 };
 use rattler_repodata_gateway::RepoData;
 use wrun_core::diagnostic::suggestion;
 use wrun_core::problem::Problem;
 
-use crate::blocked::Blocked;
+use crate::blocked::{Blocked, Lack};
+use crate::builds;
 use crate::channels;
 use crate::cut_off::CutOff;
 use crate::spec::Priority;
 use crate::understand::Understood;
 use crate::virtual_packages::Virtual;
 
+/// The code of a conflict of several things.
+pub(crate) const CONFLICT: &str = "conda.solve.conflict";
+
 /// Versions that are shown when none fits.
 const VERSIONS_SHOWN: usize = 5;
 
 /// What was asked, and what is known about it.
+#[derive(Clone, Copy)]
 pub(crate) struct Asked<'a> {
     pub(crate) understood: &'a Understood,
     pub(crate) specs: &'a [MatchSpec],
@@ -37,39 +42,15 @@ pub(crate) struct Reason {
     pub(crate) help: Option<String>,
 }
 
-/// Why there is no solution; `said` is what the solver says.
-pub(crate) fn unsatisfiable(asked: &Asked<'_>, said: &[String]) -> Problem {
-    let blocked = asked.all_blocked();
-    let mut reasons: Vec<Reason> = asked
-        .specs
-        .iter()
-        .filter_map(|spec| asked.alone(spec, &blocked))
-        .collect();
-    let tree = said.join("\n");
-    if reasons.is_empty()
-        && let Some((mut reason, certain)) = asked.pair()
-    {
-        if !certain {
-            reason.message += "; with all other choices:\n";
-            reason.message += tree.trim_end();
-        }
-        reasons.push(reason);
-    }
-    let Some(first) = reasons.first() else {
-        return Problem::Unsatisfiable {
-            code: "conda.solve.conflict".to_owned(),
-            message: format!(
-                "no packages go together for what is asked for:\n{}",
-                tree.trim_end()
-            ),
-            help: Some("loosen one of the versions that are named above".to_owned()),
-        };
-    };
+/// What is said of reasons, of which there is at least one.
+pub(crate) fn unsatisfiable(reasons: Vec<Reason>) -> Problem {
     let messages: Vec<&str> = reasons.iter().map(|reason| reason.message.as_str()).collect();
+    let message = messages.join("; ");
+    let first = reasons.into_iter().next();
     Problem::Unsatisfiable {
-        code: first.code.to_owned(),
-        message: messages.join("; "),
-        help: first.help.clone(),
+        code: first.as_ref().map_or(CONFLICT, |first| first.code).to_owned(),
+        message,
+        help: first.and_then(|first| first.help),
     }
 }
 
@@ -88,18 +69,30 @@ pub(crate) fn bare(spec: &MatchSpec) -> Option<MatchSpec> {
     }
 }
 
-/// A dependency as a spec.
-pub(crate) fn parsed(depends: &str) -> Option<MatchSpec> {
-    MatchSpec::from_str(depends, ParseMatchSpecOptions::lenient()).ok()
+/// A dependency as a spec, or why it is none.
+pub(crate) fn read(depends: &str) -> Result<MatchSpec, String> {
+    // As the solver reads it: what that cannot read it does not install.
+    let options = ParseMatchSpecOptions::lenient().with_repodata_revision(RepodataRevision::V3);
+    MatchSpec::from_str(depends, options).map_err(|error| error.to_string())
 }
 
-/// What a spec says about versions, for people: `zlib >=2`.
+/// A dependency as a spec, if it is one.
+pub(crate) fn parsed(depends: &str) -> Option<MatchSpec> {
+    read(depends).ok()
+}
+
+/// What a spec says about channel, version and build, for people: `zlib >=2`.
 pub(crate) fn shown(spec: &MatchSpec) -> String {
+    let channel = spec
+        .channel
+        .as_ref()
+        .map(|channel| format!("{}::", channels::name(channel)))
+        .unwrap_or_default();
     let name = name(spec).map_or_else(|| spec.name.to_string(), |name| name.as_source().to_owned());
     let version = spec.version.as_ref().map(|version| format!(" {version}"));
     let build = spec.build.as_ref().map(|build| format!(" {build}"));
     let version = version.filter(|text| text != " *").unwrap_or_default();
-    format!("{name}{version}{}", build.unwrap_or_default())
+    format!("{channel}{name}{version}{}", build.unwrap_or_default())
 }
 
 impl Asked<'_> {
@@ -110,6 +103,12 @@ impl Asked<'_> {
     pub(crate) fn of_name<'s>(&'s self, name: &'s PackageName) -> impl Iterator<Item = &'s RepoDataRecord> {
         self.records()
             .filter(move |record| record.package_record.name == *name)
+    }
+
+    /// Why each spec that cannot be had, whatever the others are, cannot.
+    pub(crate) fn each_alone(&self, blocked: &Blocked<'_>) -> Vec<Reason> {
+        let reasons = self.specs.iter().filter_map(|spec| self.alone(spec, blocked));
+        reasons.collect()
     }
 
     /// Why one spec cannot be had, whatever the others are.
@@ -124,7 +123,16 @@ impl Asked<'_> {
         }
         let fitting: Vec<&RepoDataRecord> = all.iter().copied().filter(|record| fits(spec, record)).collect();
         if fitting.is_empty() {
-            return Some(no_such_version(spec, &all));
+            let of_channel: Vec<&RepoDataRecord> = all
+                .iter()
+                .copied()
+                .filter(|record| is_of_channel(spec, record))
+                .collect();
+            return Some(if of_channel.is_empty() {
+                not_of_channel(spec, &all)
+            } else {
+                no_such_version(spec, &of_channel)
+            });
         }
         let in_time: Vec<&RepoDataRecord> = fitting
             .iter()
@@ -151,7 +159,7 @@ impl Asked<'_> {
     }
 
     /// Everything that cannot be installed, whatever else is chosen.
-    fn all_blocked(&self) -> Blocked<'_> {
+    pub(crate) fn all_blocked(&self) -> Blocked<'_> {
         let records = self.records().filter(|record| self.is_in_time(record)).collect();
         Blocked::find(records, |spec| self.not_offered(spec, "").is_none())
     }
@@ -252,9 +260,16 @@ impl Asked<'_> {
         } else {
             format!("`{}` (for `{}`)", identity(last), shown(spec))
         };
-        let mut reason = self.unavailable(&who, lacks)?;
+        let mut reason = match lacks {
+            Lack::Spec(spec) => self.unavailable(&who, spec)?,
+            Lack::Unreadable(text, why) => unreadable(&who, text, why),
+        };
         if ends.len() > 1 {
-            let all_lack_it = ends.iter().all(|(_, (_, other))| name(other) == name(lacks));
+            let all_lack_it = ends.iter().all(|(_, (_, other))| match (other, lacks) {
+                (Lack::Spec(other), Lack::Spec(lacks)) => name(other) == name(lacks),
+                (Lack::Unreadable(other, _), Lack::Unreadable(text, _)) => other == text,
+                _ => false,
+            });
             let spec = shown(spec);
             let others = if all_lack_it {
                 [" (and so do all others that fit `", &spec, "`)"]
@@ -299,7 +314,7 @@ impl Asked<'_> {
             message: format!(
                 "{who} needs `{}`, and there is {}",
                 shown(depends),
-                versions(&all)
+                builds::said(depends, &all).unwrap_or_else(|| versions(&all))
             ),
             help: Some("ask for another version, or add a channel that has what is needed".to_owned()),
         })
@@ -349,19 +364,55 @@ impl Asked<'_> {
 
 /// Whether a package is what a spec asks for, its channel included.
 pub(crate) fn fits(spec: &MatchSpec, record: &RepoDataRecord) -> bool {
-    spec.matches(record)
-        && spec
-            .channel
-            .as_ref()
-            .is_none_or(|channel| record.channel.as_deref() == Some(channel.canonical_name().as_str()))
+    spec.matches(record) && is_of_channel(spec, record)
+}
+
+/// Whether a package is of the channel that a spec asks for, if it asks for one.
+fn is_of_channel(spec: &MatchSpec, record: &RepoDataRecord) -> bool {
+    spec.channel
+        .as_ref()
+        .is_none_or(|channel| record.channel.as_deref() == Some(channel.canonical_name().as_str()))
+}
+
+/// Why nothing fits where the channel that is asked for has nothing of the name.
+fn not_of_channel(spec: &MatchSpec, all: &[&RepoDataRecord]) -> Reason {
+    Reason {
+        code: "conda.solve.missing",
+        message: format!(
+            "no `{}` is to be had: that channel has nothing of the name; others have {}",
+            shown(spec),
+            versions(all)
+        ),
+        help: Some("leave out the channel in front of the name, or correct it".to_owned()),
+    }
+}
+
+/// Why a package is not installed that says of its dependencies what nobody understands.
+fn unreadable(who: &str, text: &str, why: &str) -> Reason {
+    Reason {
+        code: "conda.solve.unreadable",
+        message: format!(
+            "{who} cannot be used: it says that it needs `{text}`, which is no match spec: {why}"
+        ),
+        help: Some(
+            "the channel describes the package wrongly: tell those who keep it, or ask for another version"
+                .to_owned(),
+        ),
+    }
 }
 
 fn no_such_version(spec: &MatchSpec, all: &[&RepoDataRecord]) -> Reason {
     Reason {
         code: "conda.solve.version",
-        message: format!("no `{}` is to be had; there is {}", shown(spec), versions(all)),
+        message: format!(
+            "no `{}` is to be had; there is {}",
+            shown(spec),
+            builds::said(spec, all).unwrap_or_else(|| versions(all))
+        ),
         help: Some(if is_word(spec) {
             format!("ask for one of these; {}", crate::match_spec::ONE_BY_ONE)
+        } else if let Some(help) = builds::help(spec, all) {
+            help
         } else {
             "ask for one of these, or add a channel that has another".to_owned()
         }),

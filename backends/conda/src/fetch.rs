@@ -55,11 +55,10 @@ pub(crate) fn digest(record: &RepoDataRecord) -> Result<Digest, Problem> {
         .package_record
         .sha256
         .map(|sha256| Digest::from_bytes(sha256.into()))
-        .ok_or_else(|| {
-            Problem::failed(
-                "conda.lock.digest",
-                format!("the lock has no SHA-256 of `{}`", record.url),
-            )
+        .ok_or_else(|| Problem::Failed {
+            code: "conda.lock.digest".to_owned(),
+            message: format!("the lock has no SHA-256 of `{}`", record.url),
+            help: Some(crate::lock::ANEW.to_owned()),
         })
 }
 
@@ -122,7 +121,7 @@ impl Origin<'_> {
             "provision.http.missing" => (MISSING, Some(self.advice_where_missing())),
             "provision.http.unauthorized" => (
                 "conda.channel.unauthorized",
-                Some(channels::UNAUTHORIZED.to_owned()),
+                Some(self.channels.unauthorized(url.as_str())),
             ),
             "provision.http.busy" => ("conda.channel.busy", Some(channels::BUSY.to_owned())),
             "provision.http.failed" => ("conda.channel.failed", Some(channels::FAILED.to_owned())),

@@ -19,6 +19,10 @@ use crate::virtual_packages::Virtual;
 /// The revision of the lock's content.
 const REVISION: u32 = 1;
 
+/// What to do about a lock that is of no use.
+pub(crate) const ANEW: &str =
+    "a lock file is made anew with `wrun plan --lock FILE TASK`, and one that is kept with `--refresh`";
+
 /// What a lock holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -74,7 +78,7 @@ fn unreadable(why: &str) -> Problem {
     Problem::Failed {
         code: "conda.lock.syntax".to_owned(),
         message: format!("the lock cannot be read: {why}"),
-        help: Some("solve again with `--refresh`".to_owned()),
+        help: Some(ANEW.to_owned()),
     }
 }
 

@@ -33,14 +33,18 @@ const MAXIMUM_READS: usize = 8;
 /// The name of the file that stands for the lines for pip.
 const LINES: &str = "wrun-pip-lines.txt";
 
-/// The spec of `env.pip` that lines for pip mean.
-fn spec(understood: &Understood) -> Value {
-    let file = if understood.pip_folder == "." {
+/// The path of that file: beside the environment file.
+fn lines(understood: &Understood) -> String {
+    if understood.pip_folder == "." {
         LINES.to_owned()
     } else {
         format!("{}/{LINES}", understood.pip_folder)
-    };
-    let mut spec = json!({ "requirements": file, "indexes": understood.spec.indexes });
+    }
+}
+
+/// The spec of `env.pip` that lines for pip mean.
+fn spec(understood: &Understood) -> Value {
+    let mut spec = json!({ "requirements": lines(understood), "indexes": understood.spec.indexes });
     if let (Some(members), Some(cut_off)) = (spec.as_object_mut(), &understood.spec.exclude_newer) {
         members.insert("exclude-newer".to_owned(), json!(cut_off));
     }
@@ -70,7 +74,9 @@ pub(crate) async fn inputs(host: &dyn Host, understood: &Understood) -> Result<I
     let digest = Digest::of(text.as_bytes());
     inputs.insert(lines, Input::Text { text, digest });
     for _ in 0..MAXIMUM_READS {
-        let needs = Pip.needs(&spec, &inputs).map_err(at_pip)?;
+        let needs = Pip
+            .needs(&spec, &inputs)
+            .map_err(|problem| told(understood, problem))?;
         let new: Vec<InputRequest> = needs
             .inputs
             .into_iter()
@@ -92,19 +98,51 @@ pub(crate) async fn inputs(host: &dyn Host, understood: &Understood) -> Result<I
     ))
 }
 
-/// Findings about the lines have their place in this spec, not in that of `env.pip`.
-fn at_pip(problem: Problem) -> Problem {
+/// A problem of `env.pip` in the words of this spec, whose lines have another place and whose interpreter is a package.
+fn told(understood: &Understood, problem: Problem) -> Problem {
     match problem {
         Problem::Invalid(mut findings) => {
             for finding in &mut findings {
                 if finding.at.starts_with("/requirements") {
-                    "/pip".clone_into(&mut finding.at);
+                    let at = if understood.spec.pip.is_empty() {
+                        "/file"
+                    } else {
+                        "/pip"
+                    };
+                    at.clone_into(&mut finding.at);
                 }
+                finding.message = placed(understood, &finding.message);
             }
             Problem::Invalid(findings)
         }
+        Problem::Unsatisfiable { code, message, help } => Problem::Unsatisfiable {
+            code,
+            message: placed(understood, &message),
+            help: help.map(|help| in_packages(&help)),
+        },
+        Problem::Failed { code, message, help } => Problem::Failed {
+            code,
+            message: placed(understood, &message),
+            help: help.map(|help| in_packages(&help)),
+        },
         other => other,
     }
+}
+
+/// A message with the places of lines as they are written, in place of those in the file that stands for them.
+fn placed(understood: &Understood, message: &str) -> String {
+    let mut message = message.to_owned();
+    let lines = lines(understood);
+    // The last first: the place of the first line is how that of the tenth begins.
+    for (position, place) in understood.pip_places.iter().enumerate().rev() {
+        message = message.replace(&format!("{lines}:{}", position + 1), place);
+    }
+    message
+}
+
+/// What to do about the interpreter: `env.pip` names it, and here it is one of the packages.
+fn in_packages(help: &str) -> String {
+    help.replace("`python = \"3.12\"`", "`python=3.12` among the conda packages")
 }
 
 /// The lock for pip, found under the interpreter of these packages.
@@ -139,7 +177,10 @@ pub(crate) async fn solve(
     };
     let mut transcript: Vec<Exchange> = Vec::new();
     for _ in 0..=MAXIMUM_ROUNDS {
-        let questions = match Pip.solve(&request, None, &transcript)? {
+        let step = Pip
+            .solve(&request, None, &transcript)
+            .map_err(|problem| told(understood, problem))?;
+        let questions = match step {
             Solve::Done(lock) => {
                 return Ok(PipLock {
                     spec: request.spec,

@@ -204,14 +204,21 @@ fn problem(host: &dyn Host, channels: &Channels, error: &GatewayError, trouble: 
     }
     if let Some((url, status)) = trouble.refused {
         let (code, help) = match status {
-            401 | 403 => ("conda.channel.unauthorized", channels::UNAUTHORIZED),
-            429 => ("conda.channel.busy", channels::BUSY),
-            _ => ("conda.channel.failed", channels::FAILED),
+            401 | 403 => ("conda.channel.unauthorized", channels.unauthorized(&url)),
+            429 => ("conda.channel.busy", channels::BUSY.to_owned()),
+            _ => ("conda.channel.failed", channels::FAILED.to_owned()),
         };
         return Some(Problem::Failed {
             code: code.to_owned(),
             message: format!("`{url}` answered with status {status}"),
-            help: Some(help.to_owned()),
+            help: Some(help),
+        });
+    }
+    if let Some(path) = may_not_be_read(channels, error) {
+        return Some(Problem::Failed {
+            code: "conda.channel.permission".to_owned(),
+            message: format!("the channel {path} may not be read: permission denied"),
+            help: Some("give the folders and files of the channel to whoever runs this to read".to_owned()),
         });
     }
     if let GatewayError::SubdirNotFoundError(missing) = error {
@@ -246,6 +253,26 @@ fn problem(host: &dyn Host, channels: &Channels, error: &GatewayError, trouble: 
         ),
         help: Some("run once without `--offline`, or start at a lock with `--locked FILE`".to_owned()),
     })
+}
+
+/// The channel whose folder may not be read, if that is why something is not to be had.
+fn may_not_be_read(channels: &Channels, error: &GatewayError) -> Option<String> {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(current) = cause {
+        let denied = current
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
+        if denied {
+            let of_files: Vec<String> = channels
+                .all()
+                .filter(|channel| channel.base_url.url().scheme() == "file")
+                .map(|channel| format!("`{}`", channels::name(channel)))
+                .collect();
+            return Some(of_files.join(" or ")).filter(|names| !names.is_empty());
+        }
+        cause = current.source();
+    }
+    None
 }
 
 /// The channel and the platform that an address of repodata is of.

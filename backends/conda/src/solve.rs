@@ -1,16 +1,22 @@
 //! Finding packages that go together.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
-use rattler_conda_types::{ChannelUrl, MatchSpec, RepoDataRecord, Subdir};
+use rattler_conda_types::{
+    ChannelUrl, GenericVirtualPackage, MatchSpec, RepoDataRecord, SolverResult, Subdir,
+};
 use rattler_repodata_gateway::RepoData;
-use rattler_solve::{CancellationToken, ChannelPriority, SolveError, SolverImpl as _, SolverTask, resolvo};
+use rattler_solve::{
+    CancellationToken, ChannelPriority, ExcludeNewer, SolveError, SolverImpl as _, SolverTask, resolvo,
+};
 use wrun_core::host::Host;
 use wrun_core::problem::Problem;
 
 use crate::cut_off::CutOff;
 use crate::explain::{self, Asked};
+use crate::narrow::narrowed;
 use crate::repodata::{self, Freshness};
 use crate::spec::Priority;
 use crate::understand::Understood;
@@ -30,6 +36,36 @@ impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.cancel();
     }
+}
+
+/// All that a solution is looked for in.
+struct Field {
+    repodata: Vec<RepoData>,
+    virtual_packages: Vec<GenericVirtualPackage>,
+    priority: ChannelPriority,
+    exclude: Option<ExcludeNewer>,
+    token: CancellationToken,
+}
+
+impl Field {
+    fn solve(&self, specs: &[MatchSpec], timeout: Duration) -> Result<SolverResult, SolveError> {
+        resolvo::Solver.solve(SolverTask {
+            specs: specs.to_vec(),
+            virtual_packages: self.virtual_packages.clone(),
+            timeout: Some(timeout),
+            channel_priority: self.priority,
+            exclude_newer: self.exclude.clone(),
+            cancellation_token: Some(self.token.clone()),
+            ..SolverTask::from_iter(&self.repodata)
+        })
+    }
+}
+
+/// Does on a thread of its own what takes the solver.
+async fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Problem::failed("conda.solve.failed", format!("the solver ended early: {error}")))
 }
 
 /// The packages for specs, sorted by name, each with its digest.
@@ -66,22 +102,15 @@ pub(crate) async fn solve(
     };
     let token = CancellationToken::new();
     let _stop = StopOnDrop(token.clone());
-    let (thread_specs, thread_virtual) = (specs.to_vec(), virtual_packages.0.clone());
-    let thread_exclude = cut_off.as_ref().map(|cut_off| cut_off.exclude.clone());
-    let (solved, repodata) = tokio::task::spawn_blocking(move || {
-        let solved = resolvo::Solver.solve(SolverTask {
-            specs: thread_specs,
-            virtual_packages: thread_virtual,
-            timeout: Some(SOLVE_TIMEOUT),
-            channel_priority: priority,
-            exclude_newer: thread_exclude,
-            cancellation_token: Some(token),
-            ..SolverTask::from_iter(&repodata)
-        });
-        (solved, repodata)
-    })
-    .await
-    .map_err(|error| Problem::failed("conda.solve.failed", format!("the solver ended early: {error}")))?;
+    let field = Arc::new(Field {
+        repodata,
+        virtual_packages: virtual_packages.0.clone(),
+        priority,
+        exclude: cut_off.as_ref().map(|cut_off| cut_off.exclude.clone()),
+        token,
+    });
+    let (thread_field, thread_specs) = (Arc::clone(&field), specs.to_vec());
+    let solved = beside(move || thread_field.solve(&thread_specs, SOLVE_TIMEOUT)).await?;
     match solved {
         Ok(solved) => {
             let mut records = with_digests(host, understood, solved.records).await?;
@@ -89,21 +118,36 @@ pub(crate) async fn solve(
             Ok(records)
         }
         Err(SolveError::Unsolvable(said)) => {
+            tracing::debug!(said = %said.join("\n"), "the solver finds no solution");
             // Both only make a message better, so it matters little if they cannot be had.
             let names = repodata::names(host, &understood.channels, platforms).await;
-            let elsewhere = elsewhere(host, understood, specs, &repodata).await;
-            Err(explain::unsatisfiable(
-                &Asked {
-                    understood,
-                    specs,
-                    repodata: &repodata,
-                    names: &names,
-                    virtual_packages,
-                    cut_off: cut_off.as_ref(),
-                    elsewhere: &elsewhere,
-                },
-                &said,
-            ))
+            let elsewhere = elsewhere(host, understood, specs, &field.repodata).await;
+            let asked = Asked {
+                understood,
+                specs,
+                repodata: &field.repodata,
+                names: &names,
+                virtual_packages,
+                cut_off: cut_off.as_ref(),
+                elsewhere: &elsewhere,
+            };
+            let blocked = asked.all_blocked();
+            let mut reasons = asked.each_alone(&blocked);
+            if reasons.is_empty() {
+                let (thread_field, thread_specs) = (Arc::clone(&field), specs.to_vec());
+                let fewest = beside(move || {
+                    narrowed(&thread_specs, |some, time| {
+                        matches!(thread_field.solve(some, time), Err(SolveError::Unsolvable(_)))
+                    })
+                })
+                .await?;
+                let asked = Asked {
+                    specs: &fewest,
+                    ..asked
+                };
+                reasons.push(asked.conflict(&blocked));
+            }
+            Err(explain::unsatisfiable(reasons))
         }
         Err(SolveError::Cancelled) => Err(Problem::Failed {
             code: "conda.solve.timeout".to_owned(),

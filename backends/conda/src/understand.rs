@@ -48,6 +48,8 @@ pub(crate) struct Understood {
     pub(crate) exclude_newer: Option<String>,
     /// What pip installs: lines of a requirements file.
     pub(crate) pip: Vec<String>,
+    /// Where each of those lines is written.
+    pub(crate) pip_places: Vec<String>,
     /// The folder, relative to the task's, that paths in those lines start from.
     pub(crate) pip_folder: String,
     /// Variables of the environment.
@@ -82,7 +84,8 @@ impl Understood {
         if let Some((path, found)) = &file_text {
             path::parent(path).clone_into(&mut pip_folder);
             if let Some(found) = found {
-                file = environment_file(path, found, spec.packages.is_none(), &mut findings);
+                let is_all = spec.packages.is_none() && spec.pip.is_empty();
+                file = environment_file(path, found, is_all, &mut findings);
             }
         }
         let mut explicit = ExplicitFile::default();
@@ -90,6 +93,9 @@ impl Understood {
             explicit = ExplicitFile::read(path, found, &mut findings);
         }
         let platform = platform(&spec, &explicit, &mut findings);
+        if let Some((path, _)) = &file_text {
+            findings.extend(other_platforms(path, &file, platform));
+        }
         let mut channels = Channels::understand(
             &spec.channels,
             file.channels.iter().map(String::as_str),
@@ -136,8 +142,9 @@ impl Understood {
                     })
                     .ok()
             });
-        let mut pip = file.pip;
+        let (mut pip, mut pip_places) = (file.pip, file.pip_places);
         pip.extend(spec.pip.iter().cloned());
+        pip_places.extend((0..spec.pip.len()).map(|position| format!("env.conda.pip[{position}]")));
         let mut understood = Self {
             spec,
             source,
@@ -145,6 +152,7 @@ impl Understood {
             platform,
             exclude_newer,
             pip,
+            pip_places,
             pip_folder,
             variables: file.variables,
             needs,
@@ -278,20 +286,31 @@ fn input(file: &str, at: &str, findings: &mut Vec<Finding>) -> Option<InputReque
 
 /// An environment file; `is_all` says that no packages are listed anywhere else.
 fn environment_file(path: &str, text: &str, is_all: bool, findings: &mut Vec<Finding>) -> EnvironmentFile {
-    match EnvironmentFile::read(path, text) {
-        Ok(file) => {
-            if file.packages.is_empty() && is_all {
-                let message = format!("`{path}` lists no conda packages");
-                let finding = Finding::warning("conda.file.empty", "/file", message);
-                findings.push(finding.with_help("list them under `dependencies:`"));
-            }
-            file
-        }
-        Err(finding) => {
-            findings.push(finding);
-            EnvironmentFile::default()
-        }
+    let before = findings.len();
+    let file = EnvironmentFile::read(path, text, findings);
+    if findings.len() == before && file.packages.is_empty() && file.pip.is_empty() && is_all {
+        let message = format!("`{path}` lists no packages");
+        let finding = Finding::error("conda.file.empty", "/file", message);
+        findings.push(finding.with_help("list them under `dependencies:`"));
     }
+    file
+}
+
+/// What is wrong where an environment file is for other platforms than that which is solved for.
+fn other_platforms(path: &str, file: &EnvironmentFile, platform: Subdir) -> Option<Finding> {
+    let is_for = |name: &String| name == platform.as_str() || name == Subdir::NoArch.as_str();
+    if file.platforms.is_empty() || file.platforms.iter().any(is_for) {
+        return None;
+    }
+    let finding = Finding::error(
+        "conda.file.platform",
+        "/file",
+        format!(
+            "`{path}` is for the platforms `{}`, and not for `{platform}`",
+            file.platforms.join("`, `")
+        ),
+    );
+    Some(finding.with_help("add the platform to `platforms:` in the file, or remove that key"))
 }
 
 /// The platform that is asked for, else that of this machine.

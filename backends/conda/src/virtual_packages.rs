@@ -28,6 +28,9 @@ const FOUND: &[&str] = &[
     "archspec",
 ];
 
+/// Those of them whose variable holds a version and nothing else.
+const VERSIONED: &[&str] = &["win", "osx", "linux", "glibc", "cuda"];
+
 /// Where the driver of NVIDIA shows itself; asking its library takes a while, also where there is none.
 const NVIDIA: &[&str] = &["/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"];
 
@@ -95,12 +98,15 @@ pub(crate) async fn find(
 ) -> Result<Virtual, Problem> {
     let mut overrides = VirtualPackageOverrides::default();
     for name in FOUND {
-        let told = written
+        let of_spec = written
             .iter()
             .find(|(key, _)| bare(key) == *name)
-            .map(|(_, package)| text(package))
-            .or_else(|| host.variable(&format!("CONDA_OVERRIDE_{}", name.to_ascii_uppercase())))
-            .or_else(|| (!may_have(name)).then(String::new));
+            .map(|(_, package)| text(package));
+        let told = match of_spec {
+            Some(told) => Some(told),
+            None => of_caller(host, name)?,
+        };
+        let told = told.or_else(|| (!may_have(name)).then(String::new));
         let told = told.map(Override::String);
         match *name {
             "win" => overrides.win = told,
@@ -162,6 +168,24 @@ pub(crate) async fn find(
     }
     packages.sort();
     Ok(Virtual(packages))
+}
+
+/// What the caller's variable says of a virtual package.
+fn of_caller(host: &dyn Host, name: &str) -> Result<Option<String>, Problem> {
+    let variable = format!("CONDA_OVERRIDE_{}", name.to_ascii_uppercase());
+    let Some(told) = host.variable(&variable) else {
+        return Ok(None);
+    };
+    match Version::from_str(&told) {
+        Err(error) if VERSIONED.contains(&name) && !told.is_empty() => Err(Problem::Failed {
+            code: "conda.virtual-package.variable".to_owned(),
+            message: format!("`{variable}` is `{told}`, which is not a version: {error}"),
+            help: Some(
+                "set it to a version, for instance `12.4`, to nothing for none, or not at all".to_owned(),
+            ),
+        }),
+        _ => Ok(Some(told)),
+    }
 }
 
 /// The kernel's version without its patch level: it changes with every update of the system, and no published package

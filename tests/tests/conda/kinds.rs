@@ -30,13 +30,65 @@ fn an_environment_file_is_read_and_is_part_of_the_key() {
     world.submit(&text).ends_with(125).says("conda.file.syntax");
     world.write("environment.yml", "channels: {");
     world.submit(&text).ends_with(125).says("conda.file.syntax");
-    // What is meant to be a list of packages is commonly only written wrong.
-    let misspelt = file("1").replace("dependencies", "dependences");
-    world.write("environment.yml", misspelt);
+}
+
+#[test]
+fn what_is_wrong_with_an_environment_file_is_told_with_its_place() {
+    let world = World::new();
+    let channel = Channel::with([Package::saying("thing", "1.0", "thing")]);
+    let text = task(
+        &["thing"],
+        json!({ "file": "environment.yml", "channels": [channel.url()], "platform": "linux-64" }),
+    );
+    let refused = |content: &str, said: &[&str]| {
+        world.write("environment.yml", content);
+        let ran = world.submit(&text);
+        ran.ends_with(125);
+        for words in said {
+            ran.says(words);
+        }
+    };
+    refused(
+        "name: x\ndependences: [thing]\n",
+        &[
+            "`environment.yml:2:1` has the key `dependences`",
+            "did you mean `dependencies`?",
+        ],
+    );
+    refused("", &["`environment.yml` is no environment file: it is empty"]);
+    refused("- thing\n", &["it is a list, and not a table of `dependencies:`"]);
+    refused(
+        "name: x\ndependencies: []\n",
+        &["`environment.yml` lists no packages"],
+    );
+    refused(
+        "dependencies:\n  - thing\n  - 'thing ==='\n",
+        &["`environment.yml:3:5` is no environment file: "],
+    );
+    refused(
+        "dependencies: [thing]\nvariables:\n  GOOD: x\n  a b: c\n  EMPTY:\n  K=V: z\n",
+        &[
+            "`environment.yml:4`: `a b` in `variables:` is no name of a variable",
+            "`environment.yml:5`: `EMPTY` in `variables:` has no value",
+            "`environment.yml:6`: `K=V` in `variables:`",
+        ],
+    );
+    refused(
+        "platforms: [osx-64]\ndependencies: [thing]\n",
+        &["for the platforms `osx-64`, and not for `linux-64`"],
+    );
+    refused(
+        "dependencies:\n  - thing\n  - pip:\n    - good\n    - -z bad\n",
+        &["environment.yml:5: "],
+    );
+    world.write(
+        "environment.yml",
+        "name: x\nprefix: /x\nplatforms: [osx-64, linux-64]\ndependencies: [thing]\nvariables: { PATH: /x, EMPTY: '' }\n",
+    );
     world
         .submit(&text)
-        .ends_with(127)
-        .says("`environment.yml` lists no conda packages");
+        .prints("thing\n")
+        .says("`environment.yml`: `PATH` in `variables:` takes the place of the caller's");
 }
 
 #[test]

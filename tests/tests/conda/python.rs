@@ -143,7 +143,8 @@ fn pip_is_added_where_only_packages_for_it_are_listed() {
     world
         .submit(&task(&command, spec("wheelie>=3")))
         .ends_with(125)
-        .says("wheelie>=3");
+        .says("wheelie>=3")
+        .says("another Python with `python=3.12` among the conda packages");
     let no_python = Channel::with([Package::new("pip", "1.0").noarch("generic")]);
     let spec = json!({ "packages": [], "pip": ["wheelie"], "channels": [no_python.url()] });
     world

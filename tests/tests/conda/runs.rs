@@ -127,6 +127,28 @@ fn a_channel_on_the_web_is_asked_once() {
 }
 
 #[test]
+fn a_lock_that_is_of_no_use_is_to_be_made_anew() {
+    let (world, channel) = (World::new(), channel());
+    world.write("task.toml", thing(&channel.url()));
+    world
+        .wrun(&["plan", "--lock", "lock.json", "task.toml"])
+        .run()
+        .ends_with(0);
+    let lock = files::read(&world.project().join("lock.json"));
+    let without_digests = lock.replace("sha256: ", "sha257: ");
+    let cut = lock.replace("environments:", "surroundings:");
+    for (content, code) in [(without_digests, "conda.lock.digest"), (cut, "conda.lock.syntax")] {
+        world.write("lock.json", content);
+        world
+            .wrun(&["submit", "--locked", "lock.json", "task.toml"])
+            .run()
+            .ends_with(125)
+            .says(code)
+            .says("`wrun plan --lock FILE TASK`");
+    }
+}
+
+#[test]
 fn a_lock_is_built_without_repodata() {
     let (world, channel) = (World::new(), channel());
     let server = Server::of(channel.path());
@@ -254,6 +276,7 @@ fn a_private_channel_wants_a_credential_by_name() {
         .run()
         .ends_with(125)
         .says("status 401")
+        .says("the credential `corp` was refused: correct `WRUN_INDEX_CORP_USERNAME`")
         .says("conda.channel.unauthorized");
     let right = submit()
         .env("WRUN_INDEX_CORP_USERNAME", "ada")
@@ -375,4 +398,11 @@ fn virtual_packages_can_be_made_up_and_hidden() {
         .wrun(&["submit", "task.toml"])
         .env("CONDA_OVERRIDE_CUDA", "12.1");
     submit.run().prints("cuda\n");
+    let wrong = world
+        .wrun(&["submit", "task.toml"])
+        .env("CONDA_OVERRIDE_CUDA", "x y");
+    wrong
+        .run()
+        .ends_with(125)
+        .says("`CONDA_OVERRIDE_CUDA` is `x y`, which is not a version");
 }

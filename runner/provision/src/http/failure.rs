@@ -161,16 +161,18 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 /// Whether TLS refused the server's certificate.
 fn is_certificate(error: &reqwest::Error) -> bool {
-    chain(error).any(|cause| {
-        // An `io::Error` does not show what it wraps as its source, only the source of that.
-        let wrapped = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref);
-        let tls = cause
-            .downcast_ref::<rustls::Error>()
-            .or_else(|| wrapped.and_then(|inner| inner.downcast_ref::<rustls::Error>()));
-        matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
-    })
+    chain(error).any(|cause| matches!(of_tls(cause), Some(rustls::Error::InvalidCertificate(_))))
+}
+
+/// What TLS says, if that is what an error is about. An `io::Error` does not show what it wraps as its source, only the
+/// source of that, and it may wrap another one.
+fn of_tls<'a>(mut error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    loop {
+        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+            return Some(tls);
+        }
+        error = error.downcast_ref::<std::io::Error>()?.get_ref()?;
+    }
 }
 
 /// The cause at the bottom, which is the one that says something.
@@ -189,4 +191,22 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 
 fn source<'a>(error: &&'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     (**error).source()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn what_tls_says_is_found_however_deep_it_is_wrapped() {
+        let refused = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let once = io::Error::other(refused.clone());
+        let twice = io::Error::other(io::Error::other(refused.clone()));
+        assert_eq!(of_tls(&refused), Some(&refused));
+        assert_eq!(of_tls(&once), Some(&refused));
+        assert_eq!(of_tls(&twice), Some(&refused));
+        assert_eq!(of_tls(&io::Error::other("reset")), None);
+    }
 }
