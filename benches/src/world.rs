@@ -68,15 +68,17 @@ impl World {
 
 /// Runs a command to its end; it must succeed.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command
+    let ran = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()?;
-    if status.success() {
+        .stderr(Stdio::piped())
+        .output()?;
+    if ran.status.success() {
         Ok(())
     } else {
-        Err(format!("{command:?}: {status}").into())
+        let said = String::from_utf8_lossy(&ran.stderr);
+        let program = Path::new(command.get_program()).display();
+        Err(format!("{program} ended with {}: {}", ran.status, said.trim()).into())
     }
 }
 
