@@ -236,16 +236,22 @@ fn is_there(ran: &Ran) -> bool {
     there
 }
 
+/// A package whose build asks for the network: when it is installed, or already when it is resolved.
+fn asking(of_install: bool) -> Scene {
+    let scene = Scene::new(false).expect("it is there for every user");
+    let mut source = scene.source("asking", ASK);
+    if of_install {
+        source = source.with_static_metadata();
+    }
+    scene.index.add_source(&source);
+    scene
+}
+
 #[test]
 fn a_build_that_asks_is_refused_and_the_way_out_is_told() {
     for tier in TIERS {
         for of_install in [false, true] {
-            let scene = Scene::new(false).expect("it is there for every user");
-            let mut source = scene.source("asking", ASK);
-            if of_install {
-                source = source.with_static_metadata();
-            }
-            scene.index.add_source(&source);
+            let scene = asking(of_install);
             let ran = scene.submit(tier, "asking", "");
             if !is_there(&ran) {
                 continue;
@@ -262,12 +268,7 @@ fn a_build_that_asks_is_refused_and_the_way_out_is_told() {
 fn a_build_that_is_given_the_network_has_it() {
     for tier in TIERS {
         for of_install in [false, true] {
-            let scene = Scene::new(false).expect("it is there for every user");
-            let mut source = scene.source("asking", ASK);
-            if of_install {
-                source = source.with_static_metadata();
-            }
-            scene.index.add_source(&source);
+            let scene = asking(of_install);
             let ran = scene.submit(tier, "asking", "build-network = true\n");
             if !is_there(&ran) {
                 continue;

@@ -127,6 +127,17 @@ fn output_is_handed_on_byte_by_byte() {
 }
 
 #[test]
+fn a_task_that_cannot_be_run_is_told_even_when_quiet() {
+    let world = World::new();
+    world.write("task.toml", command(&["no-such-program"], ""));
+    let ran = world.wrun(&["--quiet", "submit", "task.toml"]).run();
+    ran.ends_with(127).says("`no-such-program` was not found");
+    world.write("task.toml", command(&["/etc/passwd"], ""));
+    let ran = world.wrun(&["--quiet", "submit", "task.toml"]).run();
+    ran.ends_with(126).says("/etc/passwd");
+}
+
+#[test]
 fn a_task_reads_what_the_caller_writes() {
     let world = World::new();
     world.write("task.toml", command(&["cat"], ""));

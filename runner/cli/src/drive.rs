@@ -135,7 +135,7 @@ fn say_outcome(outcome: &Outcome, task: &str, named: bool, speaker: &Speaker) {
                 text.push_str("\n    at ");
                 text.push_str(frame);
             }
-            speaker.line("error", &text);
+            speaker.error(&text);
         }
         Outcome::NotFound { command, searched } => {
             let whose = if named {
@@ -147,8 +147,8 @@ fn say_outcome(outcome: &Outcome, task: &str, named: bool, speaker: &Speaker) {
                 "{whose}the command `{command}` was not found in {}",
                 searched.join(", ")
             );
-            speaker.line("error", &text);
+            speaker.error(&text);
         }
-        other => speaker.line("error", &format!("`{task}` {other}")),
+        other => speaker.error(&format!("`{task}` {other}")),
     }
 }

@@ -68,7 +68,18 @@ impl Speaker {
 
     /// Says a line to people, with a mark in front.
     pub(crate) fn line(&self, mark: &str, text: &str) {
-        if self.quiet || self.is_json() {
+        if !self.quiet {
+            self.say(mark, text);
+        }
+    }
+
+    /// Says an error to people, even when quiet.
+    pub(crate) fn error(&self, text: &str) {
+        self.say("error", text);
+    }
+
+    fn say(&self, mark: &str, text: &str) {
+        if self.is_json() {
             return;
         }
         let mut error = anstream::stderr().lock();
