@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use wrun_sandbox::{AheadNetwork, HelperAhead};
+use wrun_core::net::Net;
+use wrun_core::sandbox::Demand;
+use wrun_sandbox::HelperAhead;
 
 use crate::wasi::COMPILE;
 
@@ -25,8 +27,8 @@ impl Helper {
     }
 
     /// Starts a helper for a task that is to come, so that it begins while the task's environment is looked up.
-    pub fn prestart(&self, ahead: &HelperAhead, network: AheadNetwork) {
-        ahead.prestart(&self.0, network);
+    pub fn prestart(&self, ahead: &HelperAhead, demand: Demand, net: &Net) {
+        ahead.prestart(&self.0, demand, net);
     }
 
     /// Its path.

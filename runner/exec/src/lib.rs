@@ -16,4 +16,4 @@ pub use wasi::{
 };
 pub use wrun_process::TerminalSize;
 pub use wrun_proxy::{Gate, Reason, Refusal};
-pub use wrun_sandbox::{AheadNetwork, Confinement, HelperAhead, ImageRoot, Observer};
+pub use wrun_sandbox::{Confinement, HelperAhead, ImageRoot, Observer};

@@ -20,7 +20,7 @@ use wrun_core::plan::{CHILDREN_OFFLINE, NetworkUse};
 use wrun_core::sandbox::{Demand, Tier};
 use wrun_process::{CaptureLimits, Captured, Command, Out, capture};
 use wrun_proxy::{Gate, Outside, Pace, PrivateAddresses, System, Upstream};
-use wrun_sandbox::{AheadNetwork, Confinement, NotExecuted, Refusal, Start, start};
+use wrun_sandbox::{Confinement, NotExecuted, Refusal, Start, start};
 
 use crate::error::ProvisionError;
 use crate::host::TaskHost;
@@ -148,13 +148,8 @@ impl TaskHost {
                     if confinement.children_offline && !confined.children_offline {
                         self.say_children_online(confined.report.tier);
                     }
-                    if let Some(helper) = confinement.helper.as_ref().filter(|_| *demand != Demand::Off) {
-                        // Programs of plans never have all of the machine's network in this tier.
-                        let network = match demand {
-                            Demand::Restricted => AheadNetwork::Machine,
-                            _ => AheadNetwork::Empty,
-                        };
-                        self.helper_ahead.prestart(helper, network);
+                    if let Some(helper) = &confinement.helper {
+                        self.helper_ahead.prestart(helper, *demand, &confinement.gate.net);
                     }
                     let traffic = &confinement.gate.traffic;
                     let mut unread = |_, _: &str| {};

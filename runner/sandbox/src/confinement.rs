@@ -92,11 +92,7 @@ impl Confinement {
 
     /// What it reaches of the network.
     pub(crate) const fn network(&self) -> Network {
-        match self.gate.net {
-            Net::None => Network::None,
-            Net::Listed(_) => Network::Served,
-            Net::All => Network::Host,
-        }
+        Network::of(&self.gate.net)
     }
 
     /// The policy of a command at a tier.

@@ -4,13 +4,15 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wrun_core::sandbox::Tier;
+use wrun_core::net::Net;
+use wrun_core::sandbox::{Demand, Tier};
 use wrun_process::ProcessError;
 
 use crate::job::{self, Job};
 use crate::platform;
 use crate::policy::Network;
 use crate::ready::Ready;
+use crate::start::tiers;
 
 /// The first argument of a helper.
 pub(crate) const ARGUMENT: &str = "__wrun-sandbox";
@@ -42,9 +44,14 @@ struct Waiting {
 pub struct HelperAhead(Arc<Mutex<Option<Prestarted>>>);
 
 impl HelperAhead {
-    /// Starts it, with what the start is expected to want. It ends with the thread that calls this, as one that a start begins
-    /// does. What is wrong with it is told where it is needed.
-    pub fn prestart(&self, helper: &Helper, network: AheadNetwork) {
+    /// Starts it for the strongest tier that is asked for and what is to be reached of the network; for no tier at all there is
+    /// none to start. It ends with the thread that calls this, as one that a start begins does. What is wrong with it is
+    /// told where it is needed.
+    pub fn prestart(&self, helper: &Helper, demand: Demand, net: &Net) {
+        let Some(tier) = tiers(demand).first().filter(|tier| **tier != Tier::None) else {
+            return;
+        };
+        let network = AheadNetwork::of(*tier, Network::of(net));
         let prestarted = helper.prestart(network).ok();
         let before = std::mem::replace(
             &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
@@ -57,7 +64,7 @@ impl HelperAhead {
 /// The network of a helper that waits for its policy. An empty one takes the longest to make of all that is the same for
 /// every policy of [`wrun_core::sandbox::Tier::Full`] which does not grant the machine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AheadNetwork {
+pub(crate) enum AheadNetwork {
     /// An empty one, if the helper has the right to make one.
     Empty,
     /// The machine's.

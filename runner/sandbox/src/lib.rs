@@ -49,7 +49,7 @@ mod watch;
 pub use confined::{Conclusion, Confined, Stops};
 pub use confinement::Confinement;
 pub use error::SandboxError;
-pub use helper::{AheadNetwork, Helper, HelperAhead};
+pub use helper::{Helper, HelperAhead};
 pub use image::ImageRoot;
 pub use job::Job;
 pub use memory::MemoryWatch;

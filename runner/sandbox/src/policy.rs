@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use wrun_core::grants::Access;
+use wrun_core::net::Net;
 use wrun_core::sandbox::Tier;
 
 use crate::text;
@@ -97,6 +98,17 @@ pub(crate) enum Network {
     Served,
     /// All of the machine's network, but for raw sockets.
     Host,
+}
+
+impl Network {
+    /// What a grant comes to.
+    pub(crate) const fn of(net: &Net) -> Self {
+        match net {
+            Net::None => Self::None,
+            Net::Listed(_) => Self::Served,
+            Net::All => Self::Host,
+        }
+    }
 }
 
 /// Who the process is.

@@ -146,7 +146,7 @@ fn without(
 }
 
 /// The tiers to try, strongest first.
-const fn tiers(demand: Demand) -> &'static [Tier] {
+pub(crate) const fn tiers(demand: Demand) -> &'static [Tier] {
     match demand {
         Demand::Strongest => &[Tier::Full, Tier::Restricted],
         Demand::Full => &[Tier::Full],

@@ -9,13 +9,11 @@ use std::time::Duration;
 use wrun_core::denial::Observation;
 use wrun_core::event::{Event, Stream};
 use wrun_core::launch::Launch;
-use wrun_core::net::Net;
 use wrun_core::outcome::Outcome;
 use wrun_core::problem::Problem;
-use wrun_core::sandbox::Demand;
 use wrun_core::task::{Run, Task, Variable};
 use wrun_core::tool::ToolFound;
-use wrun_exec::{AheadNetwork, Output, OutputSink, Report, Stdio};
+use wrun_exec::{Output, OutputSink, Report, Stdio};
 
 use crate::context::{Context, Emit};
 use crate::environment::{self, Leased, LockPolicy};
@@ -193,13 +191,9 @@ fn refusal(submission: &Submission, is_guest: bool) -> Option<Outcome> {
 
 /// Begins to start a process that will be held to its grants, while its environment is looked up.
 fn prestart(context: &Context, task: &Task) {
-    let is_held = !matches!(task.run, Run::Module { .. }) && context.demand != Demand::Off;
-    if let Some(helper) = context.inner.helper.as_ref().filter(|_| is_held) {
-        let network = match (context.demand, &task.allow.net) {
-            (Demand::Restricted, _) | (_, Net::All) => AheadNetwork::Machine,
-            _ => AheadNetwork::Empty,
-        };
-        helper.prestart(&context.helper_ahead, network);
+    let is_process = !matches!(task.run, Run::Module { .. });
+    if let Some(helper) = context.inner.helper.as_ref().filter(|_| is_process) {
+        helper.prestart(&context.helper_ahead, context.demand, &task.allow.net);
     }
 }
 

@@ -7,11 +7,18 @@ use wrun_core::outcome::Outcome;
 use wrun_core::sandbox::Tier;
 use wrun_sandbox::{ImageRoot, NotExecuted};
 
-use super::search::{not_executable, not_found};
+use super::search::{not_executable, not_found, not_there};
 
 /// The outcome of a task whose program is on the machine.
 pub(super) fn on_machine(program: &Path, reason: &NotExecuted, tier: Tier) -> Outcome {
     let system = std::io::Error::from_raw_os_error(reason.errno);
+    let is_missing = |path: &Path| {
+        path.symlink_metadata()
+            .is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    };
+    if system.kind() == ErrorKind::NotFound && is_missing(program) {
+        return not_there(&program.to_string_lossy(), program);
+    }
     let lacks_something = matches!(system.kind(), ErrorKind::NotFound)
         || (tier == Tier::Restricted && system.kind() == ErrorKind::PermissionDenied);
     let why = match &reason.interpreter {
@@ -91,14 +98,14 @@ mod tests {
 
     #[test]
     fn each_reason_has_its_own_advice() {
-        let of = |interpreter, is_readable| match on_machine(
-            Path::new("/srv/tool"),
-            &reason(interpreter, is_readable),
-            Tier::Full,
-        ) {
-            Outcome::NotExecutable { reason, .. } => reason,
-            other => panic!("{other:?}"),
-        };
+        let tool = std::env::current_exe().unwrap();
+        let folder = tool.parent().unwrap().display();
+        let of =
+            |interpreter, is_readable| match on_machine(&tool, &reason(interpreter, is_readable), Tier::Full)
+            {
+                Outcome::NotExecutable { reason, .. } => reason,
+                other => panic!("{other:?}"),
+            };
         let cases = [
             (
                 Some("/no/such/python"),
@@ -115,12 +122,26 @@ mod tests {
             (
                 None,
                 false,
-                "it is not among what the task may read; add its folder, for instance `read = [\"/srv\"]`",
+                &format!(
+                    "it is not among what the task may read; add its folder, for instance `read = [\"{folder}\"]`"
+                ),
             ),
         ];
         for (interpreter, is_readable, words) in cases {
             let said = of(interpreter, is_readable);
             assert!(said.contains(words), "{said}");
         }
+    }
+
+    #[test]
+    fn a_program_that_is_nowhere_is_not_found() {
+        let outcome = on_machine(Path::new("/no/such/tool"), &reason(None, false), Tier::Full);
+        let Outcome::NotFound { command, searched } = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!(
+            (command.as_str(), searched),
+            ("/no/such/tool", vec!["/no/such".to_owned()])
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt as _;
@@ -22,7 +22,7 @@ use wrun_sandbox::{Conclusion, Confined, Confinement, Refusal, SandboxError, Sta
 use super::error::NativeError;
 use super::not_executed;
 use super::output::{Budget, Target, forward};
-use super::search::{find, not_executable, not_found};
+use super::search::{find, not_executable, not_there};
 use super::terminal::attend;
 use crate::report::Report;
 use crate::stdio::{Output, Stdin, Stdio};
@@ -252,10 +252,7 @@ async fn begin(
             reason,
         })),
         Ok(Start::Cancelled) => Ok(Err(Outcome::Cancelled)),
-        Err(SandboxError::Process(ProcessError::NotFound { program })) => {
-            let searched = program.parent().map(Path::to_owned);
-            Ok(Err(not_found(name, searched.as_slice())))
-        }
+        Err(SandboxError::Process(ProcessError::NotFound { program })) => Ok(Err(not_there(name, &program))),
         Err(SandboxError::Process(ProcessError::NotExecutable { program, reason })) => {
             Ok(Err(not_executable(&program, reason)))
         }

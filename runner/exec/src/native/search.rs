@@ -43,6 +43,11 @@ pub(super) fn not_found(name: &str, searched: &[PathBuf]) -> Outcome {
     }
 }
 
+/// The outcome of a run whose command is a path with nothing at it.
+pub(super) fn not_there(name: &str, path: &Path) -> Outcome {
+    not_found(name, path.parent().map(Path::to_owned).as_slice())
+}
+
 /// The outcome of a run whose command the system does not execute.
 pub(super) fn not_executable(path: &Path, reason: impl Into<String>) -> Outcome {
     Outcome::NotExecutable {
