@@ -101,12 +101,6 @@ pub(crate) fn leads_to_folder(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether there is a program at a path that this user can start.
-pub(crate) fn is_program(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
-        && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
-}
-
 /// Writes a file and the folders above it.
 pub(crate) fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {

@@ -147,6 +147,7 @@ impl Build<'_> {
                 id: builder.word().to_owned(),
                 kind: ToolKind::Program {
                     names: vec![builder.word().to_owned()],
+                    folders: Vec::new(),
                     version_args: vec!["--version".to_owned()],
                     minimum: None,
                     wheel: None,

@@ -303,6 +303,7 @@ pub(crate) fn needs(spec: &Value, known: &Inputs) -> Result<Needs, Problem> {
         id: UV.to_owned(),
         kind: ToolKind::Program {
             names: vec![UV.to_owned()],
+            folders: Vec::new(),
             version_args: vec!["--version".to_owned()],
             minimum: Some(MINIMUM_UV.to_owned()),
             wheel: Some(UV.to_owned()),

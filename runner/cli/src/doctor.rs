@@ -185,6 +185,7 @@ async fn tools(runner: &Runner) -> Vec<Finding> {
         id: "uv".to_owned(),
         kind: ToolKind::Program {
             names: vec!["uv".to_owned()],
+            folders: Vec::new(),
             version_args: vec!["--version".to_owned()],
             minimum: None,
             wheel: Some("uv".to_owned()),

@@ -30,6 +30,9 @@ pub enum ToolKind {
     Program {
         /// Base names to look for, best first.
         names: Vec<String>,
+        /// Folders to look in after the search path: where it is on most machines, whatever the caller's `PATH` is.
+        #[serde(default)]
+        folders: Vec<PathBuf>,
         /// Arguments that make it print its version.
         version_args: Vec<String>,
         /// The oldest version that will do (PEP 440 order).

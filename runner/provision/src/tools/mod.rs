@@ -23,6 +23,7 @@ impl TaskHost {
             ToolKind::Python { request: wanted } => self.find_python(&request.id, wanted.as_deref()).await,
             ToolKind::Program {
                 names,
+                folders,
                 version_args,
                 minimum,
                 wheel,
@@ -30,6 +31,7 @@ impl TaskHost {
                 let wanted = program::Wanted {
                     id: &request.id,
                     names,
+                    folders,
                     version_args,
                     minimum: minimum.as_deref(),
                     wheel: wheel.as_deref(),

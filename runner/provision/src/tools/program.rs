@@ -21,6 +21,7 @@ const EVERYWHERE: &str = "-musl";
 pub(super) struct Wanted<'a> {
     pub(super) id: &'a str,
     pub(super) names: &'a [String],
+    pub(super) folders: &'a [PathBuf],
     pub(super) version_args: &'a [String],
     pub(super) minimum: Option<&'a str>,
     pub(super) wheel: Option<&'a str>,
@@ -81,12 +82,8 @@ impl TaskHost {
             return Ok(wanted.found(path.clone(), &version.to_string(), None));
         }
         let mut passed_over = Vec::new();
-        let search_path: &[PathBuf] = if of_machine {
-            &self.settings.search_path
-        } else {
-            &[]
-        };
-        for path in on_search_path(search_path, wanted.names) {
+        let folders = self.settings.search_path.iter().chain(wanted.folders);
+        for path in in_folders(folders.filter(|_| of_machine), wanted.names) {
             match self.version_of(&path, wanted.version_args).await? {
                 Ok(version) if wanted.is_recent_enough(&version) => {
                     return Ok(wanted.found(path, &version.to_string(), None));
@@ -222,10 +219,9 @@ impl TaskHost {
     }
 }
 
-/// The files of these names on the search path, but for the shims of version managers.
-fn on_search_path(folders: &[PathBuf], names: &[String]) -> Vec<PathBuf> {
+/// The files of these names in the folders, but for the shims of version managers.
+fn in_folders<'a>(folders: impl Iterator<Item = &'a PathBuf>, names: &[String]) -> Vec<PathBuf> {
     folders
-        .iter()
         .filter(|folder| folder.is_absolute())
         .flat_map(|folder| names.iter().map(move |name| folder.join(name)))
         .filter(|path| files::is_executable(path) && !crate::python::is_shim(path))

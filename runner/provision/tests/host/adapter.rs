@@ -51,6 +51,7 @@ impl PlanBackend for Copying {
             id: "sh".to_owned(),
             kind: ToolKind::Program {
                 names: vec!["sh".to_owned()],
+                folders: Vec::new(),
                 version_args: vec!["-c".to_owned(), "echo 1.0".to_owned()],
                 minimum: None,
                 wheel: None,

@@ -12,6 +12,7 @@ fn program(name: &str, minimum: Option<&str>, wheel: Option<&str>) -> ToolReques
         id: name.to_owned(),
         kind: ToolKind::Program {
             names: vec![name.to_owned()],
+            folders: Vec::new(),
             version_args: vec!["--version".to_owned()],
             minimum: minimum.map(str::to_owned),
             wheel: wheel.map(str::to_owned),
@@ -52,6 +53,28 @@ async fn the_search_path_is_searched_and_programs_are_asked_once() {
             .to_string()
             .contains("old/thing`: it is version 1.9, and 2 or later is needed"),
         "{problem}"
+    );
+}
+
+#[tokio::test]
+async fn where_a_program_commonly_is_comes_after_the_search_path() {
+    let mut world = World::new();
+    let root = world.folder.path().to_path_buf();
+    let mut request = program("thing", None, None);
+    let ToolKind::Program { folders, .. } = &mut request.kind else {
+        panic!("{request:?}")
+    };
+    folders.push(root.join("common"));
+    script(&root.join("common/thing"), "echo thing 1.0");
+    assert_eq!(
+        find(&mut world, &request).await.unwrap().path,
+        root.join("common/thing")
+    );
+    script(&root.join("own/thing"), "echo thing 1.0");
+    world.settings.search_path = vec![root.join("own")];
+    assert_eq!(
+        find(&mut world, &request).await.unwrap().path,
+        root.join("own/thing")
     );
 }
 
