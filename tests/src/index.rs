@@ -1,12 +1,12 @@
 //! A package index on this machine (PEP 503, PEP 691, PEP 658) that can be made to fail.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::files::sha256;
 use crate::pages::{File, Projects};
 pub use crate::server::Request;
-use crate::server::{Answer, Asked, Hook, HttpServer, basic};
+use crate::server::{Answer, Asked, Hook, HttpServer, basic, look_at};
 use crate::source::Source;
 use crate::wheel::Wheel;
 
@@ -152,10 +152,6 @@ impl Index {
     fn content<T>(&self, look: impl FnOnce(&mut Content) -> T) -> T {
         look_at(&self.content, look)
     }
-}
-
-fn look_at<T>(content: &Mutex<Content>, look: impl FnOnce(&mut Content) -> T) -> T {
-    look(&mut content.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 fn serve(asked: &Asked<'_>, content: &Mutex<Content>) -> std::io::Result<()> {

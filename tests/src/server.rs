@@ -8,6 +8,11 @@ use std::time::Duration;
 
 use data_encoding::BASE64;
 
+/// Looks at what a server and its test share.
+pub(crate) fn look_at<T, R>(shared: &Mutex<T>, look: impl FnOnce(&mut T) -> R) -> R {
+    look(&mut shared.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
 /// A request that came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {

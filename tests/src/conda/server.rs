@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::Fault;
 use crate::files;
 use crate::index::fail_or;
-use crate::server::{Answer, Asked, HttpServer, Request, basic};
+use crate::server::{Answer, Asked, HttpServer, Request, basic, look_at};
 
 /// How long requests that come together are waited for; longer than any client waits.
 const TOGETHER: Duration = Duration::from_mins(10);
@@ -124,7 +124,7 @@ impl Server {
 
 impl Shared {
     fn content<T>(&self, look: impl FnOnce(&mut Content) -> T) -> T {
-        look(&mut self.content.lock().unwrap_or_else(PoisonError::into_inner))
+        look_at(&self.content, look)
     }
 
     fn serve(&self, asked: &Asked<'_>) -> std::io::Result<()> {

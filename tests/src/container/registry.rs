@@ -1,11 +1,11 @@
 //! A registry on this machine (OCI Distribution Specification 1.1) that can be made to fail.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::container::image::{Document, Image};
-use crate::server::{Answer, Asked, Hook, HttpServer, Request, basic};
+use crate::server::{Answer, Asked, Hook, HttpServer, Request, basic, look_at};
 
 /// What goes wrong with requests for a path.
 #[derive(Debug, Clone)]
@@ -188,10 +188,6 @@ impl Registry {
     fn content<T>(&self, look: impl FnOnce(&mut Content) -> T) -> T {
         look_at(&self.content, look)
     }
-}
-
-fn look_at<T>(content: &Mutex<Content>, look: impl FnOnce(&mut Content) -> T) -> T {
-    look(&mut content.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// An answer without what was asked for.
