@@ -24,6 +24,7 @@ pub mod processes;
 pub mod ran;
 pub mod random;
 pub mod sandbox;
+pub mod secure;
 mod server;
 pub mod source;
 pub mod tasks;

@@ -268,7 +268,7 @@ impl Activation {
                 program: Program::Tool(SHELL.to_owned()),
                 args,
                 env,
-                secrets: Vec::new(),
+                logins: Vec::new(),
                 cwd: Place::scratch(""),
                 network: NetworkUse::None,
                 offline: None,

@@ -102,7 +102,7 @@ pub(crate) async fn compile(
                 Place::prefix("").into(),
             ],
             env: Vec::new(),
-            secrets: Vec::new(),
+            logins: Vec::new(),
             cwd: Place::scratch(""),
             network: NetworkUse::None,
             offline: None,

@@ -253,7 +253,7 @@ fn script_step(record: &PrefixRecord) -> Step {
                 ("PKG_VERSION".to_owned(), package.version.to_string().into()),
                 ("PKG_BUILDNUM".to_owned(), package.build_number.to_string().into()),
             ],
-            secrets: Vec::new(),
+            logins: Vec::new(),
             cwd: Place::prefix(""),
             network: NetworkUse::None,
             offline: None,

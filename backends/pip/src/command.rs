@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use wrun_backend_python::index::Index;
+use wrun_backend_python::index::{Index, logins};
 use wrun_backend_python::spec::{BuildPolicy, cache_name};
-use wrun_core::plan::{NetworkUse, Piece, Place, Program, Run, SecretPart, SecretVariable, Word};
+use wrun_core::plan::{NetworkUse, Piece, Place, Program, Run, Word};
 
 use crate::PIP;
 use crate::understand::Understood;
@@ -39,12 +39,11 @@ pub(crate) fn pip(understood: &Understood, interpreter: Program, args: Vec<Word>
     let args = ["-I".into(), pip].into_iter().chain(args).collect();
     // It builds, and downloads what builds need, by processes of its own.
     let network = NetworkUse::Everyone;
-    let (env, secrets) = environment(understood);
     Run {
         program: interpreter,
         args,
-        env,
-        secrets,
+        env: environment(understood),
+        logins: logins(&understood.gathered.indexes),
         cwd: Place::scratch(""),
         network,
         offline: None,
@@ -55,12 +54,11 @@ pub(crate) fn pip(understood: &Understood, interpreter: Program, args: Vec<Word>
 /// A run of an interpreter itself.
 pub(crate) fn python(interpreter: Program, args: Vec<Word>, timeout: Duration) -> Run {
     let args = std::iter::once("-I".into()).chain(args).collect();
-    let (env, secrets) = (Vec::new(), Vec::new());
     Run {
         program: interpreter,
         args,
-        env,
-        secrets,
+        env: Vec::new(),
+        logins: Vec::new(),
         cwd: Place::scratch(""),
         network: NetworkUse::None,
         offline: None,
@@ -96,9 +94,8 @@ pub(crate) fn install(understood: &Understood) -> Vec<Word> {
     args
 }
 
-/// Variables: no configuration of the machine, and the indexes. Those are variables, not options, since anybody can
-/// see the options of a process, and an address of an index may carry a credential.
-fn environment(understood: &Understood) -> (Vec<(String, Word)>, Vec<SecretVariable>) {
+/// Variables: no configuration of the machine, and the indexes.
+fn environment(understood: &Understood) -> Vec<(String, Word)> {
     let mut env: Vec<(String, Word)> = [
         ("PIP_CONFIG_FILE", "/dev/null"),
         ("NO_COLOR", "1"),
@@ -106,25 +103,15 @@ fn environment(understood: &Understood) -> (Vec<(String, Word)>, Vec<SecretVaria
     ]
     .map(|(name, value)| (name.to_owned(), value.into()))
     .into();
-    let mut secrets = Vec::new();
     let (default, others): (Vec<&Index>, Vec<&Index>) = understood
         .gathered
         .indexes
         .iter()
         .partition(|index| index.default);
     for (name, indexes) in [("PIP_INDEX_URL", default), ("PIP_EXTRA_INDEX_URL", others)] {
-        let with_credentials = indexes.iter().find_map(|index| index.credentials.clone());
-        let urls = indexes.iter().map(|index| index.url.to_string());
-        if let Some(credential) = with_credentials {
-            let credentials = indexes.iter().map(|index| index.credentials.clone());
-            let part = SecretPart::Urls(urls.zip(credentials).collect());
-            secrets.push(SecretVariable {
-                name: name.to_owned(),
-                credential,
-                part,
-            });
-        } else if !indexes.is_empty() {
-            env.push((name.to_owned(), urls.collect::<Vec<_>>().join(" ").into()));
+        if !indexes.is_empty() {
+            let urls: Vec<&str> = indexes.iter().map(|index| index.url.as_str()).collect();
+            env.push((name.to_owned(), urls.join(" ").into()));
         }
     }
     env.extend(
@@ -134,5 +121,5 @@ fn environment(understood: &Understood) -> (Vec<(String, Word)>, Vec<SecretVaria
             .iter()
             .map(|(name, value)| (name.clone(), value.as_str().into())),
     );
-    (env, secrets)
+    env
 }

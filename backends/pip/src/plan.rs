@@ -94,7 +94,7 @@ fn fill(request: &Request, lock: &Lock, mut steps: Steps) -> Result<InstallPlan,
             command::SOLVE_TIMEOUT,
         );
         run.network = NetworkUse::None;
-        run.secrets = Vec::new();
+        run.logins = Vec::new();
         checks.push(Check::Succeeds {
             label: "packages go together".to_owned(),
             run,

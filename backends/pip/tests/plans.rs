@@ -8,7 +8,7 @@ use wrun_backend_pip::Pip;
 use wrun_core::backend::{Inputs, PlanBackend as _, Request, Solve};
 use wrun_core::launch::TaskKind;
 use wrun_core::lock::Lock;
-use wrun_core::plan::{Action, Check, SecretPart};
+use wrun_core::plan::{Action, Check, Login};
 use wrun_core::question::Question;
 use wrun_core::tool::ToolKind;
 
@@ -41,7 +41,7 @@ fn a_question() {
 }
 
 #[test]
-fn credentials_are_in_variables_only() {
+fn a_credential_is_named_and_the_run_is_logged_in() {
     let spec = json!({"packages": ["six"], "indexes": [
         {"name": "corp", "url": "https://b.org/s", "credentials": "key", "default": true},
         "https://c.org/s",
@@ -50,10 +50,11 @@ fn credentials_are_in_variables_only() {
     let Question::Tool { run, .. } = question(&request(spec, [])) else {
         panic!("not a tool")
     };
-    assert_eq!(run.secrets.len(), 1);
-    assert_eq!(run.secrets[0].name, "PIP_INDEX_URL");
-    let urls = vec![("https://b.org/s".to_owned(), Some("key".to_owned()))];
-    assert_eq!(run.secrets[0].part, SecretPart::Urls(urls));
+    let login = Login {
+        url: "https://b.org/s".to_owned(),
+        credential: "key".to_owned(),
+    };
+    assert_eq!(run.logins, [login]);
     assert!(!words(&run).contains("b.org"));
     insta::assert_debug_snapshot!(variables(&run), @r#"
     {
@@ -61,6 +62,7 @@ fn credentials_are_in_variables_only() {
         "NO_COLOR": "Word([Text(\"1\")])",
         "PIP_CONFIG_FILE": "Word([Text(\"/dev/null\")])",
         "PIP_EXTRA_INDEX_URL": "Word([Text(\"https://c.org/s https://d.org/s\")])",
+        "PIP_INDEX_URL": "Word([Text(\"https://b.org/s\")])",
     }
     "#);
 }

@@ -6,6 +6,7 @@ use url::Url;
 use wrun_core::canon::Canon;
 use wrun_core::credential::CredentialId;
 use wrun_core::diagnostic::Finding;
+use wrun_core::plan::Login;
 
 use crate::redact;
 
@@ -83,6 +84,19 @@ impl Index {
     pub fn credential_variable(credential: &str, part: &str) -> String {
         format!("WRUN_INDEX_{}_{part}", variable_part(credential))
     }
+}
+
+/// The logins that a run needs for these indexes.
+#[must_use]
+pub fn logins(indexes: &[Index]) -> Vec<Login> {
+    indexes
+        .iter()
+        .filter_map(|index| {
+            let url = index.url.to_string();
+            let credential = index.credentials.clone()?;
+            Some(Login { url, credential })
+        })
+        .collect()
 }
 
 /// A name as the part of a variable's name: upper case, with `_` for everything that is no letter or digit.

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use wrun_backend_python::index::{Index, variable_part};
+use wrun_backend_python::index::logins;
 use wrun_backend_python::markers::PYTHON;
 use wrun_backend_python::spec::{BuildPolicy, cache_name};
-use wrun_core::plan::{NetworkUse, Offline, Piece, Place, Program, Run, SecretPart, SecretVariable, Word};
+use wrun_core::plan::{NetworkUse, Offline, Piece, Place, Program, Run, Word};
 
 use crate::UV;
 use crate::understand::{Family, Understood};
@@ -71,7 +71,7 @@ pub(crate) fn run(
         program: Program::Tool(UV.to_owned()),
         args,
         env,
-        secrets: secrets(&understood.gathered.indexes),
+        logins: logins(&understood.gathered.indexes),
         cwd: Place::scratch(folder),
         network,
         offline: Some(Box::new(Offline {
@@ -81,26 +81,6 @@ pub(crate) fn run(
         })),
         timeout,
     }
-}
-
-/// uv takes the credential of an index from variables that carry the index's name.
-fn secrets(indexes: &[Index]) -> Vec<SecretVariable> {
-    let with_credentials = indexes
-        .iter()
-        .filter_map(|index| Some((variable_part(index.name.as_ref()?), index.credentials.clone()?)));
-    with_credentials
-        .flat_map(|(name, credential)| {
-            [
-                ("USERNAME", SecretPart::Username),
-                ("PASSWORD", SecretPart::Password),
-            ]
-            .map(|(word, part)| SecretVariable {
-                name: format!("UV_INDEX_{name}_{word}"),
-                credential: credential.clone(),
-                part,
-            })
-        })
-        .collect()
 }
 
 /// The option for the interpreter.

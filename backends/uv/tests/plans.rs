@@ -8,7 +8,7 @@ use wrun_backend_uv::Uv;
 use wrun_core::backend::{PlanBackend as _, Request, Solve};
 use wrun_core::launch::{Launch, TaskKind};
 use wrun_core::lock::Lock;
-use wrun_core::plan::{Action, NetworkUse, Place, Root, SecretPart};
+use wrun_core::plan::{Action, Login, NetworkUse, Place, Root};
 use wrun_core::question::Question;
 use wrun_core::tool::ToolKind;
 
@@ -115,7 +115,7 @@ fn questions() {
 }
 
 #[test]
-fn credentials_are_named_and_never_words() {
+fn a_credential_is_named_and_the_run_is_logged_in() {
     let index = json!({"name": "my.corp", "url": "https://b.org/s", "credentials": "key"});
     let request = request(
         json!({"packages": ["six"], "indexes": [index], "variables": {"CFLAGS": "-O2"}}),
@@ -124,18 +124,11 @@ fn credentials_are_named_and_never_words() {
     let Question::Tool { run, .. } = question(&request) else {
         panic!("not a tool")
     };
-    let secrets: Vec<_> = run
-        .secrets
-        .iter()
-        .map(|secret| (secret.name.as_str(), secret.credential.as_str(), &secret.part))
-        .collect();
-    assert_eq!(
-        secrets,
-        [
-            ("UV_INDEX_MY_CORP_USERNAME", "key", &SecretPart::Username),
-            ("UV_INDEX_MY_CORP_PASSWORD", "key", &SecretPart::Password),
-        ]
-    );
+    let login = Login {
+        url: "https://b.org/s".to_owned(),
+        credential: "key".to_owned(),
+    };
+    assert_eq!(run.logins, [login]);
     insta::assert_debug_snapshot!(variables(&run), @r#"
     {
         "CFLAGS": "Word([Text(\"-O2\")])",

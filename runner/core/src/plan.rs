@@ -152,28 +152,13 @@ pub enum Program {
     Place(Place),
 }
 
-/// A variable of a tool's environment whose value is a secret or holds one.
+/// A server that a run is logged in to: its requests get the credential on their way, and the program does not learn it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SecretVariable {
-    /// The variable.
-    pub name: String,
-    /// The credential it is made from.
+pub struct Login {
+    /// The address (`https` or `http`) that the credential is for. It is sent with all requests to the same host and port.
+    pub url: String,
+    /// The credential.
     pub credential: CredentialId,
-    /// What of it.
-    pub part: SecretPart,
-}
-
-/// The part of a credential that a variable gets.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SecretPart {
-    /// The user name.
-    Username,
-    /// The password.
-    Password,
-    /// These URLs, separated by spaces, with each credential put into its URL as user information (RFC 3986,
-    /// 3.2.1). A URL without a credential is taken as it is.
-    Urls(Vec<(String, Option<CredentialId>)>),
 }
 
 /// Who of a run needs the network. With `--offline` a run that needs it must be able to do without, or it is refused.
@@ -202,8 +187,9 @@ pub struct Run {
     /// Its variables; there are no others but `PATH`, `HOME` and `TMPDIR` (in the scratch folder), certificates and, if it
     /// needs the network, proxies.
     pub env: Vec<(String, Word)>,
-    /// Variables made from credentials.
-    pub secrets: Vec<SecretVariable>,
+    /// The servers that it is logged in to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logins: Vec<Login>,
     /// Its working folder.
     pub cwd: Place,
     /// Who of it needs the network.

@@ -27,6 +27,7 @@ use crate::host::TaskHost;
 use crate::http::LEAST;
 use crate::patience::patiently;
 use crate::places::Places;
+use crate::way_out::WayOut;
 
 /// Where the Python package index has its files.
 const PACKAGE_INDEX: &[&str] = &["https://pypi.org/", "https://files.pythonhosted.org/"];
@@ -141,7 +142,11 @@ impl TaskHost {
             if *demand == Demand::Restricted && !matches!(confinement.gate.net, Net::None) {
                 confinement.gate.net = Net::All;
             }
-            let command = copy(&command)?;
+            let mut command = copy(&command)?;
+            let way_out = self.way_out(*demand, &confinement.gate)?;
+            if let Some(way_out) = &way_out {
+                way_out.lead(&mut command.env);
+            }
             match start(&confinement, command, cancel).await? {
                 Start::Running(mut confined) => {
                     self.say_tier(confined.report.tier, refused.as_ref(), &confinement.gate.net);
@@ -181,6 +186,15 @@ impl TaskHost {
         let (code, reason) = refused.map_or_else(Default::default, |refusal| (refusal.code, refusal.reason));
         tracing::debug!(code, "installers cannot be held");
         Err(ProvisionError::Unconfined { reason })
+    }
+
+    /// The way out of a run that has the network of the machine, if it is not to see what it would need there.
+    fn way_out(&self, demand: Demand, gate: &Gate) -> Result<Option<WayOut>, ProvisionError> {
+        let has_secrets = !gate.logins.is_empty() || !self.proxy_credentials().is_empty();
+        if demand == Demand::Full || matches!(gate.net, Net::None) || !has_secrets {
+            return Ok(None);
+        }
+        WayOut::open(gate).map(Some)
     }
 
     /// Says once that installers are held by less than they could be.
@@ -240,11 +254,15 @@ struct Reported {
 }
 
 impl Reported {
-    fn note(&self, what: &str, error: std::io::Error) -> std::io::Error {
+    fn keep(&self, failure: String) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         if failures.len() < MOST_FAILURES {
-            failures.insert(format!("{what}: {error}"));
+            failures.insert(failure);
         }
+    }
+
+    fn note(&self, what: &str, error: std::io::Error) -> std::io::Error {
+        self.keep(format!("{what}: {error}"));
         error
     }
 
@@ -271,6 +289,10 @@ impl Outside for Reported {
     async fn connect(&self, address: SocketAddr) -> std::io::Result<TcpStream> {
         let connected = self.system.connect(address).await;
         connected.map_err(|error| self.note(&format!("cannot connect to {address}"), error))
+    }
+
+    fn is_unusable(&self, reason: &str) {
+        self.keep(reason.to_owned());
     }
 }
 

@@ -32,6 +32,7 @@ mod http;
 mod index;
 mod inputs;
 mod inside;
+mod logins;
 mod netrc;
 mod parts;
 mod patience;
@@ -48,6 +49,7 @@ mod told;
 mod tools;
 mod trusted;
 mod validate;
+mod way_out;
 
 pub use adapter::PlanAdapter;
 pub use credentials::{Credentials, EnvironmentCredentials};

@@ -5,16 +5,15 @@ use std::ffi::{OsStr, OsString};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use wrun_core::credential::Credential;
-use wrun_core::plan::{NetworkUse, Offline, Run, SecretPart, SecretVariable};
+use wrun_core::plan::{NetworkUse, Offline, Run};
 use wrun_core::text::harmless_output;
 use wrun_process::Captured;
+use wrun_proxy::Logins;
 
-use crate::credentials::look_up;
 use crate::error::ProvisionError;
 use crate::host::TaskHost;
-use crate::http;
 use crate::index::take_credential;
-use crate::places::{Places, invalid};
+use crate::places::Places;
 use crate::redact::Redactor;
 use crate::spawn::{Invocation, written};
 
@@ -110,13 +109,11 @@ impl TaskHost {
             None
         };
         let mut used = self.proxy_credentials();
-        // Credentials open what is on the network. Who does without it gets none: it may build packages.
-        for variable in run.secrets.iter().filter(|_| told_offline.is_none()) {
-            env.push((
-                variable.name.as_str().into(),
-                self.secret(variable, &mut used)?.into(),
-            ));
-        }
+        let logins = if needs_network && !offline {
+            self.logins(&run.logins, &mut used)?
+        } else {
+            Logins::default()
+        };
         for (name, value) in &run.env {
             env.push((name.into(), places.word(value)?));
         }
@@ -124,6 +121,7 @@ impl TaskHost {
             env.retain(|(name, _)| name != variable);
             env.push((variable.into(), "1".into()));
         }
+        env.extend(self.trust(&logins, places)?);
         let (home, temporary) = places.home_and_temporary();
         let folders = [("HOME", home.into()), ("TMPDIR", temporary.into())];
         self.add_surroundings(&mut env, folders, needs_network);
@@ -134,11 +132,9 @@ impl TaskHost {
             .collect::<Result<_, _>>()?;
         let values = env.iter().map(|(_, value)| value.as_os_str());
         let mentioned: Vec<&OsStr> = args.iter().map(OsString::as_os_str).chain(values).collect();
-        let confinement = self.confinement(
-            places,
-            &mentioned,
-            if offline { NetworkUse::None } else { run.network },
-        );
+        let network = if offline { NetworkUse::None } else { run.network };
+        let mut confinement = self.confinement(places, &mentioned, network);
+        confinement.gate.logins = logins;
         let invocation = Invocation {
             label: label.to_owned(),
             program: places.program(&run.program)?,
@@ -192,46 +188,6 @@ impl TaskHost {
         for (name, value) in folders.into_iter().chain([path]).chain(passed).chain(of_image) {
             if !env.iter().any(|(known, _)| known == name) {
                 env.push((name.into(), value));
-            }
-        }
-    }
-
-    /// The value of a variable that is made from credentials. What was used is kept to be blotted out.
-    fn secret(
-        &self,
-        variable: &SecretVariable,
-        used: &mut Vec<Credential>,
-    ) -> Result<String, ProvisionError> {
-        let SecretVariable {
-            name: _,
-            credential: id,
-            part,
-        } = variable;
-        let mut held = |id, url: Option<&Url>| {
-            let credential = look_up(self.credentials.as_ref(), Some(id), url)?;
-            used.extend(credential.clone());
-            Ok::<_, ProvisionError>(credential)
-        };
-        match part {
-            SecretPart::Username => Ok(held(id, None)?.map(|found| found.username).unwrap_or_default()),
-            SecretPart::Password => Ok(held(id, None)?
-                .map(|found| found.password.expose().to_owned())
-                .unwrap_or_default()),
-            SecretPart::Urls(urls) => {
-                let mut words = Vec::new();
-                for (text, id) in urls {
-                    let mut url = http::parse(text)?;
-                    if let Some(id) = id
-                        && let Some(Credential { username, password }) = held(id, Some(&url))?
-                    {
-                        let placed = url
-                            .set_username(&username)
-                            .and_then(|()| url.set_password(Some(password.expose())));
-                        placed.map_err(|()| invalid(&format!("`{text}` cannot carry a credential")))?;
-                    }
-                    words.push(if id.is_some() { url.into() } else { text.clone() });
-                }
-                Ok(words.join(" "))
             }
         }
     }

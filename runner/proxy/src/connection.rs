@@ -23,6 +23,8 @@ where
     let now = Instant::now();
     let deadline = now.checked_add(gate.limits.request).unwrap_or(now);
     match timeout_at(deadline, first_byte(&mut client)).await {
+        // Who has to say a password says it by HTTP.
+        Ok(Some(socks5::VERSION)) if gate.password.is_some() => {}
         Ok(Some(socks5::VERSION)) => socks5::server::serve(client, gate, deadline).await,
         Ok(Some(_)) => http1::serve(client, gate, deadline).await,
         Ok(None) | Err(_) => {}

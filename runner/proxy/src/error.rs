@@ -28,6 +28,30 @@ pub enum ProxyError {
         /// Why not.
         reason: &'static str,
     },
+    /// A run cannot be logged in to an address.
+    #[error("cannot log in to `{address}`: {reason}")]
+    #[diagnostic(
+        code("proxy.login.invalid"),
+        help("write an address of `https` or `http`, and a user name and password without line breaks")
+    )]
+    Login {
+        /// The address.
+        address: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Connections cannot be encrypted.
+    #[error("cannot make secure connections: {reason}")]
+    #[diagnostic(
+        code("proxy.encryption.unusable"),
+        help(
+            "look at the certificates that `SSL_CERT_FILE` and `SSL_CERT_DIR` name, or at those of the system"
+        )
+    )]
+    Encryption {
+        /// Why not.
+        reason: String,
+    },
     /// A variable does not hold the address of a proxy. Its value is not repeated, as it may hold a password.
     #[error("`{variable}` is not the address of a proxy")]
     #[diagnostic(

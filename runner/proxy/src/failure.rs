@@ -21,6 +21,9 @@ pub(crate) enum Failure {
     /// The client did not say in time what it wants.
     #[error("the request took too long")]
     Slow,
+    /// The client does not say who it is, or wrongly.
+    #[error("this proxy is for another program")]
+    Unknown,
     /// The target is not to be reached.
     #[error("{0}")]
     Refused(Refusal),
@@ -30,6 +33,9 @@ pub(crate) enum Failure {
     /// The upstream proxy did not connect.
     #[error("cannot reach `{target}`: the proxy of this machine {problem}")]
     Upstream { target: Target, problem: String },
+    /// The target cannot be spoken to in secret, or is not what it says it is.
+    #[error("cannot make a secure connection to `{target}`: {problem}")]
+    Encryption { target: Target, problem: String },
     /// The server's answer cannot be passed on.
     #[error("the answer of `{target}` cannot be passed on: {problem}")]
     Answer { target: Target, problem: &'static str },

@@ -5,14 +5,20 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::BASE64;
+use wrun_core::credential::Secret;
 use wrun_core::net::Net;
 
 use crate::failure::Failure;
+use crate::login::Logins;
 use crate::outside::{Outside, System};
 use crate::refusal::{Reason, Refusal};
 use crate::target::{Host, Target};
 use crate::traffic::Traffic;
 use crate::upstream::Upstream;
+
+/// The user of a proxy that has a password.
+pub const USER: &str = "wrun";
 
 /// Hears of each refusal as it happens. A run can cause as many as it likes, so what is kept has to be bounded.
 pub type Observer = Arc<dyn Fn(Refusal) + Send + Sync>;
@@ -26,6 +32,10 @@ pub struct Gate {
     pub private: PrivateAddresses,
     /// The proxy that has to be used to get out, if there is one.
     pub upstream: Option<Upstream>,
+    /// Who the run is to servers, which it does not say itself.
+    pub logins: Logins,
+    /// What clients have to know, where others than the run can connect: the password of [`USER`].
+    pub password: Option<Secret>,
     /// Who hears of refusals.
     pub observer: Observer,
     /// The network that is reached.
@@ -102,11 +112,21 @@ impl Gate {
             net,
             private: PrivateAddresses::default(),
             upstream: None,
+            logins: Logins::default(),
+            password: None,
             observer: Arc::new(|_| ()),
             outside: Arc::new(System::default()),
             traffic: Traffic::default(),
             limits: Limits::default(),
         }
+    }
+
+    /// Whether a client that says this of itself (RFC 7617) is the run.
+    pub(crate) fn knows(&self, authorization: Option<&[u8]>) -> bool {
+        self.password.as_ref().is_none_or(|password| {
+            let pair = BASE64.encode(format!("{USER}:{}", password.expose()).as_bytes());
+            authorization.is_some_and(|said| said == format!("Basic {pair}").as_bytes())
+        })
     }
 
     /// Refuses what no rule names. To be asked before a name is resolved, as a look-up alone carries data out.
@@ -174,6 +194,7 @@ impl fmt::Debug for Gate {
             .field("net", &self.net)
             .field("private", &self.private)
             .field("upstream", &self.upstream)
+            .field("logins", &self.logins)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

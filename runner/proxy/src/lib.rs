@@ -12,8 +12,10 @@
 //!   connection is made to a checked address without a second look-up.
 //! - A plain HTTP request stands alone: its end is known, its connection closes, so the next one is checked anew.
 //! - A refusal is answered at once with the line of the task file that would lift it, and told to the observer.
+//! - Servers that want to know who asks are told here ([`Logins`]), and the run does not learn it.
 //!
-//! What does not: whoever may reach a host may say anything to it; what a tunnel carries is not looked at. Behind an
+//! What does not: whoever may reach a host may say anything to it; what a tunnel carries is not looked at, but for
+//! requests to servers that the run is logged in to. Behind an
 //! [`Upstream`] that resolves names itself, the name is checked and its address cannot be.
 
 mod activity;
@@ -23,6 +25,7 @@ mod error;
 mod failure;
 mod gate;
 mod http1;
+mod login;
 mod open;
 mod outside;
 mod refusal;
@@ -35,7 +38,8 @@ mod upstream;
 mod variables;
 
 pub use error::ProxyError;
-pub use gate::{Gate, Limits, Observer, Pace, PrivateAddresses};
+pub use gate::{Gate, Limits, Observer, Pace, PrivateAddresses, USER};
+pub use login::Logins;
 pub use outside::{Outside, System};
 pub use refusal::{Reason, Refusal};
 pub use serve::{serve, stand_in};

@@ -27,6 +27,9 @@ pub trait Outside: Send + Sync {
     /// # Errors
     /// The system's or the other side's reason.
     async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream>;
+
+    /// Hears why a connection that was made cannot be used: all that most programs show of it is that there is none.
+    fn is_unusable(&self, _reason: &str) {}
 }
 
 /// This machine's resolver and network.

@@ -3,6 +3,12 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+/// The port of `http://` without one.
+pub(crate) const HTTP_PORT: u16 = 80;
+
+/// The port of `https://` without one.
+const HTTPS_PORT: u16 = 443;
+
 /// Text that names no host or port, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed(pub(crate) &'static str);
@@ -110,6 +116,17 @@ impl Target {
             None => default_port.ok_or(Malformed("there is no port"))?,
         };
         Self::new(host, port)
+    }
+}
+
+impl Target {
+    /// As addresses name it: without the port that goes without saying.
+    pub(crate) fn authority(&self, encrypted: bool) -> String {
+        let usual = if encrypted { HTTPS_PORT } else { HTTP_PORT };
+        match &self.host {
+            Host::Name(name) if self.port == usual => name.clone(),
+            _ => self.to_string(),
+        }
     }
 }
 

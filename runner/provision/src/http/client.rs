@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, NoProxy, Proxy};
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_native_certs::{CertificateResult, load_certs_from_paths, load_native_certs};
 
@@ -44,21 +45,9 @@ pub(crate) fn build(settings: &Settings, redirections: Policy) -> Result<Client,
     builder.build().map_err(|error| setup(&error))
 }
 
-/// TLS with the certificates of `SSL_CERT_FILE` and `SSL_CERT_DIR`, else those of the system.
 fn tls(settings: &Settings) -> Result<ClientConfig, ProvisionError> {
-    let found = match (settings.passed("SSL_CERT_FILE"), settings.passed("SSL_CERT_DIR")) {
-        (None, None) => load_native_certs(),
-        (file, folders) => named_certificates(file, folders),
-    };
     let mut roots = RootCertStore::empty();
-    let (added, _unusable) = roots.add_parsable_certificates(found.certs);
-    if added == 0 {
-        let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
-        return Err(setup(&format!(
-            "no certificates of authorities were found; {}",
-            reasons.join("; ")
-        )));
-    }
+    roots.add_parsable_certificates(authorities(settings)?);
     let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| setup(&error))?
@@ -66,6 +55,23 @@ fn tls(settings: &Settings) -> Result<ClientConfig, ProvisionError> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// The certificates of `SSL_CERT_FILE` and `SSL_CERT_DIR`, else those of the system. At least one can be used.
+pub(crate) fn authorities(settings: &Settings) -> Result<Vec<CertificateDer<'static>>, ProvisionError> {
+    let found = match (settings.passed("SSL_CERT_FILE"), settings.passed("SSL_CERT_DIR")) {
+        (None, None) => load_native_certs(),
+        (file, folders) => named_certificates(file, folders),
+    };
+    let (added, _unusable) = RootCertStore::empty().add_parsable_certificates(found.certs.iter().cloned());
+    if added == 0 {
+        let reasons: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+        return Err(setup(&format!(
+            "no certificates of authorities were found; {}",
+            reasons.join("; ")
+        )));
+    }
+    Ok(found.certs)
 }
 
 fn named_certificates(file: Option<&str>, folders: Option<&str>) -> CertificateResult {

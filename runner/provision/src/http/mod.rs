@@ -27,6 +27,7 @@ use crate::settings::Settings;
 
 use arrival::Arrival;
 pub(crate) use arrival::LEAST;
+pub(crate) use client::authorities;
 use content::Expected;
 pub(crate) use download::Download;
 pub use error::{HttpError, StatusError};

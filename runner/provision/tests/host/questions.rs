@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::support::{Reply, Server, World, request, shell};
 use wrun_core::host::Host as _;
-use wrun_core::plan::{NetworkUse, Offline, Place, Program, SecretPart, SecretVariable, Word};
+use wrun_core::plan::{Login, NetworkUse, Offline, Place, Program, Word};
 use wrun_core::problem::Problem;
 use wrun_core::question::{Answer, Question, Refusal};
 use wrun_provision::EnvironmentCredentials;
@@ -180,25 +180,13 @@ async fn a_tool_is_asked_in_a_fresh_folder_with_exact_variables() {
     )];
     world.credentials = EnvironmentCredentials::from_environment([("WRUN_INDEX_CORP_PASSWORD", "s3cr3t/x")]);
     let mut run = shell(
-        "env > env; cat in; echo $TOKEN >&2; printf '1%%\\r\\033[2J2%%\\n' >&2; echo http://u:proxysecret@proxy:1; ls -A; exit 3",
+        "env > env; cat in; printf '1%%\\r\\033[2J2%%\\n' >&2; echo http://u:proxysecret@proxy:1; ls -A; exit 3",
     );
     run.env = vec![("PLACE".to_owned(), Word::text_place("at:", Place::scratch("in")))];
-    let urls = vec![
-        ("https://h/simple".to_owned(), Some("corp".to_owned())),
-        ("https://open/simple".to_owned(), None),
-    ];
-    run.secrets = vec![
-        SecretVariable {
-            name: "TOKEN".to_owned(),
-            credential: "corp".to_owned(),
-            part: SecretPart::Password,
-        },
-        SecretVariable {
-            name: "URLS".to_owned(),
-            credential: "corp".to_owned(),
-            part: SecretPart::Urls(urls),
-        },
-    ];
+    run.logins = vec![Login {
+        url: "https://h/simple".to_owned(),
+        credential: "corp".to_owned(),
+    }];
     let question = Question::Tool {
         label: "look".to_owned(),
         run,
@@ -217,7 +205,7 @@ async fn a_tool_is_asked_in_a_fresh_folder_with_exact_variables() {
     };
     assert_eq!(exit, Some(3));
     assert_eq!(stdout, "input\nhttp://u:***@proxy:1\nenv\nin\n");
-    assert_eq!(stderr, "***\n1%\n\\u{1b}[2J2%\n");
+    assert_eq!(stderr, "1%\n\\u{1b}[2J2%\n");
     let (name, env) = &outputs[0];
     assert_eq!((outputs.len(), name.as_str()), (1, "env"));
     let mut names: Vec<&str> = env
@@ -228,12 +216,8 @@ async fn a_tool_is_asked_in_a_fresh_folder_with_exact_variables() {
     names.retain(|name| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name) && *name != wrun_process::MARK);
     assert_eq!(
         names,
-        ["HOME", "PATH", "PLACE", "TMPDIR", "TOKEN", "URLS"],
-        "what does not need the network is told of no proxy"
-    );
-    assert!(
-        env.contains("URLS=https://__token__:***@h/simple https://open/simple"),
-        "{env}"
+        ["HOME", "PATH", "PLACE", "TMPDIR"],
+        "what does not need the network is told of no proxy, and logged in to nothing"
     );
     assert!(!env.contains("s3cr3t") && !env.contains("proxysecret"), "{env}");
     assert!(

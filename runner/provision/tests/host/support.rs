@@ -145,7 +145,7 @@ pub(crate) fn shell(script: &str) -> Run {
         program: Program::Tool("sh".to_owned()),
         args: vec!["-c".into(), script.into()],
         env: Vec::new(),
-        secrets: Vec::new(),
+        logins: Vec::new(),
         cwd: Place::scratch(""),
         network: NetworkUse::None,
         offline: None,

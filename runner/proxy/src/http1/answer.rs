@@ -13,6 +13,8 @@ pub(crate) fn render(failure: &Failure) -> Option<Vec<u8>> {
         Failure::Malformed(_) => (400, "Bad Request", "http_request_error"),
         Failure::Slow => (408, "Request Timeout", "http_request_error"),
         Failure::TooLarge => (431, "Request Header Fields Too Large", "http_request_error"),
+        Failure::Unknown => (407, "Proxy Authentication Required", "http_request_denied"),
+        Failure::Encryption { .. } => (502, "Bad Gateway", "tls_certificate_error"),
         Failure::Refused(refusal) => match refusal.reason {
             Reason::NotListed => (403, "Forbidden", "http_request_denied"),
             Reason::PrivateAddress => (403, "Forbidden", "destination_ip_prohibited"),

@@ -65,6 +65,13 @@ impl Fields {
         })
     }
 
+    /// Whether a field of that name goes on.
+    pub(crate) fn has(&self, wanted: &str) -> bool {
+        self.passed_on
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case(wanted))
+    }
+
     /// The end of a request's body. A length beside a coding is how requests are smuggled (RFC 9112, 6.1).
     pub(crate) fn of_request(&self, minor: u8) -> Result<Framing, Malformed> {
         match (self.chunked, self.length) {

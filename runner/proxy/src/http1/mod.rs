@@ -15,8 +15,7 @@ use crate::client::Client;
 use crate::connection::say_goodbye;
 use crate::failure::Failure;
 use crate::gate::Gate;
-use crate::open;
-use crate::relay::relay;
+use crate::login;
 use crate::target::Target;
 use request::Request;
 
@@ -30,6 +29,7 @@ where
     let served = match timeout_at(deadline, head::read(&mut client)).await {
         Err(_) => Err(Failure::Slow),
         Ok(Err(error)) => Err(error.into()),
+        Ok(Ok(head)) if !gate.knows(request::proxy_authorization(&head).as_deref()) => Err(Failure::Unknown),
         Ok(Ok(head)) => match request::parse(&head) {
             Err(failure) => Err(failure),
             Ok(Request::Connect(target)) => tunnel(&mut client, &target, gate).await,
@@ -49,14 +49,11 @@ where
     S: Client,
 {
     let activity = gate.traffic.note(target);
-    let server = open::tunnel(gate, target).await?;
+    let server = login::open(gate, target).await?;
     tracing::debug!(%target, "connected");
     client.write_all(ESTABLISHED).await.map_err(|_| Failure::Gone)?;
     // Once connected, how a tunnel ends is between its two ends.
-    if relay(&mut *client, server, &gate.limits, &activity)
-        .await
-        .is_err()
-    {
+    if server.carry(client, gate, target, &activity).await.is_err() {
         client.get_ref().break_off();
     }
     Ok(())

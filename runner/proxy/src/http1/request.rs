@@ -1,5 +1,6 @@
 //! What a request asks for.
 
+use http::HeaderValue;
 use httparse::{EMPTY_HEADER, Status};
 
 use super::body::Framing;
@@ -7,10 +8,7 @@ use super::fields::Fields;
 use super::head::{FIELDS, has_clean_lines};
 use crate::failure::Failure;
 use crate::open::Form;
-use crate::target::{Host, Target};
-
-/// The port of `http://` without one.
-const HTTP_PORT: u16 = 80;
+use crate::target::{HTTP_PORT, Target};
 
 /// What a client asks a proxy for.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +25,7 @@ pub(crate) struct Plain {
     pub(crate) target: Target,
     pub(crate) method: String,
     pub(crate) framing: Framing,
-    path: String,
+    pub(crate) path: String,
     /// Of the version `1.`*minor*.
     minor: u8,
     fields: Fields,
@@ -67,6 +65,18 @@ pub(crate) fn parse(head: &[u8]) -> Result<Request, Failure> {
     }))
 }
 
+/// What a request says to a proxy of who asks (RFC 9110, 11.7.2).
+pub(crate) fn proxy_authorization(head: &[u8]) -> Option<Vec<u8>> {
+    let mut fields = [EMPTY_HEADER; FIELDS];
+    let mut parsed = httparse::Request::new(&mut fields);
+    parsed.parse(head).ok()?;
+    let field = parsed
+        .headers
+        .iter()
+        .find(|field| field.name.eq_ignore_ascii_case("proxy-authorization"))?;
+    Some(field.value.to_vec())
+}
+
 /// Takes an `http://` address apart.
 fn split_address(address: &str) -> Result<(&str, String), Failure> {
     const SCHEME: &str = "http://";
@@ -94,9 +104,10 @@ fn split_address(address: &str) -> Result<(&str, String), Failure> {
 impl Plain {
     /// The head as it goes on. `Host` is that of the address, whatever the client's says (RFC 9112, 3.2.2). The
     /// version is the client's, so that the answer is one that it understands. There is no `Via`: servers send
-    /// less to proxies, and there is none that the client does not know of.
-    pub(crate) fn render(&self, form: &Form) -> Vec<u8> {
-        let host = self.host();
+    /// less to proxies, and there is none that the client does not know of. `login` is what it says of who asks, if the
+    /// client does not say.
+    pub(crate) fn render(&self, form: &Form, login: Option<&HeaderValue>) -> Vec<u8> {
+        let host = self.target.authority(false);
         let mut head = Vec::new();
         let (before, authorization) = match form {
             Form::Origin => (String::new(), None),
@@ -112,15 +123,13 @@ impl Plain {
             head.extend_from_slice(value.as_bytes());
             head.extend_from_slice(b"\r\n");
         }
+        if let Some(value) = login.filter(|_| !self.fields.has("authorization")) {
+            head.extend_from_slice(b"Authorization: ");
+            head.extend_from_slice(value.as_bytes());
+            head.extend_from_slice(b"\r\n");
+        }
         self.fields.render(Some("host"), &mut head);
         head
-    }
-
-    fn host(&self) -> String {
-        match (&self.target.host, self.target.port) {
-            (Host::Name(name), HTTP_PORT) => name.clone(),
-            _ => self.target.to_string(),
-        }
     }
 }
 
@@ -144,14 +153,14 @@ mod tests {
         );
         assert_eq!(request.target.to_string(), "example.org:80");
         assert_eq!(request.framing, Framing::Length(3));
-        let head = String::from_utf8(request.render(&Form::Origin)).unwrap();
+        let head = String::from_utf8(request.render(&Form::Origin, None)).unwrap();
         assert_eq!(
             head,
             "POST /?q=1 HTTP/1.1\r\nHost: example.org\r\nAccept: */*\r\nContent-Length: 3\r\n\
              Connection: close\r\n\r\n"
         );
         let value = "Basic eDp6".parse().unwrap();
-        let head = String::from_utf8(request.render(&Form::Absolute(Some(value)))).unwrap();
+        let head = String::from_utf8(request.render(&Form::Absolute(Some(value)), None)).unwrap();
         assert!(
             head.starts_with("POST http://example.org/?q=1 HTTP/1.1\r\n"),
             "{head}"
@@ -162,7 +171,7 @@ mod tests {
     #[test]
     fn addresses_keep_their_port_and_brackets() {
         let request = plain("GET http://[::1]:8000/a//b HTTP/1.0\r\n\r\n");
-        let head = String::from_utf8(request.render(&Form::Origin)).unwrap();
+        let head = String::from_utf8(request.render(&Form::Origin, None)).unwrap();
         assert!(
             head.starts_with("GET /a//b HTTP/1.0\r\nHost: [::1]:8000\r\n"),
             "{head}"

@@ -10,9 +10,8 @@ use crate::client::Client;
 use crate::connection::say_goodbye;
 use crate::failure::{Cause, Failure};
 use crate::gate::Gate;
-use crate::open;
+use crate::login;
 use crate::refusal::Reason;
-use crate::relay::relay;
 use crate::target::{Host, Malformed, Target};
 
 /// The answer to a client that offers no method without a login.
@@ -36,12 +35,12 @@ where
         Ok(Err(_)) | Err(_) => return,
     };
     let activity = gate.traffic.note(&target);
-    match open::tunnel(gate, &target).await {
+    match login::open(gate, &target).await {
         Ok(server) => {
             tracing::debug!(%target, "connected");
             // Once connected, how a tunnel ends is between its two ends.
             if client.write_all(&answer(reply::SUCCEEDED)).await.is_ok()
-                && relay(&mut client, server, &gate.limits, &activity).await.is_err()
+                && server.carry(&mut client, gate, &target, &activity).await.is_err()
             {
                 client.get_ref().break_off();
             }
@@ -112,6 +111,8 @@ fn code(failure: &Failure) -> u8 {
         | Failure::Malformed(_)
         | Failure::TooLarge
         | Failure::Slow
+        | Failure::Unknown
+        | Failure::Encryption { .. }
         | Failure::Upstream { .. }
         | Failure::Answer { .. } => reply::FAILURE,
     }

@@ -5,6 +5,8 @@ mod curl;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
+mod logins;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod plain;
