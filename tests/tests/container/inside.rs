@@ -1,7 +1,8 @@
 //! Packages for the Python of an image.
 
 use wrun_tests::container::{Image, with_python};
-use wrun_tests::{Index, Wheel, World, machine};
+use wrun_tests::secure::Secure;
+use wrun_tests::{Index, Wheel, World, files, machine};
 
 /// A world with an image that has a Python, in a folder of the project, and an index of its own.
 fn world() -> (World, Index) {
@@ -60,6 +61,32 @@ fn packages_of_uv_and_pip_are_those_of_the_python_of_the_image() {
     assert_eq!(ready.len(), 2, "{ready:?}");
     assert!(ready.iter().all(|event| event["built"] == false), "{ready:?}");
     assert_eq!(index.requests().len(), requests);
+}
+
+#[test]
+fn an_index_that_wants_to_know_who_asks_is_asked_from_an_image_too() {
+    let (world, index) = world();
+    index.require("ada", "pw");
+    let secure = Secure::before(&index.url());
+    let certificate = world.path().join("authority.pem");
+    files::write(&certificate, secure.authority());
+    for backend in ["uv", "pip"] {
+        let text = task(
+            &index,
+            backend,
+            "thing==1.0",
+            "import thing; print(thing.__version__)",
+        );
+        let private = format!("{}\", credentials = \"corp\"", secure.url());
+        world.write("task.toml", text.replace(&format!("{}\"", index.url()), &private));
+        world
+            .wrun(&["submit", "task.toml"])
+            .env("SSL_CERT_FILE", &certificate)
+            .env("WRUN_INDEX_CORP_USERNAME", "ada")
+            .env("WRUN_INDEX_CORP_PASSWORD", "pw")
+            .run()
+            .prints("1.0\n");
+    }
 }
 
 #[test]
