@@ -1,6 +1,7 @@
 //! The `wrun` command.
 
 mod adhoc;
+mod ahead;
 mod args;
 mod cache;
 mod denied;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         }
     };
     trace::start();
+    let _ahead = ahead::begin(&cli.command, &helper);
     let speaker = Arc::new(Speaker::new(&cli.global));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

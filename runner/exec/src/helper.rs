@@ -31,6 +31,13 @@ impl Helper {
         ahead.prestart(&self.0, demand, net);
     }
 
+    /// Starts a helper for a task that is not known yet, for as long as what is returned lives. It is for a program that is
+    /// about to read the task: a guess, and if it was wrong, a process more than was needed.
+    #[must_use]
+    pub fn begin(&self, demand: Demand) -> HelperAhead {
+        HelperAhead::spare(&self.0, demand)
+    }
+
     /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {

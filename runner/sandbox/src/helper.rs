@@ -35,7 +35,16 @@ pub struct Helper {
 #[derive(Debug, Default)]
 struct Waiting {
     started: u64,
-    helpers: Vec<(u64, AheadNetwork, Ready)>,
+    helpers: Vec<Waits>,
+}
+
+#[derive(Debug)]
+struct Waits {
+    number: u64,
+    network: AheadNetwork,
+    /// Whether it is for a run that is not known yet.
+    is_spare: bool,
+    ready: Ready,
 }
 
 /// The one helper that is started ahead of what a run will start next: while an environment is looked up for its task, while
@@ -48,11 +57,24 @@ impl HelperAhead {
     /// none to start. It ends with the thread that calls this, as one that a start begins does. What is wrong with it is
     /// told where it is needed.
     pub fn prestart(&self, helper: &Helper, demand: Demand, net: &Net) {
+        self.start(helper, demand, net, false);
+    }
+
+    /// Starts one for a run of which no more is known than how strongly it has to be held. It goes to the first run that it
+    /// fits.
+    #[must_use]
+    pub fn spare(helper: &Helper, demand: Demand) -> Self {
+        let ahead = Self::default();
+        ahead.start(helper, demand, &Net::None, true);
+        ahead
+    }
+
+    fn start(&self, helper: &Helper, demand: Demand, net: &Net, is_spare: bool) {
         let Some(tier) = tiers(demand).first().filter(|tier| **tier != Tier::None) else {
             return;
         };
         let network = AheadNetwork::of(*tier, Network::of(net));
-        let prestarted = helper.prestart(network).ok();
+        let prestarted = helper.prestart(network, is_spare).ok();
         let before = std::mem::replace(
             &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
             prestarted,
@@ -101,7 +123,7 @@ impl Drop for Prestarted {
         let at = waiting
             .helpers
             .iter()
-            .position(|(number, ..)| *number == self.number);
+            .position(|waits| waits.number == self.number);
         let unneeded = at.map(|at| waiting.helpers.swap_remove(at));
         drop(waiting);
         // Ending it may take a moment, for which nobody is to wait.
@@ -160,13 +182,26 @@ impl Helper {
         &self.program
     }
 
-    /// Starts a helper for a start that is to come.
-    fn prestart(&self, network: AheadNetwork) -> Result<Prestarted, ProcessError> {
-        let ready = Ready::start(self.small.as_ref().unwrap_or(&self.program), network)?;
+    /// Has a helper for a start that is to come: a spare one, if there is one that fits.
+    fn prestart(&self, network: AheadNetwork, is_spare: bool) -> Result<Prestarted, ProcessError> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.started += 1;
         let number = waiting.started;
-        waiting.helpers.push((number, network, ready));
+        let spare = waiting
+            .helpers
+            .iter_mut()
+            .find(|waits| waits.is_spare && waits.network == network);
+        if let Some(spare) = spare {
+            (spare.number, spare.is_spare) = (number, is_spare);
+        } else {
+            let ready = Ready::start(self.small.as_ref().unwrap_or(&self.program), network)?;
+            waiting.helpers.push(Waits {
+                number,
+                network,
+                is_spare,
+                ready,
+            });
+        }
         Ok(Prestarted {
             number,
             waiting: Arc::clone(&self.waiting),
@@ -177,9 +212,9 @@ impl Helper {
     pub(crate) fn ready(&self, program: &Path, network: AheadNetwork) -> Result<Ready, ProcessError> {
         if program == self.small.as_ref().unwrap_or(&self.program) {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let fits = waiting.helpers.iter().position(|(_, begun, _)| *begun == network);
+            let fits = waiting.helpers.iter().position(|waits| waits.network == network);
             if let Some(at) = fits {
-                return Ok(waiting.helpers.swap_remove(at).2);
+                return Ok(waiting.helpers.swap_remove(at).ready);
             }
         }
         Ready::start(program, network)

@@ -62,6 +62,6 @@ pub use wrun_core::outcome::{Outcome, OutcomeClass};
 pub use wrun_core::problem::Problem;
 pub use wrun_core::sandbox::{Capability, Demand, SandboxReport, State, Tier};
 pub use wrun_core::task::{Allow, EnvRequest, Retry, Run, Task, Variable};
-pub use wrun_exec::{Helper, Output, OutputSink, Stdin, Stdio, TerminalSize};
+pub use wrun_exec::{Helper, HelperAhead, Output, OutputSink, Stdin, Stdio, TerminalSize};
 pub use wrun_provision::PlanAdapter;
 pub use wrun_store::Store;
