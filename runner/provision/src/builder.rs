@@ -37,14 +37,8 @@ impl TaskHost {
             });
         }
         let progress = self.begin(Phase::Solve, label.clone());
-        let mut env: Vec<(OsString, OsString)> = self
-            .credentials
-            .helper_variables()
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
+        let mut env = self.builder_variables();
         env.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
-        env.push(("PATH".into(), self.path_variable()));
         let mut used = self.proxy_credentials();
         for BuilderSecret { variable, credential } in secrets {
             if let Some(found) = look_up(&*self.credentials, Some(credential), None)? {
@@ -88,6 +82,14 @@ impl TaskHost {
                 shown_output(&harmless_output(&Redactor::new(&used).clean(said.trim())))
             },
         })
+    }
+
+    /// The caller's variables that builders read.
+    pub(crate) fn builder_variables(&self) -> Vec<(OsString, OsString)> {
+        let read = self.credentials.helper_variables().into_iter();
+        read.map(|(name, value)| (name.into(), value.into()))
+            .chain([("PATH".into(), self.path_variable())])
+            .collect()
     }
 
     /// Keeps a file as one that was fetched.

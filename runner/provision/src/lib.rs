@@ -21,6 +21,8 @@
 mod adapter;
 mod ask;
 mod builder;
+mod builds;
+mod cleaning;
 mod confine;
 mod credentials;
 mod engines;
@@ -50,6 +52,7 @@ mod trusted;
 mod validate;
 
 pub use adapter::PlanAdapter;
+pub use cleaning::Cleaning;
 pub use credentials::{Credentials, EnvironmentCredentials};
 pub use error::ProvisionError;
 pub use files::open_regular;
