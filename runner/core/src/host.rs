@@ -54,6 +54,9 @@ pub struct WebResponse {
     pub headers: Vec<(String, String)>,
     /// The body as it came, encodings and all.
     pub body: Vec<u8>,
+    /// What it was asked with, for people and without secrets: "the login of `ada` in `FILE`". `None` if anyone could have
+    /// asked it so.
+    pub login: Option<String>,
 }
 
 /// A repository of a registry of container images (OCI Distribution Specification 1.1), which requests are made to with

@@ -193,7 +193,7 @@ pub enum ProvisionError {
     #[diagnostic(
         code("provision.registry.token"),
         help(
-            "log in with `podman login` or `docker login`, or name a credential with `credentials`; a name that does not exist is refused in the same way"
+            "log in, or log in again, with `podman login` or `docker login`, or name a credential with `credentials`; a name that does not exist is refused in the same way"
         )
     )]
     RegistryToken {
@@ -204,7 +204,7 @@ pub enum ProvisionError {
         /// The server of tokens.
         realm: String,
         /// What was used to log in.
-        login: &'static str,
+        login: String,
         /// What it said.
         reason: String,
     },

@@ -62,5 +62,5 @@ pub use index::Index;
 pub use inputs::LEFT_OUT;
 pub use inside::Inside;
 pub use redact::Redactor;
-pub use registry::{BadLogin, Login};
+pub use registry::{BadLogin, Login, LoginMeans};
 pub use settings::{SettingMistake, Settings, Timing};
