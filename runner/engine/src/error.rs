@@ -5,6 +5,8 @@ use std::time::Duration;
 use miette::Diagnostic;
 use wrun_core::image::Engine;
 
+use crate::subordinate::SUBORDINATE_IDS;
+
 /// Why an engine does not do what it is asked for.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
@@ -28,6 +30,20 @@ pub enum EngineError {
     Unusable {
         /// The engine.
         engine: Engine,
+        /// What it said.
+        reason: String,
+    },
+    /// The user has too few numbers of users for an image.
+    #[error("`{}` has no number for every user of the image `{image}`: {reason}", engine.name())]
+    #[diagnostic(
+        code("engine.subordinate-ids"),
+        help("{SUBORDINATE_IDS}; or use `engine = \"builtin\"`, which needs none")
+    )]
+    SubordinateIds {
+        /// The engine.
+        engine: Engine,
+        /// The image.
+        image: String,
         /// What it said.
         reason: String,
     },

@@ -4,9 +4,11 @@ use std::net::IpAddr;
 
 use tokio_util::sync::CancellationToken;
 use wrun_core::image::{Engine, ImageSource};
+use wrun_process::Captured;
 
 use crate::error::EngineError;
 use crate::program::{ANSWER, EngineProgram, TRANSFER, reason};
+use crate::subordinate::wants_subordinate_ids;
 
 impl EngineProgram {
     /// Whether the engine has an image.
@@ -38,7 +40,7 @@ impl EngineProgram {
                     arguments.push(reference);
                     let pulled = self.call(&arguments, TRANSFER, cancel).await?;
                     if !pulled.is_success() {
-                        return Err(refused(self.engine, reference, reason(&pulled)));
+                        return Err(refused(self.engine, reference, &pulled));
                     }
                 }
                 Ok(reference.clone())
@@ -56,7 +58,7 @@ impl EngineProgram {
                 });
                 match known {
                     Some(known) if loaded.is_success() => Ok(known),
-                    _ => Err(refused(self.engine, &name, reason(&loaded))),
+                    _ => Err(refused(self.engine, &name, &loaded)),
                 }
             }
         }
@@ -77,11 +79,19 @@ fn is_loopback(reference: &str) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn refused(engine: Engine, image: &str, reason: String) -> EngineError {
+fn refused(engine: Engine, image: &str, said: &Captured) -> EngineError {
+    let image = image.to_owned();
+    if let Some(reason) = wants_subordinate_ids(&said.stderr_text()) {
+        return EngineError::SubordinateIds {
+            engine,
+            image,
+            reason: reason.to_owned(),
+        };
+    }
     EngineError::Image {
         engine,
-        image: image.to_owned(),
-        reason,
+        image,
+        reason: reason(said),
     }
 }
 

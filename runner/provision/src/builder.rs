@@ -64,6 +64,20 @@ impl TaskHost {
             progress.finish();
             return Ok(());
         }
+        // What the steps say comes on either, and which of them failed on the other.
+        let said = format!(
+            "{}\n{}",
+            captured.stdout_text().trim_end(),
+            captured.stderr_text()
+        );
+        let said = harmless_output(&Redactor::new(&used).clean(said.trim()));
+        if let Some(reason) = wrun_engine::wants_subordinate_ids(&said) {
+            return Err(ProvisionError::BuilderSubordinateIds {
+                label: label.clone(),
+                program: program.clone(),
+                reason: reason.to_owned(),
+            });
+        }
         Err(ProvisionError::Builder {
             label: label.clone(),
             program: program.clone(),
@@ -72,15 +86,7 @@ impl TaskHost {
                 Some(code) => format!("exit code {code}"),
                 None => "it was ended by a signal".to_owned(),
             },
-            output: {
-                // What the steps say comes on either, and which of them failed on the other.
-                let said = format!(
-                    "{}\n{}",
-                    captured.stdout_text().trim_end(),
-                    captured.stderr_text()
-                );
-                shown_output(&harmless_output(&Redactor::new(&used).clean(said.trim())))
-            },
+            output: shown_output(&said),
         })
     }
 

@@ -224,6 +224,20 @@ pub enum ProvisionError {
         /// The end of what it wrote, on lines of its own.
         output: String,
     },
+    /// A builder of images has too few numbers of users for an image.
+    #[error("`{}` failed to {label}, since it has no number for every user of the image: {reason}", program.display())]
+    #[diagnostic(
+        code("provision.builder.subordinate-ids"),
+        help("{}", wrun_engine::SUBORDINATE_IDS)
+    )]
+    BuilderSubordinateIds {
+        /// What it was to do.
+        label: String,
+        /// The program.
+        program: PathBuf,
+        /// What it said.
+        reason: String,
+    },
     /// A registry is to be reached without TLS, and is not on this machine.
     #[error("`{url}` is a registry without TLS on another machine")]
     #[diagnostic(

@@ -10,3 +10,4 @@ mod local;
 mod logins;
 mod modules;
 mod pulls;
+mod subordinate_ids;
