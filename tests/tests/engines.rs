@@ -228,6 +228,53 @@ fn holds(name: &'static str) {
     assert!(ran.stdout.contains("engine.network"), "{ran:?}");
 }
 
+/// Without a user namespace there is only the caller to whom what a task writes could belong.
+fn tells_who_the_task_is(name: &'static str) {
+    let world = World::new();
+    let Some(engine) = Engine::new(name, &world) else {
+        return;
+    };
+    let caller = rustix::process::geteuid().as_raw();
+    let has_namespace = name == "podman" && caller != 0;
+    let told = |rest: &str| {
+        let wrun = engine.script(&world, "exit 0", "");
+        let task = files::read(&world.project().join("task.toml"));
+        world.write("task.toml", format!("{task}{rest}"));
+        let ran = wrun.run();
+        ran.ends_with(0);
+        let is_notice = |event: &serde_json::Value| event["code"] == "container.user";
+        let notice = ran.events().into_iter().find(is_notice);
+        notice.map(|event| event["message"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(told(""), None, "the image says nothing of a user");
+    let notice = told("user = \"4321:1234\"\n");
+    assert_eq!(notice.is_none(), has_namespace, "{notice:?}");
+    assert!(notice.is_none_or(|notice| notice.contains("`4321:1234`")));
+
+    let mut plan = world.wrun(&["plan", "task.toml"]);
+    if let Some(docker) = &engine.docker {
+        plan = plan.env("DOCKER_HOST", docker.host());
+    }
+    let plan = plan.run();
+    let user = if has_namespace { 4321 } else { caller };
+    for said in [
+        format!("by {name}, with the files of the image"),
+        format!("as user {user}:"),
+    ] {
+        assert!(plan.stdout.contains(&said), "{said}: {plan:?}");
+    }
+}
+
+#[test]
+fn podman_tells_who_the_task_is() {
+    tells_who_the_task_is("podman");
+}
+
+#[test]
+fn docker_tells_who_the_task_is() {
+    tells_who_the_task_is("docker");
+}
+
 #[test]
 fn podman_runs_a_task_and_leaves_nothing() {
     holds("podman");

@@ -238,7 +238,7 @@ fn image(
         command,
         working_dir,
         start_in,
-        user: _,
+        user: user_as_written,
         engine: _,
     } = files;
     Image {
@@ -253,6 +253,7 @@ fn image(
             working_dir: working_dir.clone(),
             working_dir_is_file: false,
             user,
+            user_as_written: Some(user_as_written.clone()).filter(|written| !written.is_empty()),
         },
         start_in: start_in.clone(),
     }

@@ -15,7 +15,7 @@ mod program;
 mod report;
 mod subordinate;
 
-pub use arguments::{Bind, Container, new_name, reads};
+pub use arguments::{Bind, Container, new_name, reads, task_user};
 pub use error::EngineError;
 pub use keeper::Keeper;
 pub use owner::Owner;
