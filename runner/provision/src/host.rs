@@ -134,7 +134,7 @@ impl TaskHost {
     /// that is started runs among the image's files.
     #[must_use]
     pub fn inside(mut self, inside: Inside) -> Self {
-        self.inside = Some(inside);
+        self.inside = Some(inside.unsteered());
         self
     }
 
