@@ -134,6 +134,11 @@ impl Local {
         }
     }
 
+    /// Which of several images it is.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
     /// The archive, if it is in one.
     pub(crate) fn archive(&self) -> Option<PathBuf> {
         match &self.blobs {

@@ -366,7 +366,12 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// Offline, cancelled, or the engine does not get it.
-    async fn keep_image(&self, _engine: Engine, _source: &ImageSource) -> Result<String, Problem> {
+    async fn keep_image(
+        &self,
+        _engine: Engine,
+        _source: &ImageSource,
+        _digest: &Digest,
+    ) -> Result<String, Problem> {
         Err(not_offered("bring images into an engine"))
     }
 

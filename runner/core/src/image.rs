@@ -46,6 +46,8 @@ pub enum ImageSource {
     Archive {
         /// The file.
         path: PathBuf,
+        /// Which of its images, if it is one of several.
+        name: Option<String>,
     },
 }
 

@@ -61,6 +61,20 @@ pub enum EngineError {
         /// What it said.
         reason: String,
     },
+    /// An image that it kept for an environment was removed.
+    #[error("`{}` does not have the image `{image}` of the environment any more", engine.name())]
+    #[diagnostic(
+        code("engine.image.gone"),
+        help(
+            "remove the environment with `wrun cache rm`; the next run then has the engine get the image again"
+        )
+    )]
+    ImageGone {
+        /// The engine.
+        engine: Engine,
+        /// The image.
+        image: String,
+    },
     /// It took too long.
     #[error("`{}` did not answer within {}", engine.name(), humanly(*.time))]
     #[diagnostic(code("engine.timeout"), help("its daemon may hang; see its log"))]

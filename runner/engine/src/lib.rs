@@ -17,6 +17,7 @@ mod subordinate;
 
 pub use arguments::{Bind, Container, new_name, reads, task_user};
 pub use error::EngineError;
+pub use images::kept_name;
 pub use keeper::Keeper;
 pub use owner::Owner;
 pub use program::EngineProgram;

@@ -366,8 +366,13 @@ impl Host for TaskHost {
         Ok(self.choose_engine(wanted).await?)
     }
 
-    async fn keep_image(&self, engine: Engine, source: &ImageSource) -> Result<String, Problem> {
-        Ok(self.keep_in_engine(engine, source).await?)
+    async fn keep_image(
+        &self,
+        engine: Engine,
+        source: &ImageSource,
+        digest: &Digest,
+    ) -> Result<String, Problem> {
+        Ok(self.keep_in_engine(engine, source, digest).await?)
     }
 
     fn project(&self) -> Option<&Path> {

@@ -14,7 +14,7 @@ use wrun_core::net::Net;
 use wrun_core::outcome::Outcome;
 use wrun_core::sandbox::Demand;
 use wrun_core::text::harmless_line;
-use wrun_engine::{Bind, Container, EngineProgram, Owner, new_name, report, task_user, unheld};
+use wrun_engine::{Bind, Container, EngineError, EngineProgram, Owner, new_name, report, task_user, unheld};
 use wrun_exec::{Confinement, Happening, NativeTask, Report};
 use wrun_store::Scratch;
 
@@ -123,6 +123,15 @@ pub(crate) async fn run(
     }
     if let Some(keeper) = keeper {
         keeper.dismiss().await;
+    }
+    if matches!(&ran, Ok(Report { outcome: Outcome::Exited { code }, .. }) if *code == OF_THE_ENGINE)
+        && !engine.has(&container.image, &attempt.context.cancel).await?
+    {
+        return Err(EngineError::ImageGone {
+            engine: engine.engine,
+            image: container.image,
+        }
+        .into());
     }
     if attempt.why_denied {
         let engine = engine.engine.name();

@@ -14,7 +14,7 @@ fn failing(world: &World, name: &str, subcommand: &str) -> Cmd {
     files::write(
         &program,
         format!(
-            "#!/bin/sh\nfor word; do case $word in --version) echo '{name} version 4.3.1';; info) echo 4.3.1;; {subcommand})\n\
+            "#!/bin/sh\nfor word; do case $word in --version) echo '{name} version 4.3.1';; info) echo 4.3.1;; inspect) exit 125;; {subcommand})\n\
              echo 'Error: payload does not match:' >&2; echo ' * archive: {SAID}: lchown' >&2; echo ' * dir: none' >&2\n\
              exit 125;; esac; done\n"
         ),
