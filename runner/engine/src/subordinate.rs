@@ -21,6 +21,7 @@ pub fn wants_subordinate_ids(said: &str) -> Option<&str> {
     lines().find(|line| {
         ["newuidmap", "newgidmap"].iter().any(|word| line.contains(word))
             || (is_without && line.contains("chown ") && line.contains("invalid argument"))
+            || (is_without && line.contains("setting supplemental groups list"))
     })
 }
 
@@ -39,6 +40,14 @@ mod tests {
         let copy = "level=warning msg=\"Found no UID ranges set aside for user \\\"ada\\\" in /etc/subuid.\"\n\
             Error: building at STEP: copier: put: error setting ownership of \"/x\" to 42:43: lchown /x: invalid argument";
         assert!(wants_subordinate_ids(copy).unwrap().contains("lchown /x"));
+        // What a step says that is isolated by `chroot`.
+        let run = "level=warning msg=\"Found no GID ranges set aside for user \\\"ada\\\" in /etc/subuid.\"\n\
+            error setting supplemental groups list: operation not permitted\nError: exit status 1";
+        assert!(
+            wants_subordinate_ids(run)
+                .unwrap()
+                .contains("supplemental groups")
+        );
         let newuidmap = "cannot set up namespace using \"/usr/bin/newuidmap\": exit status 1";
         assert_eq!(wants_subordinate_ids(newuidmap), Some(newuidmap));
         // It is always warned of, and so is no reason by itself.
