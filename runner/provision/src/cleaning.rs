@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 /// Work that is begun where nothing can be awaited, as what was under way is dropped, and that has to be done before this
@@ -10,12 +11,12 @@ use tokio::task::JoinHandle;
 pub struct Cleaning(Arc<Mutex<Vec<JoinHandle<()>>>>);
 
 impl Cleaning {
-    /// Begins it.
-    ///
-    /// # Panics
-    /// Outside of a Tokio runtime.
+    /// Begins it. Where there is no runtime any more it is left to whoever cleans up after those that were killed.
     pub(crate) fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let begun = tokio::spawn(work);
+        let Ok(runtime) = Handle::try_current() else {
+            return;
+        };
+        let begun = runtime.spawn(work);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(begun);
     }
 
