@@ -5,11 +5,13 @@
     reason = "a test fails by panicking, and looks at files from the outside"
 )]
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::json;
 use wrun_tests::container::{Docker, Image};
 use wrun_tests::tasks::command;
 use wrun_tests::{Cmd, World, files, layer, skipped};
@@ -18,8 +20,10 @@ use wrun_tests::{Cmd, World, files, layer, skipped};
 struct Engine {
     name: &'static str,
     options: Vec<&'static str>,
-    /// The name of the image in the engine.
+    /// The name of the image in its archive.
     image: String,
+    /// The store of the world.
+    store: PathBuf,
     /// The engine itself, where it has to be started.
     docker: Option<Docker>,
 }
@@ -43,6 +47,7 @@ impl Engine {
             name,
             options,
             image: format!("wrun-engines:{}", std::process::id()),
+            store: world.store(),
             docker,
         };
         match engine.command(&["info"]).output() {
@@ -59,8 +64,10 @@ impl Engine {
         let folder = world.path().join("image");
         layer::of_programs(&folder, &[]);
         let archive = world.project().join("image.tar");
+        // One of its own, as another test may remove the same from the engine.
         Image::new()
             .folder_layer(&folder)
+            .config(json!({"Labels": {"test": engine.image}}))
             .write_docker_archive(&archive, &engine.image);
         Some(engine)
     }
@@ -106,18 +113,30 @@ impl Engine {
             &label,
         ];
         let command = ["sh", "-c", "while :; do :; done"];
+        let kept = self.kept();
         let arguments = [
             &["create"][..],
             &network,
             &[
                 "--ulimit=nofile=1024:1024",
                 "--ulimit=nproc=1000:1000",
-                &self.image,
+                kept.first().unwrap(),
             ],
             &command,
         ];
         let created = self.call(&arguments.concat());
         assert!(created.status.success(), "{}", text(&created.stderr));
+    }
+
+    /// What the engine keeps for the environments of this world.
+    fn kept(&self) -> BTreeSet<String> {
+        files::holding(&self.store, "localhost/wrun-kept:")
+            .iter()
+            .filter_map(|record| {
+                let record: serde_json::Value = serde_json::from_str(&files::read(record)).ok()?;
+                Some(record["reference"].as_str()?.to_owned())
+            })
+            .collect()
     }
 
     /// A run of a script by the engine; `rest` is the rest of the task file.
@@ -141,7 +160,9 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         // The engine may have ended, or never have taken the image.
-        drop(self.command(&["rmi", "--force", &self.image]).output());
+        for name in self.kept().iter().chain([&self.image]) {
+            drop(self.command(&["rmi", "--force", name]).output());
+        }
     }
 }
 
@@ -226,6 +247,106 @@ fn holds(name: &'static str) {
     let ran = engine.script(&world, "exit 0", listed).run();
     ran.ends_with(126);
     assert!(ran.stdout.contains("engine.network"), "{ran:?}");
+}
+
+/// Without a user namespace there is only the caller to whom what a task writes could belong.
+fn tells_who_the_task_is(name: &'static str) {
+    let world = World::new();
+    let Some(engine) = Engine::new(name, &world) else {
+        return;
+    };
+    let caller = rustix::process::geteuid().as_raw();
+    let has_namespace = name == "podman" && caller != 0;
+    let told = |rest: &str| {
+        let wrun = engine.script(&world, "exit 0", "");
+        let task = files::read(&world.project().join("task.toml"));
+        world.write("task.toml", format!("{task}{rest}"));
+        let ran = wrun.run();
+        ran.ends_with(0);
+        let is_notice = |event: &serde_json::Value| event["code"] == "container.user";
+        let notice = ran.events().into_iter().find(is_notice);
+        notice.map(|event| event["message"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(told(""), None, "the image says nothing of a user");
+    let notice = told("user = \"4321:1234\"\n");
+    assert_eq!(notice.is_none(), has_namespace, "{notice:?}");
+    assert!(notice.is_none_or(|notice| notice.contains("`4321:1234`")));
+
+    let mut plan = world.wrun(&["plan", "task.toml"]);
+    if let Some(docker) = &engine.docker {
+        plan = plan.env("DOCKER_HOST", docker.host());
+    }
+    let plan = plan.run();
+    let user = if has_namespace { 4321 } else { caller };
+    for said in [
+        format!("by {name}, with the files of the image"),
+        format!("as user {user}:"),
+    ] {
+        assert!(plan.stdout.contains(&said), "{said}: {plan:?}");
+    }
+}
+
+/// The names that an archive has for its images are another's tomorrow.
+fn keeps_the_image_under_a_name_of_its_own(name: &'static str) {
+    let world = World::new();
+    let Some(engine) = Engine::new(name, &world) else {
+        return;
+    };
+    engine.script(&world, "exit 0", "").run().ends_with(0);
+    let kept = engine.kept();
+    assert_eq!(kept.len(), 1, "{kept:?}");
+    let named = |name: &str| engine.call(&["image", "inspect", name]).status.success();
+    assert!(!named(&engine.image), "the name in the archive is left out");
+
+    // What has that name now is another image.
+    let archive = world.path().join("other.tar");
+    Image::new()
+        .layer(&[("a", b"")])
+        .write_docker_archive(&archive, &engine.image);
+    assert!(
+        engine
+            .call(&["load", "--input", &archive.to_string_lossy()])
+            .status
+            .success()
+    );
+    engine.script(&world, "exit 0", "").run().ends_with(0);
+
+    // All that is kept is found by its name, and is gone with it.
+    let filter = "reference=localhost/wrun-kept";
+    let format = "{{.Repository}}:{{.Tag}}";
+    let listed = engine.call(&["images", "--filter", filter, "--format", format]);
+    let kept = kept.first().unwrap();
+    assert!(
+        text(&listed.stdout).lines().any(|name| name == kept),
+        "{listed:?}"
+    );
+    let id = engine.call(&["image", "inspect", "--format", "{{.Id}}", kept]);
+    let id = text(&id.stdout);
+    assert!(engine.call(&["rmi", kept]).status.success());
+    assert!(!named(id.trim()), "nothing else holds the image");
+    let ran = engine.script(&world, "exit 0", "").run();
+    ran.ends_with(125);
+    assert!(ran.stdout.contains("engine.image.gone"), "{ran:?}");
+}
+
+#[test]
+fn podman_keeps_the_image_under_a_name_of_its_own() {
+    keeps_the_image_under_a_name_of_its_own("podman");
+}
+
+#[test]
+fn docker_keeps_the_image_under_a_name_of_its_own() {
+    keeps_the_image_under_a_name_of_its_own("docker");
+}
+
+#[test]
+fn podman_tells_who_the_task_is() {
+    tells_who_the_task_is("podman");
+}
+
+#[test]
+fn docker_tells_who_the_task_is() {
+    tells_who_the_task_is("docker");
 }
 
 #[test]

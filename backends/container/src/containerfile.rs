@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use wrun_core::host::{BuilderRun, BuilderSecret, Host};
+use wrun_core::host::{BuilderRun, BuilderSecret, Host, ImageBuilder};
 use wrun_core::id::Digest;
 use wrun_core::problem::Problem;
 use wrun_core::tool::{ToolFound, ToolKind, ToolRequest};
@@ -36,6 +36,26 @@ impl Build<'_> {
     pub(crate) async fn run(&self, host: &dyn Host) -> Result<Archive, Problem> {
         let ignored = self.ignored().await?;
         let (builder, tool) = self.find(host, &ignored).await?;
+        let image_builder = ImageBuilder {
+            kind: builder.kind(),
+            program: tool.path.clone(),
+        };
+        let build = host.begin_build(&image_builder).await?;
+        let archive = self
+            .run_named(host, builder, &tool, &ignored, build.name())
+            .await?;
+        build.finish();
+        Ok(archive)
+    }
+
+    async fn run_named(
+        &self,
+        host: &dyn Host,
+        builder: Builder,
+        tool: &ToolFound,
+        ignored: &Ignored,
+        name: &str,
+    ) -> Result<Archive, Problem> {
         let scratch = host.scratch("build an image")?;
         let (id_file, archive) = (scratch.path().join("id"), scratch.path().join("image.tar"));
         let label = format!("build {}", self.understood.shown());
@@ -43,7 +63,7 @@ impl Build<'_> {
         let run = BuilderRun {
             label,
             program: tool.path.clone(),
-            args: self.build_arguments(builder, &ignored, &id_file),
+            args: self.build_arguments(builder, ignored, &id_file, name),
             variables: self.build_variables(builder),
             secrets: secrets
                 .map(|(at, name)| BuilderSecret {
@@ -66,21 +86,18 @@ impl Build<'_> {
                 format!("`{}` did not say what it built: {error}", builder.word()),
             )
         })?;
-        let id = id.trim();
-        let save = save_arguments(builder, id, &archive);
-        let saved = self
-            .call(host, &tool, "take the image out of the builder", save)
-            .await;
-        // What was built has a name nowhere; it is in the store, and the builder need not keep it.
-        let remove = vec!["rmi".into(), id.into()];
+        let save = save_arguments(builder, id.trim(), &archive);
+        self.call(host, tool, "take the image out of the builder", save)
+            .await?;
+        let digest = host.keep(&archive).await?;
+        // It is in the store, and the builder need not keep it.
+        let remove = vec!["rmi".into(), name.into()];
         let removed = self
-            .call(host, &tool, "remove the image from the builder", remove)
+            .call(host, tool, "remove the image from the builder", remove)
             .await;
-        saved?;
         if let Err(Problem::Cancelled) = removed {
             return Err(Problem::Cancelled);
         }
-        let digest = host.keep(&archive).await?;
         Ok(Archive {
             kind: match builder {
                 Builder::Buildah | Builder::Podman => ArchiveKind::Oci,
@@ -204,7 +221,13 @@ impl Build<'_> {
         }
     }
 
-    fn build_arguments(&self, builder: Builder, ignored: &Ignored, id_file: &Path) -> Vec<OsString> {
+    fn build_arguments(
+        &self,
+        builder: Builder,
+        ignored: &Ignored,
+        id_file: &Path,
+        name: &str,
+    ) -> Vec<OsString> {
         let spec = &self.understood.spec;
         let mut args: Vec<OsString> = vec!["build".into()];
         let mut option = |name: &str, value: OsString| {
@@ -213,6 +236,7 @@ impl Build<'_> {
         };
         option("--file", self.file.clone().into());
         option("--iidfile", id_file.into());
+        option("--tag", name.into());
         option("--platform", self.understood.platform.to_string().into());
         if let Some(target) = &spec.target {
             option("--target", target.into());
@@ -232,11 +256,18 @@ impl Build<'_> {
                 option("--isolation", "chroot".into());
                 option("--format", "oci".into());
                 option("--timestamp", "0".into());
+                // All that is kept of a container that steps run in and that a caller can choose. Steps that are isolated by
+                // `chroot` have no use of it, and the host finds by it what a build has left.
+                option("--cgroup-parent", name.into());
                 if let Some(path) = &ignored.not_for_docker {
                     option("--ignorefile", path.into());
                 }
             }
             Builder::Docker => {}
+        }
+        if builder == Builder::Podman {
+            // As buildah does it, without an image of each step, which has no name to find it by.
+            args.push("--layers=false".into());
         }
         args.push(self.context.clone().into());
         args

@@ -37,15 +37,22 @@ fn said(response: &WebResponse) -> String {
 }
 
 /// What to do about a login that is missing or was not taken.
-fn login_help(credential: Option<&str>) -> String {
-    match credential {
-        Some(name) => {
+fn login_help(repository: &Repository, response: &WebResponse) -> String {
+    let registry = &repository.registry;
+    match (repository.credential.as_deref(), &response.login) {
+        (Some(name), _) => {
             let variable = name.to_ascii_uppercase().replace(['-', '.'], "_");
             format!(
                 "check `WRUN_INDEX_{variable}_USERNAME` and `WRUN_INDEX_{variable}_PASSWORD`, which were sent, and that this user may pull; some registries answer so for a name that does not exist"
             )
         }
-        None => "log in with `podman login` or `docker login`, or name a credential with `credentials`; some registries answer so for a name that does not exist".to_owned(),
+        (None, Some(_)) if response.status == 401 => format!(
+            "the password is not, or not any more, that of the user: log in again with `podman login {registry}` or `docker login {registry}`"
+        ),
+        (None, Some(login)) => format!(
+            "see to it that this user may pull, or change {login}; some registries answer so for a name that does not exist"
+        ),
+        (None, None) => "log in with `podman login` or `docker login`, or name a credential with `credentials`; some registries answer so for a name that does not exist".to_owned(),
     }
 }
 
@@ -53,12 +60,16 @@ fn login_help(credential: Option<&str>) -> String {
 pub(crate) fn status(what: &str, repository: &Repository, response: &WebResponse) -> Problem {
     let said = said(response);
     let registry = &repository.registry;
-    let login_help = login_help(repository.credential.as_deref());
+    let login_help = login_help(repository, response);
+    let with_login = match &response.login {
+        Some(login) if repository.credential.is_none() => format!(" with {login}"),
+        _ => String::new(),
+    };
     let (code, message, help) = match response.status {
         401 | 403 => (
             "container.registry.denied",
             format!(
-                "`{registry}` does not let you pull {what}: status {}{said}",
+                "`{registry}` does not let you pull {what}{with_login}: status {}{said}",
                 response.status
             ),
             login_help.as_str(),

@@ -86,6 +86,7 @@ async fn in_engine(
                     "name an archive of it (`oci-archive:FILE`), or use `engine = \"builtin\"`".to_owned(),
                 ),
             })?,
+            name: local.name().map(str::to_owned),
         },
     };
     // The engine has the files, and with them what names of users mean. Where its containers have no user namespace of the
@@ -105,7 +106,7 @@ async fn in_engine(
                 help: Some("write the number with `user`, for instance `user = \"1000:1000\"`".to_owned()),
             })
     })?;
-    let reference = host.keep_image(engine, &source).await?;
+    let reference = host.keep_image(engine, &source, &locked.digest).await?;
     let image = image(files, locked, reference, engine, Vec::new(), user);
     let prefix = slot.prefix.clone();
     blocking(move || write(&image, &prefix)).await?
@@ -238,7 +239,7 @@ fn image(
         command,
         working_dir,
         start_in,
-        user: _,
+        user: user_as_written,
         engine: _,
     } = files;
     Image {
@@ -253,6 +254,7 @@ fn image(
             working_dir: working_dir.clone(),
             working_dir_is_file: false,
             user,
+            user_as_written: Some(user_as_written.clone()).filter(|written| !written.is_empty()),
         },
         start_in: start_in.clone(),
     }

@@ -237,10 +237,11 @@ impl Backend for Container {
             help: Some(help.to_owned()),
         };
         match (lock::read(lock)?.content, kind) {
-            (Content::Files(_), TaskKind::Command | TaskKind::Image) => Ok(Launch::Image {
+            (Content::Files(files), TaskKind::Command | TaskKind::Image) => Ok(Launch::Image {
                 image: Place::prefix(install::RECORD),
                 env: Vec::new(),
                 search_path: Vec::new(),
+                engine: files.engine,
             }),
             (Content::Files(_), TaskKind::Module) => Err(unsupported(
                 "container.module.unsupported",

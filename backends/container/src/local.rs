@@ -134,6 +134,11 @@ impl Local {
         }
     }
 
+    /// Which of several images it is.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
     /// The archive, if it is in one.
     pub(crate) fn archive(&self) -> Option<PathBuf> {
         match &self.blobs {
@@ -218,26 +223,12 @@ impl Local {
         };
         match (chosen.as_slice(), &self.name) {
             ([one], _) => Ok(Top::Entry((*one).clone())),
-            ([], Some(name)) => Err(Problem::Failed {
-                code: "container.image.not-found".to_owned(),
-                message: format!("there is no image `{name}` in `{}`", self.shown),
-                help: Some(format!(
-                    "it holds: {}",
-                    listed(entries.iter().filter_map(any_name))
-                )),
-            }),
+            ([], Some(name)) => Err(self.unnamed(name, &listed(entries.iter().filter_map(any_name)))),
             // Without a name, images of several platforms are one image.
             (_, None) if entries.iter().all(|entry| entry.platform.is_some()) && !entries.is_empty() => {
                 Ok(Top::Index(bytes))
             }
-            _ => Err(Problem::Failed {
-                code: "container.image.several".to_owned(),
-                message: format!("there are {} images in `{}`", chosen.len(), self.shown),
-                help: Some(format!(
-                    "add a colon and the name of one: {}",
-                    listed(entries.iter().filter_map(any_name))
-                )),
-            }),
+            _ => Err(self.several(chosen.len(), &listed(entries.iter().filter_map(any_name)))),
         }
     }
 
@@ -261,19 +252,29 @@ impl Local {
             .iter()
             .filter_map(|saved| saved.repo_tags.as_deref())
             .flatten();
-        Err(Problem::Failed {
-            code: if chosen.is_empty() {
-                "container.image.not-found"
-            } else {
-                "container.image.several"
-            }
-            .to_owned(),
-            message: format!("there are {} such images in `{}`", chosen.len(), self.shown),
-            help: Some(format!(
-                "add a colon and the name of one: {}",
-                listed(names.map(String::as_str))
-            )),
+        let held = listed(names.map(String::as_str));
+        Err(match &self.name {
+            Some(name) if chosen.is_empty() => self.unnamed(name, &held),
+            _ => self.several(chosen.len(), &held),
         })
+    }
+
+    /// None of the images has the name that was asked for.
+    fn unnamed(&self, name: &str, held: &str) -> Problem {
+        Problem::Failed {
+            code: "container.image.not-found".to_owned(),
+            message: format!("there is no image `{name}` in `{}`", self.shown),
+            help: Some(format!("it holds: {held}")),
+        }
+    }
+
+    /// There is not one image.
+    fn several(&self, count: usize, held: &str) -> Problem {
+        Problem::Failed {
+            code: "container.image.several".to_owned(),
+            message: format!("there are {count} images in `{}`", self.shown),
+            help: Some(format!("add a colon and the name of one: {held}")),
+        }
     }
 
     /// A manifest for an image that `docker save` wrote, which has none: the same for the same image.

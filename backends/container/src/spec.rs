@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wrun_core::host::BuilderKind;
 use wrun_core::image::Engine;
 
 /// A container image: its files are the root of the task's sandbox. No engine and no daemon is needed.
@@ -103,6 +104,15 @@ pub enum Builder {
 }
 
 impl Builder {
+    /// The same for the host.
+    pub(crate) const fn kind(self) -> BuilderKind {
+        match self {
+            Self::Buildah => BuilderKind::Buildah,
+            Self::Podman => BuilderKind::Podman,
+            Self::Docker => BuilderKind::Docker,
+        }
+    }
+
     /// The name of its program.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -196,7 +196,9 @@ impl UnpackError {
             Self::SpecialFile { .. } => {
                 "only a container that runs with privileges can use it; remove it from the image"
             }
-            Self::Limit { .. } => "if the image is not made to do harm, run it with `engine = \"podman\"`",
+            Self::Limit { .. } => {
+                "if the image is not made to do harm, have an engine run it that takes it as it is: `engine = \"podman\"`, with an image of a registry or an archive (`oci-archive:FILE`), as it takes no folder"
+            }
             Self::NoAttributes { .. } => {
                 "put the store on a local disk, such as ext4, xfs or btrfs, with `--cache-dir`"
             }

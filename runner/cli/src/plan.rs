@@ -114,7 +114,8 @@ fn text(report: &PlanReport) -> String {
         row("steps", &format!("{}\n{}", steps.len(), steps.join("\n")));
     }
     if let Some(launch) = &report.launch {
-        row("launch", &launch_text(launch));
+        let engine = report.image.as_ref().map(|image| image.engine);
+        row("launch", &launch_text(launch, engine));
     }
     if let Some(image) = &report.image {
         row("image", &image_text(image));
@@ -240,7 +241,8 @@ fn shown(words: &[String]) -> String {
     shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
 }
 
-fn launch_text(launch: &Launch) -> String {
+/// `built` is what runs the image, where it is built.
+fn launch_text(launch: &Launch, built: Option<Engine>) -> String {
     match launch {
         Launch::Native { search_path, .. } if search_path.is_empty() => {
             "native, with what is recorded in the environment".to_owned()
@@ -252,7 +254,15 @@ fn launch_text(launch: &Launch) -> String {
                 .collect();
             format!("native, with {} first on the search path", places.join(", "))
         }
-        Launch::Image { .. } => "native, with the files of the image".to_owned(),
+        Launch::Image { engine, .. } => {
+            let how = match built.or(*engine) {
+                Some(Engine::Builtin) => "native",
+                Some(Engine::Podman) => "by podman",
+                Some(Engine::Docker) => "by docker",
+                None => "native where this machine can, else by podman or docker",
+            };
+            format!("{how}, with the files of the image")
+        }
         Launch::Wasi { .. } => "WebAssembly".to_owned(),
     }
 }

@@ -54,6 +54,9 @@ pub struct WebResponse {
     pub headers: Vec<(String, String)>,
     /// The body as it came, encodings and all.
     pub body: Vec<u8>,
+    /// What it was asked with, for people and without secrets: "the login of `ada` in `FILE`". `None` if anyone could have
+    /// asked it so.
+    pub login: Option<String>,
 }
 
 /// A repository of a registry of container images (OCI Distribution Specification 1.1), which requests are made to with
@@ -68,6 +71,35 @@ pub struct Repository {
     pub credential: Option<CredentialId>,
 }
 
+/// What kind of builder of images a program is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuilderKind {
+    /// `buildah`.
+    Buildah,
+    /// `podman`, which keeps images where `buildah` does.
+    Podman,
+    /// `docker`, whose images are kept by its daemon.
+    Docker,
+}
+
+/// A builder of images: a program of the machine that keeps images of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageBuilder {
+    /// What kind it is.
+    pub kind: BuilderKind,
+    /// The program.
+    pub program: PathBuf,
+}
+
+/// A build that was begun. Dropped before it is finished, all that bears its name is removed from where the builder keeps it.
+pub trait ImageBuild: Send + Sync {
+    /// The name for its image, and for the group of its containers.
+    fn name(&self) -> &str;
+
+    /// The builder keeps nothing of it any more.
+    fn finish(self: Box<Self>);
+}
+
 /// A credential whose password a builder of images finds in a variable of its own process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuilderSecret {
@@ -77,7 +109,7 @@ pub struct BuilderSecret {
     pub credential: CredentialId,
 }
 
-/// A run of a builder of images, a program of the machine that keeps images of its own.
+/// A run of a builder of images.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuilderRun {
     /// What is being done, for people.
@@ -246,6 +278,14 @@ pub trait Host: Send + Sync {
         Err(not_offered("fetch files for a backend"))
     }
 
+    /// Begins a build. What builds of processes that are gone have left is removed from where the builder keeps it.
+    ///
+    /// # Errors
+    /// The system gives no name that no other build has.
+    async fn begin_build(&self, _builder: &ImageBuilder) -> Result<Box<dyn ImageBuild>, Problem> {
+        Err(not_offered("run builders of images"))
+    }
+
     /// Runs a builder of images to its end, with the network. It is not held by the sandbox of installers: it sets up
     /// sandboxes of its own, and keeps images where the caller's are.
     ///
@@ -326,7 +366,12 @@ pub trait Host: Send + Sync {
     ///
     /// # Errors
     /// Offline, cancelled, or the engine does not get it.
-    async fn keep_image(&self, _engine: Engine, _source: &ImageSource) -> Result<String, Problem> {
+    async fn keep_image(
+        &self,
+        _engine: Engine,
+        _source: &ImageSource,
+        _digest: &Digest,
+    ) -> Result<String, Problem> {
         Err(not_offered("bring images into an engine"))
     }
 

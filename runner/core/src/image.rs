@@ -46,6 +46,8 @@ pub enum ImageSource {
     Archive {
         /// The file.
         path: PathBuf,
+        /// Which of its images, if it is one of several.
+        name: Option<String>,
     },
 }
 
@@ -117,6 +119,9 @@ pub struct ImageConfig {
     pub working_dir_is_file: bool,
     /// Who its processes are, looked up in the image's own `/etc/passwd` and `/etc/group`.
     pub user: ImageUser,
+    /// The same as the image or the task has it, if one of them says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_as_written: Option<String>,
 }
 
 /// Who the processes of an image are, as they see it themselves.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::image::Engine;
 use crate::plan::{Place, Word};
 
 /// A change to a task's variables.
@@ -50,6 +51,9 @@ pub enum Launch {
         env: Vec<EnvEdit>,
         /// Folders of the environment that come before the image's own on the search path.
         search_path: Vec<Place>,
+        /// What runs it, where that was asked for; else it is found out when the environment is built.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        engine: Option<Engine>,
     },
     /// As a WebAssembly guest with these variables.
     Wasi {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use rustix::process::{Resource, getegid, geteuid, getrlimit};
 use wrun_core::grants::{Access, Limits};
-use wrun_core::image::ImageUser;
+use wrun_core::image::{Engine, ImageUser};
 
 use crate::owner::Owner;
 use crate::program::EngineProgram;
@@ -166,6 +166,24 @@ impl Container {
             ],
             (false, _) => vec![format!("--user={}:{}", geteuid().as_raw(), getegid().as_raw())],
         }
+    }
+}
+
+/// Whether an engine has a user namespace of the caller's own.
+pub(crate) fn is_rootless(engine: Engine) -> bool {
+    engine == Engine::Podman && !geteuid().is_root()
+}
+
+/// Who a task is, as it sees itself, that is to be a user of its image: without a user namespace there is only the caller to
+/// whom what it writes in a granted folder could belong.
+#[must_use]
+pub fn task_user(engine: Engine, wanted: &ImageUser) -> ImageUser {
+    if engine == Engine::Builtin || is_rootless(engine) {
+        return wanted.clone();
+    }
+    ImageUser {
+        user: geteuid().as_raw(),
+        group: getegid().as_raw(),
     }
 }
 

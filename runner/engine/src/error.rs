@@ -5,6 +5,8 @@ use std::time::Duration;
 use miette::Diagnostic;
 use wrun_core::image::Engine;
 
+use crate::subordinate::SUBORDINATE_IDS;
+
 /// Why an engine does not do what it is asked for.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
@@ -31,6 +33,20 @@ pub enum EngineError {
         /// What it said.
         reason: String,
     },
+    /// The user has too few numbers of users for an image.
+    #[error("`{}` has no number for every user of the image `{image}`: {reason}", engine.name())]
+    #[diagnostic(
+        code("engine.subordinate-ids"),
+        help("{SUBORDINATE_IDS}; or use `engine = \"builtin\"`, which needs none")
+    )]
+    SubordinateIds {
+        /// The engine.
+        engine: Engine,
+        /// The image.
+        image: String,
+        /// What it said.
+        reason: String,
+    },
     /// It did not take an image.
     #[error("`{}` cannot get the image `{image}`: {reason}", engine.name())]
     #[diagnostic(
@@ -44,6 +60,20 @@ pub enum EngineError {
         image: String,
         /// What it said.
         reason: String,
+    },
+    /// An image that it kept for an environment was removed.
+    #[error("`{}` does not have the image `{image}` of the environment any more", engine.name())]
+    #[diagnostic(
+        code("engine.image.gone"),
+        help(
+            "remove the environment with `wrun cache rm`; the next run then has the engine get the image again"
+        )
+    )]
+    ImageGone {
+        /// The engine.
+        engine: Engine,
+        /// The image.
+        image: String,
     },
     /// It took too long.
     #[error("`{}` did not answer within {}", engine.name(), humanly(*.time))]

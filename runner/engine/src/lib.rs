@@ -13,13 +13,16 @@ mod leftovers;
 mod owner;
 mod program;
 mod report;
+mod subordinate;
 
-pub use arguments::{Bind, Container, new_name, reads};
+pub use arguments::{Bind, Container, new_name, reads, task_user};
 pub use error::EngineError;
+pub use images::kept_name;
 pub use keeper::Keeper;
 pub use owner::Owner;
 pub use program::EngineProgram;
 pub use report::{report, unheld};
+pub use subordinate::{SUBORDINATE_IDS, wants_subordinate_ids};
 
 /// The label of every container that is started from here; its value is the name of the container.
 pub const LABEL: &str = "dev.wrun.run";

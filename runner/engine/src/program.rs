@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
-use rustix::process::geteuid;
 use tokio_util::sync::CancellationToken;
 use wrun_core::image::Engine;
 use wrun_process::{CaptureLimits, Captured, Command, Out, Stdin, run_captured};
 
+use crate::arguments::is_rootless;
 use crate::error::EngineError;
 
 /// How long an engine may take for an answer.
@@ -58,7 +58,7 @@ impl EngineProgram {
             engine,
             path,
             options,
-            is_rootless: engine == Engine::Podman && !geteuid().is_root(),
+            is_rootless: is_rootless(engine),
             variables: variables.clone(),
         })
     }

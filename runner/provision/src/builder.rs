@@ -37,14 +37,8 @@ impl TaskHost {
             });
         }
         let progress = self.begin(Phase::Solve, label.clone());
-        let mut env: Vec<(OsString, OsString)> = self
-            .credentials
-            .helper_variables()
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
+        let mut env = self.builder_variables();
         env.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
-        env.push(("PATH".into(), self.path_variable()));
         let mut used = self.proxy_credentials();
         for BuilderSecret { variable, credential } in secrets {
             if let Some(found) = look_up(&*self.credentials, Some(credential), None)? {
@@ -70,6 +64,20 @@ impl TaskHost {
             progress.finish();
             return Ok(());
         }
+        // What the steps say comes on either, and which of them failed on the other.
+        let said = format!(
+            "{}\n{}",
+            captured.stdout_text().trim_end(),
+            captured.stderr_text()
+        );
+        let said = harmless_output(&Redactor::new(&used).clean(said.trim()));
+        if let Some(reason) = wrun_engine::wants_subordinate_ids(&said) {
+            return Err(ProvisionError::BuilderSubordinateIds {
+                label: label.clone(),
+                program: program.clone(),
+                reason: reason.to_owned(),
+            });
+        }
         Err(ProvisionError::Builder {
             label: label.clone(),
             program: program.clone(),
@@ -78,16 +86,16 @@ impl TaskHost {
                 Some(code) => format!("exit code {code}"),
                 None => "it was ended by a signal".to_owned(),
             },
-            output: {
-                // What the steps say comes on either, and which of them failed on the other.
-                let said = format!(
-                    "{}\n{}",
-                    captured.stdout_text().trim_end(),
-                    captured.stderr_text()
-                );
-                shown_output(&harmless_output(&Redactor::new(&used).clean(said.trim())))
-            },
+            output: shown_output(&said),
         })
+    }
+
+    /// The caller's variables that builders read.
+    pub(crate) fn builder_variables(&self) -> Vec<(OsString, OsString)> {
+        let read = self.credentials.helper_variables().into_iter();
+        read.map(|(name, value)| (name.into(), value.into()))
+            .chain([("PATH".into(), self.path_variable())])
+            .collect()
     }
 
     /// Keeps a file as one that was fetched.

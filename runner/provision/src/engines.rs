@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use wrun_core::event::Event;
+use wrun_core::id::Digest;
 use wrun_core::image::{Engine, ImageSource};
 use wrun_core::sandbox::Demand;
-use wrun_engine::{EngineError, EngineProgram};
+use wrun_engine::{EngineError, EngineProgram, kept_name};
 use wrun_process::{Command, Out, Stdin};
 use wrun_sandbox::{Confinement, ImageRoot, Start, start};
 
@@ -54,17 +55,19 @@ impl TaskHost {
         &self,
         engine: Engine,
         source: &ImageSource,
+        digest: &Digest,
     ) -> Result<String, ProvisionError> {
         let program = self.engine_program(engine)?;
         if let (true, ImageSource::Registry { reference }) = (self.settings.offline, source)
             && !program.has(reference, &self.cancel).await?
+            && !program.has(&kept_name(digest), &self.cancel).await?
         {
             return Err(ProvisionError::ImageOffline {
                 engine,
                 image: reference.clone(),
             });
         }
-        Ok(program.keep(source, &self.cancel).await?)
+        Ok(program.keep(source, digest, &self.cancel).await?)
     }
 
     fn engine_program(&self, engine: Engine) -> Result<EngineProgram, ProvisionError> {

@@ -193,7 +193,7 @@ pub enum ProvisionError {
     #[diagnostic(
         code("provision.registry.token"),
         help(
-            "log in with `podman login` or `docker login`, or name a credential with `credentials`; a name that does not exist is refused in the same way"
+            "log in, or log in again, with `podman login` or `docker login`, or name a credential with `credentials`; a name that does not exist is refused in the same way"
         )
     )]
     RegistryToken {
@@ -204,7 +204,7 @@ pub enum ProvisionError {
         /// The server of tokens.
         realm: String,
         /// What was used to log in.
-        login: &'static str,
+        login: String,
         /// What it said.
         reason: String,
     },
@@ -223,6 +223,20 @@ pub enum ProvisionError {
         reason: String,
         /// The end of what it wrote, on lines of its own.
         output: String,
+    },
+    /// A builder of images has too few numbers of users for an image.
+    #[error("`{}` failed to {label}, since it has no number for every user of the image: {reason}", program.display())]
+    #[diagnostic(
+        code("provision.builder.subordinate-ids"),
+        help("{}", wrun_engine::SUBORDINATE_IDS)
+    )]
+    BuilderSubordinateIds {
+        /// What it was to do.
+        label: String,
+        /// The program.
+        program: PathBuf,
+        /// What it said.
+        reason: String,
     },
     /// A registry is to be reached without TLS, and is not on this machine.
     #[error("`{url}` is a registry without TLS on another machine")]

@@ -15,7 +15,8 @@ use wrun_core::backend::{Input, InputRequest, Request, Slot};
 use wrun_core::credential::CredentialId;
 use wrun_core::event::{Event, Phase};
 use wrun_core::host::{
-    BuilderRun, Counts, Fill, Host, PartRequest, Repository, ScratchFolder, WebRequest, WebResponse,
+    BuilderRun, Counts, Fill, Host, ImageBuild, ImageBuilder, PartRequest, Repository, ScratchFolder,
+    WebRequest, WebResponse,
 };
 use wrun_core::id::Digest;
 use wrun_core::image::{Engine, ImageSource};
@@ -27,6 +28,7 @@ use wrun_core::tool::{ToolFound, ToolRequest};
 use wrun_sandbox::HelperAhead;
 use wrun_store::{PartId, PartLease, Scratch, Store};
 
+use crate::cleaning::Cleaning;
 use crate::credentials::Credentials;
 use crate::error::ProvisionError;
 use crate::http::Http;
@@ -57,6 +59,8 @@ pub struct TaskHost {
     /// The leases of the parts that were asked for.
     parts: Mutex<BTreeMap<PartId, PartLease>>,
     steps: Steps,
+    /// What goes on after the run for which it is done.
+    pub(crate) cleaning: Cleaning,
     said_tier: AtomicBool,
     said_children_online: AtomicBool,
 }
@@ -98,6 +102,7 @@ impl TaskHost {
             helper_ahead: HelperAhead::default(),
             parts: Mutex::default(),
             steps: Steps::default(),
+            cleaning: Cleaning::default(),
             said_tier: AtomicBool::new(false),
             said_children_online: AtomicBool::new(false),
         }
@@ -118,11 +123,18 @@ impl TaskHost {
         self
     }
 
+    /// The same with somebody who waits for its cleaning up.
+    #[must_use]
+    pub fn cleaning_up(mut self, cleaning: Cleaning) -> Self {
+        self.cleaning = cleaning;
+        self
+    }
+
     /// The same for environments inside of a container image: interpreters are those of the image, and every program
     /// that is started runs among the image's files.
     #[must_use]
     pub fn inside(mut self, inside: Inside) -> Self {
-        self.inside = Some(inside);
+        self.inside = Some(inside.unsteered());
         self
     }
 
@@ -303,6 +315,10 @@ impl Host for TaskHost {
         Ok(self.fetch_unknown_file(label, url, credential).await?)
     }
 
+    async fn begin_build(&self, builder: &ImageBuilder) -> Result<Box<dyn ImageBuild>, Problem> {
+        Ok(Box::new(self.begin_image_build(builder).await?))
+    }
+
     async fn run_builder(&self, run: &BuilderRun) -> Result<(), Problem> {
         Ok(self.run_image_builder(run).await?)
     }
@@ -350,8 +366,13 @@ impl Host for TaskHost {
         Ok(self.choose_engine(wanted).await?)
     }
 
-    async fn keep_image(&self, engine: Engine, source: &ImageSource) -> Result<String, Problem> {
-        Ok(self.keep_in_engine(engine, source).await?)
+    async fn keep_image(
+        &self,
+        engine: Engine,
+        source: &ImageSource,
+        digest: &Digest,
+    ) -> Result<String, Problem> {
+        Ok(self.keep_in_engine(engine, source, digest).await?)
     }
 
     fn project(&self) -> Option<&Path> {

@@ -21,6 +21,8 @@
 mod adapter;
 mod ask;
 mod builder;
+mod builds;
+mod cleaning;
 mod confine;
 mod credentials;
 mod engines;
@@ -52,6 +54,7 @@ mod validate;
 mod way_out;
 
 pub use adapter::PlanAdapter;
+pub use cleaning::Cleaning;
 pub use credentials::{Credentials, EnvironmentCredentials};
 pub use error::ProvisionError;
 pub use files::open_regular;
@@ -61,5 +64,5 @@ pub use index::Index;
 pub use inputs::LEFT_OUT;
 pub use inside::Inside;
 pub use redact::Redactor;
-pub use registry::{BadLogin, Login};
+pub use registry::{BadLogin, Login, LoginMeans};
 pub use settings::{SettingMistake, Settings, Timing};

@@ -157,6 +157,7 @@ impl From<Response> for WebResponse {
             headers: response.headers.iter().filter_map(text).collect(),
             url: response.url.into(),
             body: response.body,
+            login: None,
         }
     }
 }

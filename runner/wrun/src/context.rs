@@ -11,7 +11,7 @@ use wrun_core::backend::{Backend, Manifest};
 use wrun_core::event::Event;
 use wrun_core::sandbox::Demand;
 use wrun_exec::{Helper, HelperAhead, WasiRuntime};
-use wrun_provision::{Credentials, Settings, TaskHost};
+use wrun_provision::{Cleaning, Credentials, Settings, TaskHost};
 use wrun_store::Store;
 
 use crate::Error;
@@ -65,6 +65,8 @@ pub(crate) struct Context {
     pub(crate) demand: Demand,
     /// The helper for what is started next.
     pub(crate) helper_ahead: HelperAhead,
+    /// What is left to do when the run was given up.
+    pub(crate) cleaning: Cleaning,
 }
 
 impl Context {
@@ -101,6 +103,7 @@ impl Context {
             Arc::clone(&self.emit),
         )
         .starting_ahead(self.helper_ahead.clone())
+        .cleaning_up(self.cleaning.clone())
     }
 
     /// Runs something that blocks on a thread of its own.

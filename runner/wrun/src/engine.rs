@@ -9,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 use wrun_core::denial::Observation;
 use wrun_core::event::Event;
 use wrun_core::grants::{Access, Limits};
-use wrun_core::image::{Engine, Image};
+use wrun_core::image::{Engine, Image, ImageConfig};
 use wrun_core::net::Net;
 use wrun_core::outcome::Outcome;
 use wrun_core::sandbox::Demand;
-use wrun_engine::{Bind, Container, EngineProgram, Owner, new_name, report, unheld};
+use wrun_core::text::harmless_line;
+use wrun_engine::{Bind, Container, EngineError, EngineProgram, Owner, new_name, report, task_user, unheld};
 use wrun_exec::{Confinement, Happening, NativeTask, Report};
 use wrun_store::Scratch;
 
@@ -66,6 +67,9 @@ pub(crate) async fn run(
         wanted.image.engine,
         &attempt.context.inner.settings.engine_variables,
     )?;
+    if let Some(notice) = other_user(wanted.image) {
+        attempt.context.emit(notice);
+    }
     let (container, leases) = container(attempt, wanted, scratch)?;
     if let Some(outcome) = refusal(attempt, &engine, &container) {
         return Ok(Report {
@@ -120,6 +124,15 @@ pub(crate) async fn run(
     if let Some(keeper) = keeper {
         keeper.dismiss().await;
     }
+    if matches!(&ran, Ok(Report { outcome: Outcome::Exited { code }, .. }) if *code == OF_THE_ENGINE)
+        && !engine.has(&container.image, &attempt.context.cancel).await?
+    {
+        return Err(EngineError::ImageGone {
+            engine: engine.engine,
+            image: container.image,
+        }
+        .into());
+    }
     if attempt.why_denied {
         let engine = engine.engine.name();
         attempt
@@ -129,6 +142,28 @@ pub(crate) async fn run(
             ))));
     }
     ran
+}
+
+/// That the task is not the user that was asked for, if it is not.
+fn other_user(image: &Image) -> Option<Event> {
+    let ImageConfig {
+        user,
+        user_as_written,
+        ..
+    } = &image.config;
+    let (is, written) = (task_user(image.engine, user), user_as_written.as_ref()?);
+    let is_root_by_name = is.user == 0 && matches!(written.as_str(), "root" | "root:root");
+    let is_meant = is == *user && written.starts_with(|letter: char| letter.is_ascii_digit());
+    (image.engine != Engine::Builtin && !is_meant && !is_root_by_name).then(|| Event::Notice {
+        code: "container.user".to_owned(),
+        message: format!(
+            "{} runs the task as the caller ({}:{}) and not as `{}`, so that what it writes in granted folders is the caller's",
+            image.engine.name(),
+            is.user,
+            is.group,
+            harmless_line(written)
+        ),
+    })
 }
 
 /// Removes what runs that were killed have left in the engine.

@@ -242,6 +242,7 @@ fn surroundings(attempt: &Attempt<'_>, scratch: &Scratch) -> Result<Surroundings
         image: _,
         env: edits,
         search_path: places,
+        engine: _,
     } = launch
     {
         let recorded = edited(edits, prefix)?;

@@ -12,6 +12,7 @@ use wrun_core::launch::{Launch, TaskKind};
 use wrun_core::plan::InstallPlan;
 use wrun_core::sandbox::Demand;
 use wrun_core::task::{Run, Variable};
+use wrun_engine::task_user;
 
 use crate::context::Context;
 use crate::environment::{self, LockPolicy};
@@ -234,7 +235,7 @@ async fn fill_from_lock(
             reference: image.reference,
             engine: image.engine,
             layers: image.layers.len(),
-            user: image.config.user,
+            user: task_user(image.engine, &image.config.user),
         });
     }
     report.launch = Some(launch);

@@ -60,6 +60,7 @@ pub(crate) async fn submit(
     mut signals: Signals,
 ) -> Result<Finished, Error> {
     let finished = attempts(&context, &submission, &mut signals).await;
+    context.cleaning.done().await;
     conclude(&context, finished)
 }
 

@@ -15,7 +15,7 @@ use wrun_core::problem::Problem;
 use wrun_core::sandbox::{Demand, SandboxReport};
 use wrun_core::task::Task;
 use wrun_exec::{HelperAhead, Output, OutputSink, Stdin, Stdio, TerminalSize};
-use wrun_provision::TaskHost;
+use wrun_provision::{Cleaning, TaskHost};
 use wrun_store::Store;
 
 use crate::context::{Context, Inner};
@@ -285,6 +285,7 @@ impl Runner {
             submitted: Instant::now(),
             demand: Demand::default(),
             helper_ahead: HelperAhead::default(),
+            cleaning: Cleaning::default(),
         }
     }
 }

@@ -47,6 +47,7 @@ impl Backend for Layers {
             image: Place::prefix(RECORD),
             env: Vec::new(),
             search_path: Vec::new(),
+            engine: None,
         })
     }
 }

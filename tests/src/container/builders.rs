@@ -74,6 +74,21 @@ impl Builders {
         }
     }
 
+    /// What a builder says that is called by hand and told so.
+    #[track_caller]
+    #[must_use]
+    pub fn call(&self, builder: &str, arguments: &[&str]) -> String {
+        let output = Command::new(builder)
+            .args(arguments)
+            .env("CONTAINERS_STORAGE_CONF", &self.storage)
+            .env("CONTAINERS_REGISTRIES_CONF", &self.registries)
+            .output()
+            .expect("the builder can be started");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{builder} {arguments:?}: {stderr}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// A command that tells its builders so.
     #[must_use]
     pub fn told(&self, command: Cmd) -> Cmd {

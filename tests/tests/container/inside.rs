@@ -1,5 +1,6 @@
 //! Packages for the Python of an image.
 
+use serde_json::json;
 use wrun_tests::container::{Image, with_python};
 use wrun_tests::secure::Secure;
 use wrun_tests::{Index, Wheel, World, files, machine};
@@ -61,6 +62,32 @@ fn packages_of_uv_and_pip_are_those_of_the_python_of_the_image() {
     assert_eq!(ready.len(), 2, "{ready:?}");
     assert!(ready.iter().all(|event| event["built"] == false), "{ready:?}");
     assert_eq!(index.requests().len(), requests);
+}
+
+/// What is installed is in the key, and the image's variables are not.
+#[test]
+fn variables_of_the_image_do_not_steer_installers() {
+    let (world, index) = world();
+    with_python(&world.path().join("layer-2"))
+        .layer(&[("steering/pip/__init__.py", b"raise SystemExit('of the image')\n")])
+        .config(json!({"Env": [
+            "PATH=/usr/local/bin:/usr/bin:/bin",
+            "UV_CONSTRAINT=/nowhere",
+            "UV_NO_BINARY=1",
+            "PIP_CONSTRAINT=/nowhere",
+            "PIP_NO_BINARY=:all:",
+            "PYTHONPATH=/steering",
+            "TMPDIR=/nowhere",
+            "https_proxy=http://127.0.0.1:1",
+        ]}))
+        .write_layout(&world.project().join("image"), "py:1");
+    let code = "import os, thing; print(thing.__version__, os.environ['UV_CONSTRAINT'])";
+    for backend in ["uv", "pip"] {
+        world.write("task.toml", task(&index, backend, "thing==1.0", code));
+        // The task itself has what the image has.
+        let ran = world.wrun(&["submit", "task.toml"]).run();
+        ran.ends_with(0).prints("1.0 /nowhere\n");
+    }
 }
 
 #[test]

@@ -67,7 +67,9 @@ fn what_docker_saved_is_the_image_of_its_configuration_and_layers() {
     plan(&world, "docker-archive:image.tar:app:1").ends_with(0);
     plan(&world, "docker-archive:image.tar:other")
         .ends_with(125)
-        .shows("container.image.not-found");
+        .shows("container.image.not-found")
+        .shows("there is no image `other`")
+        .shows("it holds: `app:1`");
 }
 
 #[test]

@@ -90,6 +90,50 @@ fn the_login_of_docker_is_used_for_a_password_and_for_a_token() {
     keeps_secrets(&world, &ran);
 }
 
+/// Who is refused learns whose login it was and where it is kept, and not what the password is.
+#[test]
+fn a_login_that_is_refused_is_told_with_its_user_and_its_file() {
+    type Require = fn(&Registry, &str, &str);
+    let registries: [(Require, &str); 2] = [
+        (Registry::require_password, "container.registry.denied"),
+        (Registry::require_token_of, "provision.registry.token"),
+    ];
+    for (require, code) in registries {
+        let (world, registry) = (World::new(), Registry::with("app:1", &app()));
+        require(&registry, "ada", "another");
+        log_in(&world, &registry, PASSWORD);
+        let ran = plan(&world, &registry, "");
+        ran.ends_with(125)
+            .says(code)
+            .says("with the login of `ada` in `")
+            .says(".docker/config.json`")
+            .says("log in again");
+        keeps_secrets(&world, &ran);
+    }
+}
+
+#[test]
+fn an_authentication_file_that_is_named_and_not_there_is_told() {
+    let (world, registry) = (World::new(), Registry::with("app:1", &app()));
+    registry.require_token();
+    world.write("task.toml", of_image(&registry.name("app:1"), "", ""));
+    let missing = world.path().join("missing");
+    for variable in ["REGISTRY_AUTH_FILE", "DOCKER_CONFIG"] {
+        let plan = |value: &std::path::Path| world.wrun(&["plan", "task.toml"]).env(variable, value).run();
+        plan(&missing)
+            .ends_with(125)
+            .says("provision.registry.auth-file")
+            .says(&format!("`{variable}` names `{}`", missing.display()));
+    }
+    // Nobody has logged in where docker keeps its settings.
+    let folder = files::folder(&world.path().join("settings"));
+    let ran = world
+        .wrun(&["plan", "task.toml"])
+        .env("DOCKER_CONFIG", folder)
+        .run();
+    ran.ends_with(0);
+}
+
 #[test]
 fn a_credential_is_used_by_name() {
     let (world, registry) = (World::new(), Registry::with("app:1", &app()));

@@ -1,6 +1,7 @@
 //! Container images: pulled from a registry of the test, or read from files, through the real program.
 
 mod builds;
+mod builds_ended;
 mod distribution;
 mod faults;
 mod inside;
@@ -9,3 +10,4 @@ mod local;
 mod logins;
 mod modules;
 mod pulls;
+mod subordinate_ids;

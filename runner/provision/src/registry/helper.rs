@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use wrun_core::credential::{Credential, Secret};
 use wrun_process::{CaptureLimits, Command, Out, Stdin, capture, spawn};
 
-use super::login::Login;
+use super::login::LoginMeans;
 use crate::error::ProvisionError;
 use crate::files;
 use crate::host::TaskHost;
@@ -34,7 +34,11 @@ struct Answer {
 
 impl TaskHost {
     /// Asks a helper for what it has for a server; nothing if it has nothing.
-    pub(super) async fn ask_helper(&self, name: &str, server: &str) -> Result<Option<Login>, ProvisionError> {
+    pub(super) async fn ask_helper(
+        &self,
+        name: &str,
+        server: &str,
+    ) -> Result<Option<LoginMeans>, ProvisionError> {
         let program = format!("docker-credential-{name}");
         let failed = |reason: String| ProvisionError::CredentialHelper {
             program: program.clone(),
@@ -111,9 +115,9 @@ impl TaskHost {
         let answer: Answer = serde_json::from_slice(&said.stdout)
             .map_err(|_| failed("what it wrote is not a credential".to_owned()))?;
         Ok(Some(if answer.username == TOKEN {
-            Login::IdentityToken(Secret::new(answer.secret))
+            LoginMeans::IdentityToken(Secret::new(answer.secret))
         } else {
-            Login::Password(Credential {
+            LoginMeans::Password(Credential {
                 username: answer.username,
                 password: Secret::new(answer.secret),
             })

@@ -3,13 +3,18 @@
 //! The format is that of `containers-auth.json(5)` and of docker's `config.json`.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use data_encoding::BASE64;
 use serde::Deserialize;
 use wrun_core::credential::{Credential, Secret};
+use wrun_core::text::harmless_line;
 
-use crate::files;
+use crate::files::{self, Bounded};
+
+/// The largest authentication file that is read, in bytes.
+const SMALL: u64 = 1024 * 1024;
 
 /// The registry that plain names are of.
 const DOCKER_HUB: &str = "docker.io";
@@ -19,7 +24,31 @@ const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// What the caller has for a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Login {
+pub struct Login {
+    /// What it is.
+    pub means: LoginMeans,
+    /// Where it was found, for people.
+    pub source: String,
+}
+
+impl Login {
+    /// Whose it is and where it was found, for people: "the login of `ada` in `FILE`".
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let source = harmless_line(&self.source);
+        match &self.means {
+            LoginMeans::Password(Credential { username, .. }) => {
+                format!("the login of `{}` in {source}", harmless_line(username))
+            }
+            LoginMeans::IdentityToken(_) => format!("the identity token in {source}"),
+            LoginMeans::Helper { .. } => format!("the login in {source}"),
+        }
+    }
+}
+
+/// What a registry or its server of tokens can be given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LoginMeans {
     /// A user name and a password.
     Password(Credential),
     /// A token that others are asked for with.
@@ -42,9 +71,44 @@ pub struct BadLogin {
     pub reason: String,
 }
 
-/// Where authentication files are, the first that there is to be taken.
+/// Where authentication files are, the first that has a login to be taken.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct LoginFiles(Vec<PathBuf>);
+pub(crate) struct LoginFiles(Vec<LoginFile>);
+
+/// Where an authentication file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct LoginFile {
+    path: PathBuf,
+    /// What has to be there, and the variable of the caller that says so; else nothing has to.
+    named: Option<(PathBuf, &'static str)>,
+}
+
+impl LoginFile {
+    const fn usual(path: PathBuf) -> Self {
+        Self { path, named: None }
+    }
+
+    fn text(&self) -> Result<Option<String>, BadLogin> {
+        let bad = |reason: String| BadLogin {
+            path: self.path.clone(),
+            reason,
+        };
+        match (files::read(&self.path, SMALL), &self.named) {
+            (Ok(Bounded::Whole(bytes)), _) => match String::from_utf8(bytes) {
+                Ok(text) => Ok(Some(text)),
+                Err(_) => Err(bad("it is not an authentication file: it is no text".to_owned())),
+            },
+            (Ok(Bounded::TooLarge), _) => Err(bad(format!("it is larger than {SMALL} bytes"))),
+            (Err(error), Some((named, variable)))
+                if error.kind() != ErrorKind::NotFound || !named.exists() =>
+            {
+                Err(bad(format!("`{variable}` names `{}`: {error}", named.display())))
+            }
+            // Of the usual ones there may be none, and where they are may be closed to this user.
+            (Err(_), _) => Ok(None),
+        }
+    }
+}
 
 #[derive(Deserialize, Default)]
 #[serde(default, rename_all = "camelCase")]
@@ -72,14 +136,25 @@ impl LoginFiles {
                 .map(PathBuf::from)
         };
         if let Some(only) = path("REGISTRY_AUTH_FILE") {
-            return Self(vec![only]);
+            return Self(vec![LoginFile {
+                path: only.clone(),
+                named: Some((only, "REGISTRY_AUTH_FILE")),
+            }]);
         }
         let home = path("HOME");
         let configuration = path("XDG_CONFIG_HOME").or_else(|| Some(home.as_ref()?.join(".config")));
-        let docker = path("DOCKER_CONFIG").or_else(|| Some(home.as_ref()?.join(".docker")));
+        let docker = match path("DOCKER_CONFIG") {
+            Some(folder) => Some(LoginFile {
+                path: folder.join("config.json"),
+                named: Some((folder, "DOCKER_CONFIG")),
+            }),
+            None => home
+                .as_ref()
+                .map(|home| LoginFile::usual(home.join(".docker/config.json"))),
+        };
         Self(
             [
-                Some(match path("XDG_RUNTIME_DIR") {
+                Some(LoginFile::usual(match path("XDG_RUNTIME_DIR") {
                     Some(folder) => folder.join("containers/auth.json"),
                     // Where `podman login` keeps it for a user without a session, such as root.
                     None => format!(
@@ -87,9 +162,9 @@ impl LoginFiles {
                         rustix::process::geteuid().as_raw()
                     )
                     .into(),
-                }),
-                configuration.map(|folder| folder.join("containers/auth.json")),
-                docker.map(|folder| folder.join("config.json")),
+                })),
+                configuration.map(|folder| LoginFile::usual(folder.join("containers/auth.json"))),
+                docker,
             ]
             .into_iter()
             .flatten()
@@ -100,14 +175,14 @@ impl LoginFiles {
     /// The login for a repository: of the first file that has one.
     ///
     /// # Errors
-    /// A file is there and cannot be understood.
+    /// A file is there and cannot be understood, or one that the caller names is not there.
     pub(crate) fn find(&self, registry: &str, repository: &str) -> Result<Option<Login>, BadLogin> {
-        for path in &self.0 {
-            let Some(text) = files::read_small_text(path) else {
+        for login_file in &self.0 {
+            let Some(text) = login_file.text()? else {
                 continue;
             };
             let bad = |reason: String| BadLogin {
-                path: path.clone(),
+                path: login_file.path.clone(),
                 reason,
             };
             // The error of the parser would repeat a piece of the file.
@@ -118,8 +193,11 @@ impl LoginFiles {
                     error.column()
                 ))
             })?;
-            if let Some(login) = file.find(registry, repository).map_err(bad)? {
-                return Ok(Some(login));
+            if let Some(means) = file.find(registry, repository).map_err(bad)? {
+                return Ok(Some(Login {
+                    means,
+                    source: format!("`{}`", login_file.path.display()),
+                }));
             }
         }
         Ok(None)
@@ -127,7 +205,7 @@ impl LoginFiles {
 }
 
 impl AuthFile {
-    fn find(&self, registry: &str, repository: &str) -> Result<Option<Login>, String> {
+    fn find(&self, registry: &str, repository: &str) -> Result<Option<LoginMeans>, String> {
         let server = if registry == DOCKER_HUB {
             DOCKER_HUB_KEY
         } else {
@@ -165,21 +243,21 @@ impl AuthFile {
 }
 
 /// A helper whose name is one and not a path.
-fn helper(name: &str, server: &str) -> Result<Login, String> {
+fn helper(name: &str, server: &str) -> Result<LoginMeans, String> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
     if name.is_empty() || !name.chars().all(plain) {
         return Err(format!("`{name}` is not the name of a credential helper"));
     }
-    Ok(Login::Helper {
+    Ok(LoginMeans::Helper {
         name: name.to_owned(),
         server: server.to_owned(),
     })
 }
 
 impl Entry {
-    fn login(&self) -> Result<Option<Login>, String> {
+    fn login(&self) -> Result<Option<LoginMeans>, String> {
         if let Some(token) = self.identitytoken.as_ref().filter(|token| !token.is_empty()) {
-            return Ok(Some(Login::IdentityToken(Secret::new(token))));
+            return Ok(Some(LoginMeans::IdentityToken(Secret::new(token))));
         }
         let pair = match self.auth.as_deref().filter(|auth| !auth.is_empty()) {
             Some(auth) => {
@@ -197,7 +275,7 @@ impl Entry {
             None => self.username.clone().zip(self.password.clone()),
         };
         Ok(pair.map(|(username, password)| {
-            Login::Password(Credential {
+            LoginMeans::Password(Credential {
                 username,
                 password: Secret::new(password),
             })
@@ -237,18 +315,18 @@ fn normalised(key: &str) -> String {
 mod tests {
     use super::*;
 
-    fn found(text: &str, registry: &str, repository: &str) -> Result<Option<Login>, String> {
+    fn found(text: &str, registry: &str, repository: &str) -> Result<Option<LoginMeans>, String> {
         serde_json::from_str::<AuthFile>(text)
             .unwrap()
             .find(registry, repository)
     }
 
-    fn password(login: Result<Option<Login>, String>) -> Option<(String, String)> {
+    fn password(login: Result<Option<LoginMeans>, String>) -> Option<(String, String)> {
         match login.unwrap()? {
-            Login::Password(credential) => {
+            LoginMeans::Password(credential) => {
                 Some((credential.username, credential.password.expose().to_owned()))
             }
-            Login::IdentityToken(_) | Login::Helper { .. } => None,
+            LoginMeans::IdentityToken(_) | LoginMeans::Helper { .. } => None,
         }
     }
 
@@ -284,7 +362,7 @@ mod tests {
     #[test]
     fn a_helper_is_asked_where_one_is_named() {
         let of = |name: &str, server: &str| {
-            Ok(Some(Login::Helper {
+            Ok(Some(LoginMeans::Helper {
                 name: name.to_owned(),
                 server: server.to_owned(),
             }))
@@ -316,7 +394,7 @@ mod tests {
         let paths: Vec<_> = files
             .0
             .iter()
-            .map(|path| path.to_string_lossy().into_owned())
+            .map(|file| file.path.to_string_lossy().into_owned())
             .collect();
         assert_eq!(
             paths,
@@ -330,7 +408,9 @@ mod tests {
         let user = rustix::process::geteuid().as_raw();
         assert_eq!(
             without_session.0.first(),
-            Some(&PathBuf::from(format!("/run/containers/{user}/auth.json")))
+            Some(&LoginFile::usual(
+                format!("/run/containers/{user}/auth.json").into()
+            ))
         );
         let only = LoginFiles::from_variables(|name| (name == "REGISTRY_AUTH_FILE").then(|| "/a".to_owned()));
         assert_eq!(only.0.len(), 1);

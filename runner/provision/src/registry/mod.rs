@@ -22,9 +22,9 @@ use crate::http::{self, Download, Get, HttpError, Response, StatusError, said_no
 
 use challenge::Challenge;
 pub(crate) use login::LoginFiles;
-pub use login::{BadLogin, Login};
-use token::Granted;
+pub use login::{BadLogin, Login, LoginMeans};
 pub(crate) use token::Tokens;
+use token::{Granted, GrantedMeans};
 
 /// Status of a request that wants another login.
 const UNAUTHORIZED: u16 = 401;
@@ -37,16 +37,22 @@ impl TaskHost {
         request: &WebRequest,
     ) -> Result<WebResponse, ProvisionError> {
         let url = registry_url(&request.url)?;
-        let granted = self.tokens.get(&url, repository).await;
+        let mut granted = self.tokens.get(&url, repository).await;
         let mut response = self.get_granted(&url, request, granted.as_ref()).await?;
         if response.status == UNAUTHORIZED
-            && let Some(granted) = self.log_in(&url, repository, &response.headers, granted).await?
+            && let Some(anew) = self
+                .log_in(&url, repository, &response.headers, granted.clone())
+                .await?
         {
-            response = self.get_granted(&url, request, Some(&granted)).await?;
+            response = self.get_granted(&url, request, Some(&anew)).await?;
+            granted = Some(anew);
         }
         // What a registry says over a line that anyone could have changed is not what it says.
         registry_url(response.url.as_str())?;
-        Ok(response.into())
+        Ok(WebResponse {
+            login: granted.and_then(|granted| granted.login),
+            ..response.into()
+        })
     }
 
     /// Brings a file of a registry by its digest; what is there already is no step.
@@ -154,10 +160,16 @@ impl TaskHost {
     ) -> Result<Option<Granted>, ProvisionError> {
         let login = self.login(repository).await?;
         match challenge {
-            Challenge::Basic => Ok(match login {
-                Some(Login::Password(credential)) => Some(Granted::Password(credential)),
-                _ => None,
-            }),
+            Challenge::Basic => Ok(login.and_then(|login| {
+                let shown = login.shown();
+                match login.means {
+                    LoginMeans::Password(credential) => Some(Granted {
+                        means: GrantedMeans::Password(credential),
+                        login: Some(shown),
+                    }),
+                    LoginMeans::IdentityToken(_) | LoginMeans::Helper { .. } => None,
+                }
+            })),
             Challenge::Bearer {
                 realm,
                 service,
@@ -182,7 +194,10 @@ impl TaskHost {
         } = repository;
         if credential.is_some() {
             let named = crate::credentials::look_up(self.credentials.as_ref(), credential.as_ref(), None)?;
-            return Ok(named.map(Login::Password));
+            return Ok(named.map(|found| Login {
+                means: LoginMeans::Password(found),
+                source: "its variables".to_owned(),
+            }));
         }
         let found =
             self.credentials
@@ -192,13 +207,25 @@ impl TaskHost {
                     reason: bad.reason,
                 })?;
         match found {
-            Some(Login::Helper { name, server }) => self.ask_helper(&name, &server).await,
+            Some(Login {
+                means: LoginMeans::Helper { name, server },
+                ..
+            }) => {
+                let answered = self.ask_helper(&name, &server).await?;
+                Ok(answered.map(|means| Login {
+                    means,
+                    source: format!("what `docker-credential-{name}` keeps"),
+                }))
+            }
             Some(login) => Ok(Some(login)),
             None => {
                 let host = registry
                     .rsplit_once(':')
                     .map_or(registry.as_str(), |(host, _)| host);
-                Ok(self.credentials.for_host(host).map(Login::Password))
+                Ok(self.credentials.for_host(host).map(|found| Login {
+                    means: LoginMeans::Password(found),
+                    source: "the netrc file".to_owned(),
+                }))
             }
         }
     }

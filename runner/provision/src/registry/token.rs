@@ -8,7 +8,7 @@ use url::Url;
 use wrun_core::credential::{Credential, Secret};
 use wrun_core::host::Repository;
 
-use super::login::Login;
+use super::login::{Login, LoginMeans};
 use super::registry_url;
 use crate::error::ProvisionError;
 use crate::host::TaskHost;
@@ -19,16 +19,23 @@ const ANSWER: u64 = 1024 * 1024;
 
 /// What a registry takes with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Granted {
+pub(crate) struct Granted {
+    pub(super) means: GrantedMeans,
+    /// What it was granted for, for people; `None` if anyone gets it.
+    pub(super) login: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum GrantedMeans {
     Password(Credential),
     Token(Secret),
 }
 
 impl Granted {
     pub(super) const fn authorization(&self) -> Authorization<'_> {
-        match self {
-            Self::Password(credential) => Authorization::Basic(credential),
-            Self::Token(token) => Authorization::Bearer(token),
+        match &self.means {
+            GrantedMeans::Password(credential) => Authorization::Basic(credential),
+            GrantedMeans::Token(token) => Authorization::Bearer(token),
         }
     }
 }
@@ -93,8 +100,10 @@ impl TaskHost {
             .map_or_else(|| format!("repository:{}:pull", repository.name), str::to_owned);
         let mut parameters = vec![("scope", scope)];
         parameters.extend(asked.service.map(|service| ("service", service.to_owned())));
-        let response = match &login {
-            Some(Login::IdentityToken(token)) => {
+        let shown_login = login.as_ref().map(Login::shown);
+        let means = login.map(|login| login.means);
+        let response = match &means {
+            Some(LoginMeans::IdentityToken(token)) => {
                 parameters.extend([
                     ("grant_type", "refresh_token".to_owned()),
                     ("refresh_token", token.expose().to_owned()),
@@ -102,11 +111,11 @@ impl TaskHost {
                 ]);
                 self.http.post_form(&realm, &parameters, ANSWER).await?
             }
-            Some(Login::Password(_) | Login::Helper { .. }) | None => {
+            Some(LoginMeans::Password(_) | LoginMeans::Helper { .. }) | None => {
                 let mut url = realm.clone();
                 url.query_pairs_mut().extend_pairs(&parameters);
-                let credential = match &login {
-                    Some(Login::Password(credential)) => Some(credential.into()),
+                let credential = match &means {
+                    Some(LoginMeans::Password(credential)) => Some(credential.into()),
                     _ => None,
                 };
                 self.http
@@ -126,11 +135,9 @@ impl TaskHost {
             registry: repository.registry.clone(),
             repository: repository.name.clone(),
             realm: shown(&realm),
-            login: if login.is_some() {
-                "with the login that was found"
-            } else {
-                "without a login"
-            },
+            login: shown_login
+                .as_ref()
+                .map_or_else(|| "without a login".to_owned(), |login| format!("with {login}")),
             reason,
         };
         if response.status != 200 {
@@ -143,6 +150,9 @@ impl TaskHost {
             .or(answer.access_token)
             .filter(|token| !token.is_empty())
             .ok_or_else(|| refused("its answer holds no token".to_owned()))?;
-        Ok(Granted::Token(Secret::new(token)))
+        Ok(Granted {
+            means: GrantedMeans::Token(Secret::new(token)),
+            login: shown_login.clone(),
+        })
     }
 }
