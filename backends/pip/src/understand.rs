@@ -172,6 +172,7 @@ pub(crate) fn needs(spec: &Value, known: &Inputs) -> Result<Needs, Problem> {
             project: PIP.to_owned(),
             interpreter: PYTHON.to_owned(),
             minimum: Some(format!("{}.{}", first[0], first[1])),
+            preferred: None,
         },
     };
     Ok(Needs {
