@@ -1,6 +1,8 @@
 //! Source distributions made in memory (after the "Source distribution format" of the Python Packaging Authority), with a
 //! build backend of their own that runs any code (PEP 517, `backend-path`).
 
+use std::path::Path;
+
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -64,9 +66,8 @@ impl Source {
         format!("{}-1.0.tar.gz", self.name)
     }
 
-    /// Its bytes; the same for the same distribution.
-    #[must_use]
-    pub fn bytes(&self) -> Vec<u8> {
+    /// Its files by path, as they are below its topmost folder.
+    fn files(&self) -> [(&'static str, String); 3] {
         let Self {
             name,
             code,
@@ -76,7 +77,7 @@ impl Source {
         let version = if *is_static { "2.2" } else { "2.1" };
         let lines: Vec<String> = code.lines().map(|line| format!("    {line}")).collect();
         let code = lines.join("\n");
-        let files = [
+        [
             (
                 "PKG-INFO",
                 format!("Metadata-Version: {version}\nName: {name}\nVersion: 1.0\n"),
@@ -93,9 +94,22 @@ impl Source {
                     "def build_wheel(directory, settings=None, metadata=None):\n    NAME, FOUND = {name:?}, None\n{code}{BUILD}"
                 ),
             ),
-        ];
+        ]
+    }
+
+    /// Writes it as a folder.
+    pub fn unpack(&self, folder: &Path) {
+        for (path, text) in self.files() {
+            crate::files::write(&folder.join(path), text);
+        }
+    }
+
+    /// Its bytes; the same for the same distribution.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        let name = &self.name;
         let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-        for (path, text) in files {
+        for (path, text) in self.files() {
             let mut header = tar::Header::new_gnu();
             header.set_size(u64::try_from(text.len()).expect("a text has a size"));
             header.set_mode(0o644);

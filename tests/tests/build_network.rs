@@ -5,9 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use wrun_tests::container::with_python;
 use wrun_tests::{Cmd, Index, Ran, Source, Wheel, World, binary, files, machine, skipped};
 
 const TIERS: [&str; 2] = ["full", "restricted"];
+
+const BACKENDS: [&str; 2] = ["uv", "pip"];
 
 /// Whoever is not the one who may do everything.
 const OTHER: u32 = 4242;
@@ -17,6 +20,25 @@ const ASK: &str = r"
 import urllib.request
 FOUND = urllib.request.urlopen('http://ADDRESS/simple/canary/', timeout=20).status
 ";
+
+/// Does the same where the environment is there already: pip asks a build what it is before, too.
+const ASK_IN_ENVIRONMENT: &str = r"
+import sys
+if sys.prefix != sys.base_prefix:
+    import urllib.request
+    FOUND = urllib.request.urlopen('http://ADDRESS/simple/canary/', timeout=20).status
+";
+
+/// Leaves in the environment what asks the index when its interpreter starts.
+const LEAVE_BEHIND: &str = r#"
+import os, sys, sysconfig
+if sys.prefix != sys.base_prefix:
+    packages = sysconfig.get_path("purelib")
+    with open(os.path.join(packages, "left.py"), "w") as module:
+        module.write("try:\n import urllib.request; urllib.request.urlopen('http://ADDRESS/simple/canary/', timeout=20)\nexcept OSError: pass\n")
+    with open(os.path.join(packages, "left.pth"), "w") as starts:
+        starts.write("import left\n")
+"#;
 
 /// Tries all there is to get to the index, and what there is of the installer to get at.
 const HOSTILE: &str = r#"
@@ -108,11 +130,12 @@ FOUND = {
     "taken": attempt(lambda: of_installer(3)),
     "traced": attempt(traced),
     "written": attempt(written),
+    "interpreter": attempt(lambda: open(os.path.join(os.path.dirname(os.__file__), "left.py"), "x").close()),
 }
 "#;
 
 /// How many it makes.
-const ATTEMPTS: usize = 11;
+const ATTEMPTS: usize = 12;
 
 /// Becomes the program of its arguments, under a filter whose notifications somebody has already, so that nobody else
 /// gets any (`seccomp(2)`, `EBUSY`).
@@ -131,6 +154,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 /// A world whose `wrun` runs as its user or, where that is the one who may do everything, as another one.
 struct Scene {
+    backend: &'static str,
     world: World,
     index: Index,
     program: PathBuf,
@@ -138,7 +162,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(other: bool) -> Option<Self> {
+    fn new(backend: &'static str, other: bool) -> Option<Self> {
         let world = World::new();
         let folder = files::folder(&world.path().join("bin"));
         let mut program = binary::wrun();
@@ -156,6 +180,7 @@ impl Scene {
             program = folder.join("wrun");
         }
         Some(Self {
+            backend,
             world,
             index: Index::with([Wheel::new("canary", "1.0")]),
             program,
@@ -177,7 +202,8 @@ impl Scene {
     fn task(&self, package: &str, rest: &str) -> String {
         format!(
             "[run]\ncommand = [\"python\", \"-c\", \"import json, {package}; print(json.dumps({package}.found))\"]\n\
-             [env.uv]\npackages = [\"{package}\"]\nindexes = [{{ url = \"{}\", default = true }}]\n{rest}",
+             [env.{}]\npackages = [\"{package}\"]\nindexes = [{{ url = \"{}\", default = true }}]\n{rest}",
+            self.backend,
             self.index.url()
         )
     }
@@ -236,10 +262,21 @@ fn is_there(ran: &Ran) -> bool {
     there
 }
 
+/// All that is tried in all tiers.
+fn everywhere() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TIERS
+        .into_iter()
+        .flat_map(|tier| BACKENDS.map(|backend| (tier, backend)))
+}
+
 /// A package whose build asks for the network: when it is installed, or already when it is resolved.
-fn asking(of_install: bool) -> Scene {
-    let scene = Scene::new(false).expect("it is there for every user");
-    let mut source = scene.source("asking", ASK);
+fn asking(backend: &'static str, of_install: bool) -> Scene {
+    let scene = Scene::new(backend, false).expect("it is there for every user");
+    let code = match (backend, of_install) {
+        ("pip", true) => ASK_IN_ENVIRONMENT,
+        _ => ASK,
+    };
+    let mut source = scene.source("asking", code);
     if of_install {
         source = source.with_static_metadata();
     }
@@ -249,16 +286,16 @@ fn asking(of_install: bool) -> Scene {
 
 #[test]
 fn a_build_that_asks_is_refused_and_the_way_out_is_told() {
-    for tier in TIERS {
+    for (tier, backend) in everywhere() {
         for of_install in [false, true] {
-            let scene = asking(of_install);
+            let scene = asking(backend, of_install);
             let ran = scene.submit(tier, "asking", "");
             if !is_there(&ran) {
                 continue;
             }
             ran.ends_with(125)
-                .says("uv.build.network")
-                .says("`build-network = true`");
+                .says(&format!("{backend}.build.network"))
+                .says(&format!("`build-network = true` in `[env.{backend}]`"));
             assert_eq!(scene.canaries(), 0, "{ran:?}");
         }
     }
@@ -266,9 +303,9 @@ fn a_build_that_asks_is_refused_and_the_way_out_is_told() {
 
 #[test]
 fn a_build_that_is_given_the_network_has_it() {
-    for tier in TIERS {
+    for (tier, backend) in everywhere() {
         for of_install in [false, true] {
-            let scene = asking(of_install);
+            let scene = asking(backend, of_install);
             let ran = scene.submit(tier, "asking", "build-network = true\n");
             if !is_there(&ran) {
                 continue;
@@ -290,9 +327,11 @@ fn done(ran: &Ran) -> (BTreeSet<String>, usize) {
 
 #[test]
 fn a_hostile_build_gets_nowhere() {
-    for tier in TIERS {
+    for (tier, backend) in everywhere() {
         for (of_install, other) in [(false, false), (false, true), (true, false), (true, true)] {
-            let Some(scene) = Scene::new(other) else { continue };
+            let Some(scene) = Scene::new(backend, other) else {
+                continue;
+            };
             let mut source = scene.source("hostile", HOSTILE).build_requires("builder");
             if of_install {
                 source = source.with_static_metadata();
@@ -317,9 +356,38 @@ fn a_hostile_build_gets_nowhere() {
 }
 
 #[test]
+fn a_hostile_build_in_an_image_gets_nowhere() {
+    for backend in BACKENDS {
+        let scene = Scene::new(backend, false).expect("it is there for every user");
+        with_python(&scene.world.path().join("layer"))
+            .write_layout(&scene.world.project().join("image"), "py:1");
+        let source = scene.source("hostile", HOSTILE).build_requires("builder");
+        scene.index.add_source(&source);
+        scene.index.add(&Wheel::new("builder", "1.0"));
+        let image = "[env.container]\nimage = \"oci:image\"\n[env.";
+        let submit = |rest: &str| {
+            let task = scene.task("hostile", rest).replacen("[env.", image, 1);
+            scene.world.write("task.toml", task);
+            scene.world.wrun(&["submit", "task.toml"]).run()
+        };
+        let ran = submit("");
+        if ran.stderr.contains("[engine.none]") {
+            skipped("images: nothing here runs them");
+            return;
+        }
+        assert_eq!(done(&ran), (BTreeSet::new(), ATTEMPTS), "{ran:?}");
+        assert_eq!(scene.canaries(), 0, "{ran:?}");
+        let (done, _) = done(&submit("build-network = true\n"));
+        for name in ["ask", "interpreter"] {
+            assert!(done.contains(name), "{backend} {name}: {done:?}");
+        }
+    }
+}
+
+#[test]
 fn where_nobody_can_be_told_of_calls_that_is_said() {
-    for tier in TIERS {
-        let scene = Scene::new(false).expect("it is there for every user");
+    for (tier, backend) in everywhere() {
+        let scene = Scene::new(backend, false).expect("it is there for every user");
         scene.index.add_source(&scene.source("asking", ASK));
         let python = machine::python().display().to_string();
         scene.world.write("task.toml", scene.task("asking", ""));
@@ -334,4 +402,73 @@ fn where_nobody_can_be_told_of_calls_that_is_said() {
         ran.ends_with(0)
             .says("builds of packages have the network of their installer");
     }
+}
+
+/// pip runs once for what has a digest and once for what has none; the environment is there in between.
+#[test]
+fn what_a_build_leaves_in_the_environment_has_no_network() {
+    for tier in TIERS {
+        let scene = Scene::new("pip", false).expect("it is there for every user");
+        scene.index.add_source(&scene.source("leaving", LEAVE_BEHIND));
+        Source::new("later", "").unpack(&scene.world.project().join("later"));
+        let packages = "packages = [\"leaving\", \"./later\"]";
+        let submit = |rest: &str| {
+            let task = scene.task("later", rest);
+            let task = task.replace("packages = [\"later\"]", packages);
+            scene.world.write("task.toml", task);
+            scene
+                .world
+                .wrun(&["submit", "--sandbox", tier, "task.toml"])
+                .run()
+        };
+        let ran = submit("");
+        if !is_there(&ran) {
+            continue;
+        }
+        assert_eq!(ran.ends_with(0).stdout.trim(), "null", "{ran:?}");
+        assert_eq!(scene.canaries(), 0, "{ran:?}");
+        // What it leaves behind is a good one.
+        submit("build-network = true\n").ends_with(0);
+        assert!(scene.canaries() > 0);
+    }
+}
+
+#[test]
+fn where_only_an_old_pip_can_be_had_that_is_said_and_builds_have_the_network() {
+    const SAID: &str = "builds of packages have the network of their installer: this is pip";
+    let scene = asking("pip", false);
+    let python = machine::python().to_string_lossy();
+    let bundled = scene
+        .world
+        .command(Path::new(&*python))
+        .args(["-I", "-c", "import ensurepip; print(ensurepip.version())"])
+        .run();
+    let major = bundled
+        .stdout
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok());
+    if bundled.code != 0 || major.is_none_or(|major| major >= 26) {
+        skipped("the pip that comes with the interpreter: needs an old one");
+        return;
+    }
+    let submit = |rest: &str| {
+        scene.world.write("task.toml", scene.task("asking", rest));
+        let wrun = scene.world.wrun(&["submit", "task.toml"]);
+        // It has no pip.
+        wrun.env("WRUN_TOOL_INDEX", scene.index.url()).run()
+    };
+    let ran = submit("");
+    assert_eq!(ran.ends_with(0).says(SAID).stdout.trim(), "200", "{ran:?}");
+    let asked = || {
+        let requests = scene.index.requests();
+        requests
+            .iter()
+            .filter(|request| request.path.contains("/pip/"))
+            .count()
+    };
+    assert_eq!(asked(), 1);
+    submit("").ends_with(0).says(SAID);
+    assert_eq!(asked(), 1, "it is not asked for each time");
+    submit("build-network = true\n").ends_with(0).does_not_say(SAID);
 }

@@ -55,7 +55,11 @@ fn at_once(backend: &'static str, count: usize, downloads: usize) {
         (1, 1, 1),
         "solved, built, said to have built"
     );
-    assert_eq!(index.downloads(), downloads);
+    assert!(
+        (1..=downloads).contains(&index.downloads()),
+        "{} downloads",
+        index.downloads()
+    );
     assert_eq!(world.environments().len(), 1);
 }
 
@@ -66,7 +70,7 @@ fn thirty_two_processes_make_one_environment_with_uv() {
 
 #[test]
 fn eight_processes_make_one_environment_with_pip() {
-    // pip downloads to solve, and keeps nothing that came without TLS.
+    // A pip before 25.3 downloads to solve, and keeps nothing that came without TLS.
     at_once("pip", 8, 2);
 }
 

@@ -178,7 +178,7 @@ pub(crate) async fn solve(
     let mut transcript: Vec<Exchange> = Vec::new();
     for _ in 0..=MAXIMUM_ROUNDS {
         let step = Pip
-            .solve(&request, None, &transcript)
+            .solve_into(&request, &transcript)
             .map_err(|problem| told(understood, problem))?;
         let questions = match step {
             Solve::Done(lock) => {

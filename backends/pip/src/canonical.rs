@@ -21,6 +21,7 @@ pub(crate) fn canonicalize(request: &Request) -> Result<Canonical, Problem> {
         spec,
         gathered,
         exclude_newer,
+        keeps_network: _,
         warnings,
     } = understood;
     let PipSpec {
@@ -32,12 +33,14 @@ pub(crate) fn canonicalize(request: &Request) -> Result<Canonical, Problem> {
         find_links: _,
         exclude_newer: _,
         no_build: _,
+        build_network,
         prerelease: _,
         require_hashes: _,
         variables,
     } = &spec;
     let mut fields = gathered.canon(&request.inputs, false)?;
     fields.extend([
+        ("build_network", build_network.then_some(Canon::Bool(true))),
         ("backend", Some(Canon::text(PIP))),
         ("exclude_newer", exclude_newer.map(Canon::text)),
         ("interpreter", Some(markers::canon(request)?)),

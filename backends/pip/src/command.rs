@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use wrun_backend_python::index::{Index, logins};
+use wrun_backend_python::markers::PYTHON;
 use wrun_backend_python::spec::{BuildPolicy, cache_name};
 use wrun_core::plan::{NetworkUse, Piece, Place, Program, Run, Word};
 
 use crate::PIP;
+use crate::beside;
 use crate::understand::Understood;
 
 /// Resolving downloads packages, and may have to build them to learn what they need.
@@ -33,15 +35,41 @@ const QUIET: &[&str] = &[
     "--cache-dir",
 ];
 
-/// A run of pip under an interpreter, in the scratch folder. The interpreter takes no module from outside (`-I`).
-pub(crate) fn pip(understood: &Understood, interpreter: Program, args: Vec<Word>, timeout: Duration) -> Run {
+/// The cache of what was built with a network.
+const WITH_NETWORK: &str = "pip-network";
+
+/// The interpreter that pip runs under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Under {
+    /// That which the environment is made from.
+    Tool,
+    /// That which the environment is made from, for the environment.
+    ToolForEnvironment,
+    /// That of the environment.
+    Environment,
+}
+
+/// A run of pip in the scratch folder. The interpreter takes no module from outside (`-I`).
+pub(crate) fn pip(
+    understood: &Understood,
+    under: Under,
+    args: Vec<Word>,
+    network: NetworkUse,
+    timeout: Duration,
+) -> Run {
     let pip = Word(vec![Piece::Tool(PIP.to_owned()), Piece::Text("/pip".to_owned())]);
-    let args = ["-I".into(), pip].into_iter().chain(args).collect();
-    // It builds, and downloads what builds need, by processes of its own.
-    let network = NetworkUse::Everyone;
+    let (interpreter, mut words) = match under {
+        Under::Tool => (Program::Tool(PYTHON.to_owned()), vec!["-I".into(), pip]),
+        Under::ToolForEnvironment => beside::program(pip),
+        Under::Environment => (
+            Program::Place(Place::prefix("bin/python")),
+            vec!["-I".into(), pip],
+        ),
+    };
+    words.extend(args);
     Run {
         program: interpreter,
-        args,
+        args: words,
         env: environment(understood),
         logins: logins(&understood.gathered.indexes),
         cwd: Place::scratch(""),
@@ -67,10 +95,18 @@ pub(crate) fn python(interpreter: Program, args: Vec<Word>, timeout: Duration) -
 }
 
 /// `install` with its options.
-pub(crate) fn install(understood: &Understood) -> Vec<Word> {
+pub(crate) fn install(understood: &Understood, network: NetworkUse) -> Vec<Word> {
     let mut args: Vec<Word> = vec!["install".into()];
     args.extend(QUIET.iter().copied().map(Word::from));
-    args.push(Place::downloads(cache_name(PIP, &understood.spec.variables)).into());
+    // What was built with a network is another thing than what was built without.
+    let tool = match network {
+        NetworkUse::None | NetworkUse::Program => PIP,
+        NetworkUse::Everyone => WITH_NETWORK,
+    };
+    args.push(Place::downloads(cache_name(tool, &understood.spec.variables)).into());
+    if network == NetworkUse::Program {
+        args.extend(["--use-feature", "inprocess-build-deps"].map(Word::from));
+    }
     for page in &understood.gathered.link_pages {
         args.extend(["--find-links".into(), page.as_str().into()]);
     }

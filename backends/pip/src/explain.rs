@@ -50,7 +50,9 @@ pub(crate) fn problem(understood: &Understood, exit: Option<i32>, stderr: &str, 
         Some(known) => {
             let explanation = match known.cause {
                 Cause::Unsatisfiable => conflict(&log).unwrap_or_else(|| no_version(&essence)),
-                Cause::Build => build_output(&log).unwrap_or_else(|| last_lines(stderr)),
+                Cause::Build | Cause::BuildNetwork => {
+                    build_output(&log).unwrap_or_else(|| last_lines(stderr))
+                }
                 _ => last_lines(stderr),
             };
             let problem = known.problem(PIP, &understood.gathered.indexes, &explanation);

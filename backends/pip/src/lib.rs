@@ -3,6 +3,7 @@
 //! pip is never in an environment: it is a tool that runs under the environment's own interpreter. So an interpreter
 //! without pip and `ensurepip` will do, and environments hold what was asked for and nothing else.
 
+mod beside;
 mod canonical;
 mod command;
 mod explain;
@@ -22,6 +23,8 @@ use wrun_core::plan::InstallPlan;
 use wrun_core::problem::{Advice, Problem, StepFailure};
 use wrun_core::question::Exchange;
 
+use crate::understand::Understood;
+
 pub use spec::PipSpec;
 
 /// The backend's name, and that of its tool. The tool's path is the folder that holds the package `pip`.
@@ -34,10 +37,20 @@ pub struct Pip;
 impl Pip {
     /// The steps that install a lock into an environment that is there already, with its interpreter at `bin/python`.
     ///
+    /// What is built has the network: it may change that interpreter, which the network cannot be kept for then.
+    ///
     /// # Errors
     /// As for [`PlanBackend::plan`].
     pub fn plan_into(&self, request: &Request, lock: &Lock) -> Result<InstallPlan, Problem> {
         plan::plan_into(request, lock)
+    }
+
+    /// One round of solving for [`Pip::plan_into`], with the network for what is built.
+    ///
+    /// # Errors
+    /// As for [`PlanBackend::solve`].
+    pub fn solve_into(&self, request: &Request, transcript: &[Exchange]) -> Result<Solve, Problem> {
+        solve::solve(request, &Understood::of(request)?.within(), transcript)
     }
 }
 
@@ -68,7 +81,7 @@ impl PlanBackend for Pip {
         _previous: Option<&Lock>,
         transcript: &[Exchange],
     ) -> Result<Solve, Problem> {
-        solve::solve(request, transcript)
+        solve::solve(request, &Understood::of(request)?, transcript)
     }
 
     fn plan(&self, request: &Request, lock: &Lock) -> Result<InstallPlan, Problem> {

@@ -9,6 +9,7 @@ use serde_json::json;
 use wrun_backend_python::gather::LINKS;
 use wrun_backend_python::markers;
 use wrun_backend_python::redact;
+use wrun_backend_python::repository;
 use wrun_backend_python::source::Source;
 use wrun_backend_python::spec::normalised_name;
 use wrun_core::backend::Request;
@@ -109,6 +110,11 @@ impl Package {
     /// Whether pip can check a digest of it.
     pub(crate) const fn has_digest(&self) -> bool {
         !matches!(self.origin, Origin::Folder { .. } | Origin::Commit { .. })
+    }
+
+    /// Whether it lies in a repository of another machine.
+    pub(crate) fn is_in_repository(&self) -> bool {
+        matches!(&self.origin, Origin::Commit { url, .. } if repository::is_elsewhere(url))
     }
 
     fn reference(&self) -> PackageRef {
@@ -214,16 +220,22 @@ fn lock(
     packages: &[Package],
     sources: &[Source],
 ) -> Result<Lock, Problem> {
+    // The variables and the network are what a build sees: with others, the same files may become another tree.
+    let mut content = json!({
+        "packages": packages,
+        "python": markers::interpreter(request)?.version,
+        "sources": sources.iter().map(Source::to_json).collect::<Vec<_>>(),
+        "variables": understood.spec.variables,
+    });
+    if understood.spec.build_network
+        && let Some(members) = content.as_object_mut()
+    {
+        members.insert("build_network".to_owned(), true.into());
+    }
     Ok(Lock {
         backend: PIP.to_owned(),
         revision: REVISION,
-        // The variables are what a build sees: with others, the same files may become another tree.
-        content: json!({
-            "packages": packages,
-            "python": markers::interpreter(request)?.version,
-            "sources": sources.iter().map(Source::to_json).collect::<Vec<_>>(),
-            "variables": understood.spec.variables,
-        }),
+        content,
         packages: packages.iter().map(Package::reference).collect(),
     })
 }

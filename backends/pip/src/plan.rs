@@ -8,6 +8,7 @@ use wrun_core::lock::Lock;
 use wrun_core::plan::{Action, Check, InstallPlan, NetworkUse, Place, Program, Run, Step, Word};
 use wrun_core::problem::Problem;
 
+use crate::command::Under;
 use crate::understand::{Understood, check_venv};
 use crate::{command, lock};
 
@@ -37,22 +38,26 @@ pub(crate) fn plan(request: &Request, lock: &Lock) -> Result<InstallPlan, Proble
         command::python(Program::Tool(PYTHON.to_owned()), args, command::INSTALL_TIMEOUT)
     })?;
     steps.push("make the environment", 1, make);
-    fill(request, lock, steps)
+    fill(request, lock, &Understood::of(request)?, steps)
 }
 
 /// The steps that install a lock into an environment that is there, with its interpreter at `bin/python`.
 pub(crate) fn plan_into(request: &Request, lock: &Lock) -> Result<InstallPlan, Problem> {
-    let mut plan = fill(request, lock, Steps::default())?;
+    let understood = Understood::of(request)?.within();
+    let mut plan = fill(request, lock, &understood, Steps::default())?;
     // What was there before may have been put together by other rules than pip's.
     plan.checks.retain(|check| matches!(check, Check::Exists(_)));
     Ok(plan)
 }
 
-fn fill(request: &Request, lock: &Lock, mut steps: Steps) -> Result<InstallPlan, Problem> {
-    let understood = Understood::of(request)?;
+fn fill(
+    request: &Request,
+    lock: &Lock,
+    understood: &Understood,
+    mut steps: Steps,
+) -> Result<InstallPlan, Problem> {
     let (packages, sources) = lock::read(lock)?;
     check_unchanged(&sources, &request.inputs)?;
-    let interpreter = || Program::Place(Place::prefix("bin/python"));
     let (checked, unchecked): (Vec<_>, Vec<_>) = packages.iter().partition(|package| package.has_digest());
     for (list, file, hashes) in [
         (checked, "locked.txt", true),
@@ -61,6 +66,7 @@ fn fill(request: &Request, lock: &Lock, mut steps: Steps) -> Result<InstallPlan,
         if list.is_empty() {
             continue;
         }
+        let network = understood.network(list.iter().any(|package| package.is_in_repository()));
         let content: String = list.iter().map(|package| package.line() + "\n").collect();
         steps.push(
             "write the lock",
@@ -79,21 +85,22 @@ fn fill(request: &Request, lock: &Lock, mut steps: Steps) -> Result<InstallPlan,
         steps.push(
             &label,
             20,
-            Action::Run(install(&understood, file, hashes, &sources)),
+            Action::Run(install(understood, file, hashes, network, &sources)),
         );
     }
     let mut checks = vec![Check::Exists(Place::prefix("bin/python"))];
     if !packages.is_empty() {
+        let interpreter = Program::Place(Place::prefix("bin/python"));
         let compile: Vec<Word> = vec!["-c".into(), COMPILE.into(), Place::prefix("lib").into()];
-        let compile = command::python(interpreter(), compile, command::INSTALL_TIMEOUT);
+        let compile = command::python(interpreter, compile, command::INSTALL_TIMEOUT);
         steps.push("compile to bytecode", 5, Action::Run(compile));
         let mut run = command::pip(
-            &understood,
-            interpreter(),
+            understood,
+            Under::Environment,
             vec!["check".into(), "--disable-pip-version-check".into()],
+            NetworkUse::None,
             command::SOLVE_TIMEOUT,
         );
-        run.network = NetworkUse::None;
         run.logins = Vec::new();
         checks.push(Check::Succeeds {
             label: "packages go together".to_owned(),
@@ -108,17 +115,24 @@ fn fill(request: &Request, lock: &Lock, mut steps: Steps) -> Result<InstallPlan,
     })
 }
 
-fn install(understood: &Understood, file: &str, hashes: bool, sources: &[Source]) -> Run {
-    let mut args = command::install(understood);
+fn install(
+    understood: &Understood,
+    file: &str,
+    hashes: bool,
+    network: NetworkUse,
+    sources: &[Source],
+) -> Run {
+    let mut args = command::install(understood, network);
     args.extend(["--no-deps", "--no-compile", "-r", file].map(Word::from));
     if hashes {
         args.push("--require-hashes".into());
     }
-    let interpreter = Program::Place(Place::prefix("bin/python"));
-    with_copies(
-        command::pip(understood, interpreter, args, command::INSTALL_TIMEOUT),
-        sources,
-    )
+    let under = match network {
+        NetworkUse::Program => Under::ToolForEnvironment,
+        NetworkUse::None | NetworkUse::Everyone => Under::Environment,
+    };
+    let run = command::pip(understood, under, args, network, command::INSTALL_TIMEOUT);
+    with_copies(run, sources)
 }
 
 /// Steps that follow one after the other.

@@ -1,13 +1,14 @@
 //! Asking pip for a resolution, and understanding what it answers.
 
 use wrun_backend_python::failure;
-use wrun_backend_python::markers::PYTHON;
+use wrun_backend_python::repository;
 use wrun_backend_python::source::with_copies;
 use wrun_core::backend::{Request, Solve};
-use wrun_core::plan::{Program, Word};
+use wrun_core::plan::Word;
 use wrun_core::problem::Problem;
 use wrun_core::question::{Answer, Exchange, Question, Refusal};
 
+use crate::command::Under;
 use crate::line::for_pip;
 use crate::understand::{Understood, check_venv};
 use crate::{PIP, command, explain, lock};
@@ -19,21 +20,25 @@ const REPORT: &str = "wrun-report.json";
 const LOG: &str = "wrun-pip.log";
 
 /// One round: asks pip, or reads its answer.
-pub(crate) fn solve(request: &Request, transcript: &[Exchange]) -> Result<Solve, Problem> {
-    let understood = Understood::of(request)?;
+pub(crate) fn solve(
+    request: &Request,
+    understood: &Understood,
+    transcript: &[Exchange],
+) -> Result<Solve, Problem> {
     match transcript.last() {
-        None if understood.gathered.is_empty() => Ok(Solve::Done(lock::empty(request, &understood)?)),
+        None if understood.gathered.is_empty() => Ok(Solve::Done(lock::empty(request, understood)?)),
         None => {
             check_venv(request)?;
-            Ok(Solve::Ask(vec![question(request, &understood)?]))
+            Ok(Solve::Ask(vec![question(request, understood)?]))
         }
-        Some(exchange) => answer(request, &understood, &exchange.answer),
+        Some(exchange) => answer(request, understood, &exchange.answer),
     }
 }
 
 fn question(request: &Request, understood: &Understood) -> Result<Question, Problem> {
     let gathered = &understood.gathered;
-    let mut args = command::install(understood);
+    let network = understood.network(repository::is_in_gathered(gathered));
+    let mut args = command::install(understood, network);
     args.extend(
         [
             "--dry-run",
@@ -66,12 +71,7 @@ fn question(request: &Request, understood: &Understood) -> Result<Question, Prob
     if understood.prerelease() {
         args.push("--pre".into());
     }
-    let run = command::pip(
-        understood,
-        Program::Tool(PYTHON.to_owned()),
-        args,
-        command::SOLVE_TIMEOUT,
-    );
+    let run = command::pip(understood, Under::Tool, args, network, command::SOLVE_TIMEOUT);
     let count = gathered.requirements.len();
     Ok(Question::Tool {
         label: format!("resolve {count} requirement{}", if count == 1 { "" } else { "s" }),

@@ -32,6 +32,9 @@ pub struct PipSpec {
     pub exclude_newer: Option<String>,
     /// `true` to install wheels only, or the names of packages that are not built from source.
     pub no_build: Option<NoBuild>,
+    /// Whether what is built from source has the network while it is built, and with it the hosts of the indexes: `true`.
+    /// pip itself downloads what a build requires, so most builds need none. Builds of a pip before 26.0 have it anyway.
+    pub build_network: bool,
     /// `"allow"` to take versions before a release. Without it they are taken where a requirement names one, or where
     /// there is no other.
     pub prerelease: Option<Prerelease>,
@@ -52,6 +55,7 @@ pub(crate) const KEYS: &[&str] = &[
     "find-links",
     "exclude-newer",
     "no-build",
+    "build-network",
     "prerelease",
     "require-hashes",
     "variables",

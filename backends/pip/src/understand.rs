@@ -6,10 +6,11 @@ use pep440_rs::Version;
 use serde_json::Value;
 use wrun_backend_python::gather::{Ask, Gathered, gather};
 use wrun_backend_python::markers::{self, PYTHON};
-use wrun_backend_python::spec::{self as parts, Prerelease};
+use wrun_backend_python::spec::{self as parts, BuildPolicy, Prerelease};
 use wrun_backend_python::{instant, python_request};
 use wrun_core::backend::{Inputs, Needs, Request};
 use wrun_core::diagnostic::Finding;
+use wrun_core::plan::NetworkUse;
 use wrun_core::problem::Problem;
 use wrun_core::tool::{ToolKind, ToolRequest};
 
@@ -22,6 +23,9 @@ const FIRST_WITH_REPORT: [u64; 2] = [23, 0];
 /// The first pip that looks at the time of an upload.
 const FIRST_WITH_CUT_OFF: [u64; 2] = [26, 0];
 
+/// The first pip that can download what builds require by its own process.
+const FIRST_WITH_OWN_DOWNLOADS: [u64; 2] = [26, 0];
+
 /// A spec that was understood as far as its files are known.
 #[derive(Debug)]
 pub(crate) struct Understood {
@@ -31,6 +35,8 @@ pub(crate) struct Understood {
     pub(crate) gathered: Gathered,
     /// The cut-off as an instant.
     pub(crate) exclude_newer: Option<String>,
+    /// Whether pip can do all that needs the network by its own process.
+    pub(crate) keeps_network: bool,
     /// Findings that do not stop the build.
     pub(crate) warnings: Vec<Finding>,
 }
@@ -96,13 +102,14 @@ impl Understood {
             spec,
             gathered,
             exclude_newer,
+            keeps_network: true,
             warnings,
         })
     }
 
     /// Reads a request, all of whose files are known, and sees to it that its tools will do.
     pub(crate) fn of(request: &Request) -> Result<Self, Problem> {
-        let understood = Self::read(&request.spec, &request.inputs)?;
+        let mut understood = Self::read(&request.spec, &request.inputs)?;
         let written = &request.tool(PIP)?.version;
         let old = |what: &str, first: [u64; 2], topic: &str| Problem::Unsupported {
             code: format!("pip.{topic}.unsupported"),
@@ -120,7 +127,42 @@ impl Understood {
         if understood.exclude_newer.is_some() && is_older(FIRST_WITH_CUT_OFF) {
             return Err(old("`exclude-newer`", FIRST_WITH_CUT_OFF, "exclude-newer"));
         }
+        if is_older(FIRST_WITH_OWN_DOWNLOADS) {
+            understood.keeps_network = false;
+            if understood.may_build() && !understood.spec.build_network {
+                understood.warnings.push(Finding::warning(
+                    "pip.build.open",
+                    "",
+                    format!(
+                        "builds of packages have the network of their installer: this is pip {written}, and pip {}.{} can do \
+                         otherwise; `build-network = true` takes it as it is",
+                        FIRST_WITH_OWN_DOWNLOADS[0], FIRST_WITH_OWN_DOWNLOADS[1]
+                    ),
+                ));
+            }
+        }
         Ok(understood)
+    }
+
+    /// The same for an environment that has its interpreter in it.
+    pub(crate) fn within(mut self) -> Self {
+        self.keeps_network = false;
+        self
+    }
+
+    /// Who needs the network to solve or to install. Repositories are fetched by programs that pip starts, and which builds
+    /// cannot be told from for certain.
+    pub(crate) const fn network(&self, repositories: bool) -> NetworkUse {
+        if self.spec.build_network || repositories || !self.keeps_network {
+            NetworkUse::Everyone
+        } else {
+            NetworkUse::Program
+        }
+    }
+
+    /// Whether something may be built from source.
+    fn may_build(&self) -> bool {
+        self.gathered.build != BuildPolicy::Nothing && !self.gathered.is_empty()
     }
 
     /// Whether versions before a release are taken.
@@ -161,6 +203,7 @@ pub(crate) fn needs(spec: &Value, known: &Inputs) -> Result<Needs, Problem> {
     } else {
         FIRST_WITH_REPORT
     };
+    let text = |[major, minor]: [u64; 2]| format!("{major}.{minor}");
     let request = understood.spec.python.map(|text| text.trim().to_owned());
     let python = ToolRequest {
         id: PYTHON.to_owned(),
@@ -171,7 +214,8 @@ pub(crate) fn needs(spec: &Value, known: &Inputs) -> Result<Needs, Problem> {
         kind: ToolKind::PythonPackage {
             project: PIP.to_owned(),
             interpreter: PYTHON.to_owned(),
-            minimum: Some(format!("{}.{}", first[0], first[1])),
+            minimum: Some(text(first)),
+            preferred: Some(text(FIRST_WITH_OWN_DOWNLOADS)),
         },
     };
     Ok(Needs {

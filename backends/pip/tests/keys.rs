@@ -33,6 +33,7 @@ fn every_field_has_its_golden_form() {
     );
     insta::assert_snapshot!(key(&request(json!({"packages": [], "exclude-newer": "2024-01-31"}), [])), @r#"{"exclude_newer":"2024-02-01T00:00:00Z"} i6cssp4y25xpex54q6jezixtw76powco"#);
     insta::assert_snapshot!(key(&request(json!({"packages": [], "no-build": ["A.b"]}), [])), @r#"{"no_build":["a-b"]} lwjfiyimq7hlz6wf76yp45v7ganu2ugq"#);
+    insta::assert_snapshot!(key(&request(json!({"packages": [], "build-network": true}), [])), @r#"{"build_network":true} 6auyb3kqy7tmkjofxmrtwd4i5ebsn35t"#);
     insta::assert_snapshot!(key(&request(json!({"packages": [], "prerelease": "allow"}), [])), @r#"{"prerelease":"allow"} gil2gj6n7qutcodbi55k4fnqpkr3b52y"#);
     insta::assert_snapshot!(key(&request(json!({"packages": [], "require-hashes": true}), [])), @r#"{"require_hashes":true} kpmwom2eocptxzjkpadczllz2kd7j53z"#);
     insta::assert_snapshot!(key(&request(json!({"packages": [], "variables": {"CFLAGS": "-O2"}}), [])), @r#"{"variables":{"CFLAGS":"-O2"}} v2i4se3kuptzqjaxi2nt6cjjvqoenddi"#);
@@ -49,7 +50,7 @@ fn the_whole_form_of_a_request() {
 #[test]
 fn same_meaning_is_same_id() {
     let hashed = "a==1 --hash=sha256:bb";
-    let same: [(Value, Value); 4] = [
+    let same: [(Value, Value); 5] = [
         (
             json!({"packages": ["a", "b"]}),
             json!({"packages": ["B", "a", "A"]}),
@@ -57,6 +58,10 @@ fn same_meaning_is_same_id() {
         (
             json!({"packages": ["a"], "no-build": false}),
             json!({"packages": ["a"], "require-hashes": false}),
+        ),
+        (
+            json!({"packages": ["a"]}),
+            json!({"packages": ["a"], "build-network": false}),
         ),
         (
             json!({"packages": [hashed]}),
@@ -80,6 +85,7 @@ fn different_meaning_is_different_id() {
         json!({"packages": ["a"], "indexes": ["https://a.org/simple"]}),
         json!({"packages": ["a"], "prerelease": "allow"}),
         json!({"packages": ["a"], "no-build": true}),
+        json!({"packages": ["a"], "build-network": true}),
         json!({"packages": ["a"], "variables": {"X": "1"}}),
     ] {
         assert_ne!(id(json!({"packages": ["a"]})), id(other.clone()), "{other}");

@@ -8,7 +8,7 @@ use wrun_backend_pip::Pip;
 use wrun_core::backend::{Inputs, PlanBackend as _, Request, Solve};
 use wrun_core::launch::TaskKind;
 use wrun_core::lock::Lock;
-use wrun_core::plan::{Action, Check, Login};
+use wrun_core::plan::{Action, Check, InstallPlan, Login, NetworkUse, Place, Program};
 use wrun_core::question::Question;
 use wrun_core::tool::ToolKind;
 
@@ -34,7 +34,7 @@ fn a_question() {
     };
     insta::assert_snapshot!(format!("{label}\n{}\n{files:?}\n{outputs:?}", words(&run)), @r#"
     resolve 2 requirements
-    <python> -I -c <script> <Project:lib> <Scratch:sources/0> <Project:wheels> <Scratch:wrun-links/0> -- <Scratch:> <python> -I <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 2 --timeout 15 --cache-dir <Downloads:pip> --find-links <Scratch:wrun-links/0> --uploaded-prior-to 2024-02-01T00:00:00Z --only-binary six --dry-run --ignore-installed --report wrun-report.json --log wrun-pip.log -r wrun.in -c wrun-constraints.txt --pre
+    <python> -I -c <script> <Project:lib> <Scratch:sources/0> <Project:wheels> <Scratch:wrun-links/0> -- <Scratch:> <python> -I <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 2 --timeout 15 --cache-dir <Downloads:pip> --use-feature inprocess-build-deps --find-links <Scratch:wrun-links/0> --uploaded-prior-to 2024-02-01T00:00:00Z --only-binary six --dry-run --ignore-installed --report wrun-report.json --log wrun-pip.log -r wrun.in -c wrun-constraints.txt --pre
     [("wrun.in", "emoji>=2\n./sources/0[x]\n"), ("wrun-constraints.txt", "six<2\n")]
     ["wrun-report.json", "wrun-pip.log"]
     "#);
@@ -115,11 +115,11 @@ fn a_plan() {
     six==1.0 --hash=sha256:aa
     u @ https://h.org/u.whl --hash=sha256:bb
     ./sources/0/w.whl --hash=sha256:cc
-    install 3 packages [1]: <Prefix:bin/python> -I <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 2 --timeout 15 --cache-dir <Downloads:pip> --no-deps --no-compile -r locked.txt --require-hashes
+    install 3 packages [1]: <python> -I -S -c <script> <Prefix:> <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 2 --timeout 15 --cache-dir <Downloads:pip> --use-feature inprocess-build-deps --no-deps --no-compile -r locked.txt --require-hashes
     write the lock [2]: locked-sources.txt
     ./sources/1
     v @ git+https://h.org/v@c0#subdirectory=s
-    install 2 packages [3]: <Prefix:bin/python> -I <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 2 --timeout 15 --cache-dir <Downloads:pip> --no-deps --no-compile -r locked-sources.txt
+    install 2 packages [3]: <Prefix:bin/python> -I <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 2 --timeout 15 --cache-dir <Downloads:pip-network> --no-deps --no-compile -r locked-sources.txt
     compile to bytecode [4]: <Prefix:bin/python> -I -c <script> <Prefix:lib>
     exists bin/python
     packages go together: <Prefix:bin/python> -I <pip>/pip check --disable-pip-version-check
@@ -175,6 +175,79 @@ fn an_old_pip_is_told() {
     );
 }
 
+fn installing(plan: &InstallPlan) -> Vec<(NetworkUse, Program)> {
+    let runs = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::Run(run) if step.label.starts_with("install ") => Some(run),
+        _ => None,
+    });
+    runs.map(|run| (run.network, run.program.clone())).collect()
+}
+
+#[test]
+fn builds_have_the_network_only_where_that_is_asked_for_or_pip_cannot_do_otherwise() {
+    let run = |question: Question| match question {
+        Question::Tool { run, .. } => run,
+        other @ Question::Http { .. } => panic!("{other:?}"),
+    };
+    let solving = |request: &Request| run(question(request));
+    let index = json!([{"name": "six", "version": "1", "from": "index", "url": "https://h.org/six.whl", "sha256": "aa"}]);
+    let repository = json!([{"name": "six", "version": "1", "from": "commit", "vcs": "git", "url": "https://h.org/six", "commit": "1"}]);
+    let local = json!([{"name": "six", "version": "1", "from": "commit", "vcs": "git", "url": "file:///srv/six", "commit": "1"}]);
+    let outside = Program::Tool("python".to_owned());
+    let own = Program::Place(Place::prefix("bin/python"));
+    let held = vec![(NetworkUse::Program, outside)];
+    let open = vec![(NetworkUse::Everyone, own)];
+    let planned = |request: &Request, packages| installing(&Pip.plan(request, &lock(packages)).unwrap());
+
+    let plain = request(json!({"packages": ["six"]}), []);
+    assert_eq!(solving(&plain).network, NetworkUse::Program);
+    assert_eq!(planned(&plain, &index), held);
+    assert_eq!(planned(&plain, &local), held);
+    assert_eq!(planned(&plain, &repository), open);
+
+    let asked = request(json!({"packages": ["six"], "build-network": true}), []);
+    let mut old = plain.clone();
+    old.tools[1].version = "25.3".to_owned();
+    for request in [&asked, &old] {
+        assert_eq!(solving(request).network, NetworkUse::Everyone);
+        assert_eq!(planned(request, &index), open);
+        assert!(!words(&solving(request)).contains("inprocess-build-deps"));
+    }
+    let of_git = request(json!({"packages": ["six @ git+https://h.org/six"]}), []);
+    assert_eq!(solving(&of_git).network, NetworkUse::Everyone);
+
+    // The interpreter is in the environment there.
+    let into = Pip.plan_into(&plain, &lock(&index)).unwrap();
+    assert_eq!(installing(&into), open);
+    let Solve::Ask(mut questions) = Pip.solve_into(&plain, &[]).unwrap() else {
+        panic!("it knows the lock")
+    };
+    assert_eq!(run(questions.remove(0)).network, NetworkUse::Everyone);
+}
+
+#[test]
+fn what_an_old_pip_cannot_keep_from_builds_is_told() {
+    let told = |spec: serde_json::Value, version: &str| {
+        let mut request = request(spec, []);
+        request.tools[1].version = version.to_owned();
+        let warnings = Pip.canonicalize(&request).unwrap().warnings;
+        warnings
+            .into_iter()
+            .map(|finding| finding.code)
+            .collect::<Vec<_>>()
+    };
+    let plain = json!({"packages": ["six"]});
+    assert_eq!(told(plain.clone(), "25.3"), ["pip.build.open"]);
+    assert!(told(plain, "26.0").is_empty());
+    for other in [
+        json!({"packages": []}),
+        json!({"packages": ["six"], "no-build": true}),
+        json!({"packages": ["six"], "build-network": true}),
+    ] {
+        assert!(told(other.clone(), "25.3").is_empty(), "{other}");
+    }
+}
+
 #[test]
 fn misuses_of_a_spec() {
     let told = findings(
@@ -214,8 +287,8 @@ fn tools() {
         }
     );
     assert!(
-        matches!(&needs.tools[1].kind, ToolKind::PythonPackage { interpreter, minimum: Some(minimum), .. }
-            if interpreter == "python" && minimum == "23.0")
+        matches!(&needs.tools[1].kind, ToolKind::PythonPackage { interpreter, minimum: Some(minimum), preferred: Some(preferred), .. }
+            if interpreter == "python" && minimum == "23.0" && preferred == "26.0")
     );
 }
 

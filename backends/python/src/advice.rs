@@ -49,7 +49,7 @@ pub fn advice(backend: &str, failure: &StepFailure) -> Advice {
         Some(known) => Advice {
             code: known.code(backend),
             message: known.message(),
-            help: Some(known.help(&[])),
+            help: Some(known.help(backend, &[])),
             retry: known.is_transient(),
         },
         None => Advice {

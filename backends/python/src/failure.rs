@@ -53,6 +53,16 @@ pub enum Cause {
     NotFound,
 }
 
+impl Cause {
+    /// Whether it is what one without a network has to say.
+    const fn is_of_the_network(self) -> bool {
+        matches!(
+            self,
+            Self::UnknownHost | Self::Refused | Self::Timeout | Self::Interrupted
+        )
+    }
+}
+
 /// What to do where only wheels are taken and none fits.
 pub const NO_BUILD_HELP: &str = "`no-build` takes wheels only: leave it out for this package, or ask for a version that has a wheel for this Python";
 
@@ -180,6 +190,9 @@ const WORDS: &[(Cause, &[&str])] = &[
     ),
 ];
 
+/// Words of git, and of pip about what it started.
+const CHILD_FAILED: &[&str] = &["could not resolve host", "subprocess-exited-with-error"];
+
 /// A failure that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -206,8 +219,10 @@ pub fn classify(output: &str) -> Option<Failure> {
     });
     let (cause, position) = match (lower.find(CHILDREN_OFFLINE), found) {
         (Some(position), None) | (Some(_), Some((Cause::Build, position))) => (Cause::BuildNetwork, position),
-        // That of git, which the installer starts.
-        (Some(_), Some((Cause::UnknownHost, position))) if lower.contains("could not resolve host") => {
+        // What a build or git says of the network, both of which the installer starts.
+        (Some(_), Some((cause, position)))
+            if cause.is_of_the_network() && CHILD_FAILED.iter().any(|words| lower.contains(words)) =>
+        {
             (Cause::BuildNetwork, position)
         }
         (_, found) => found?,
@@ -328,7 +343,7 @@ impl Failure {
 
     /// What to do. `indexes` are those of the request, if it is known.
     #[must_use]
-    pub fn help(&self, indexes: &[Index]) -> String {
+    pub fn help(&self, backend: &str, indexes: &[Index]) -> String {
         match self.cause {
             Cause::HashMismatch => {
                 "solve again with `--refresh`; if it stays, the file was changed on its server: do not use it"
@@ -336,8 +351,10 @@ impl Failure {
             Cause::DiskFull => "free some space: `wrun cache ls` shows what the store holds, `wrun cache rm` removes from it",
             Cause::NoGit => "install git, or use a released version of the package",
             Cause::BuildNetwork => {
-                "read what the build said; if it needs the network, and you trust all that is built, `build-network = true` \
-                 in `[env.uv]` gives builds the network of their installer"
+                return format!(
+                    "read what the build said; if it needs the network, and you trust all that is built, \
+                     `build-network = true` in `[env.{backend}]` gives builds the network of their installer"
+                );
             }
             Cause::Build => {
                 "read what the build said: often a compiler or a header is missing, or the package has no wheel for this \
@@ -387,7 +404,7 @@ impl Failure {
     #[must_use]
     pub fn problem(&self, backend: &str, indexes: &[Index], explanation: &str) -> Problem {
         let code = self.code(backend);
-        let help = Some(self.help(indexes));
+        let help = Some(self.help(backend, indexes));
         let explanation = redact::strip(explanation.trim());
         if self.cause == Cause::Unsatisfiable {
             let message = if explanation.is_empty() {
@@ -445,6 +462,11 @@ mod tests {
             cause("fatal: unable to access: Could not resolve host: example.org"),
             Cause::BuildNetwork
         );
+        // Of a name that it looks up, a build learns only that there is no answer.
+        assert_eq!(
+            cause("Temporary failure in name resolution error: subprocess-exited-with-error"),
+            Cause::BuildNetwork
+        );
         // A build that did without is not why.
         assert_eq!(cause("No solution found"), Cause::Unsatisfiable);
         assert_eq!(cause("dns error"), Cause::UnknownHost);
@@ -472,8 +494,12 @@ mod tests {
                 .to_string()
                 .contains("wants a user name")
         );
-        assert!(failure.help(&[index]).contains("`WRUN_INDEX_CORP_PASSWORD`"));
-        assert!(failure.help(&[]).contains("credentials"));
+        assert!(
+            failure
+                .help("uv", &[index])
+                .contains("`WRUN_INDEX_CORP_PASSWORD`")
+        );
+        assert!(failure.help("uv", &[]).contains("credentials"));
     }
 
     proptest! {

@@ -8,6 +8,7 @@
 //! | [`python_request`], [`instant`], [`index`] | requested interpreters, cut-off dates, package indexes |
 //! | [`path`] | paths as specs write them |
 //! | [`requirement`], [`requirements_file`], [`gather`] | requirements (PEP 508), the files that list them, both together |
+//! | [`repository`] | what lies in a repository of another machine |
 //! | [`source`] | local folders and archives that are built or installed |
 //! | [`markers`] | an interpreter as part of a key |
 //! | [`redact`] | addresses without user information |
@@ -24,6 +25,7 @@ pub mod markers;
 pub mod path;
 pub mod python_request;
 pub mod redact;
+pub mod repository;
 pub mod requirement;
 pub mod requirements_file;
 pub mod source;

@@ -1,16 +1,7 @@
-//! Whether something lies in a repository of another machine, which uv has fetched by git.
+//! Whether a document names something in a repository of another machine, which uv has fetched by git.
 
 use toml::{Table, Value};
-
-/// Whether a requirement (PEP 508) is one of a repository.
-pub(crate) fn is_in_requirement(text: &str) -> bool {
-    text.split('@').skip(1).any(|address| {
-        address
-            .trim_start()
-            .strip_prefix("git+")
-            .is_some_and(is_elsewhere)
-    })
-}
+use wrun_backend_python::repository::{is_elsewhere, is_in_requirement};
 
 /// Whether a document names a repository: a `pyproject.toml`, a `uv.toml`, the block of a script, or a lock of uv's or of
 /// the standard (PEP 751).
@@ -41,10 +32,6 @@ fn each(value: &Value) -> &[Value] {
     value
         .as_array()
         .map_or_else(|| std::slice::from_ref(value), Vec::as_slice)
-}
-
-fn is_elsewhere(address: &str) -> bool {
-    !address.starts_with("file:")
 }
 
 fn holds_requirement(value: &Value) -> bool {

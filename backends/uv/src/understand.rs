@@ -7,7 +7,7 @@ use pep440_rs::Version;
 use serde_json::Value;
 use wrun_backend_python::gather::{Ask, Gathered, gather};
 use wrun_backend_python::markers::PYTHON;
-use wrun_backend_python::requirement::Requirement;
+use wrun_backend_python::repository;
 use wrun_backend_python::source::Source;
 use wrun_backend_python::spec::{self as parts, Prerelease};
 use wrun_backend_python::{instant, python_request};
@@ -19,7 +19,7 @@ use wrun_core::tool::{ToolKind, ToolRequest};
 
 use crate::UV;
 use crate::project::Project;
-use crate::repository;
+use crate::repository::is_in;
 use crate::script::Script;
 use crate::spec::{KEYS, UvSpec};
 
@@ -163,24 +163,14 @@ impl Understood {
 
     /// Whether something is asked for that lies in a repository of another machine.
     pub(crate) fn names_repository(&self) -> bool {
-        let gathered = &self.gathered;
-        let listed = gathered
-            .requirements
-            .iter()
-            .chain(&gathered.constraints)
-            .chain(&gathered.overrides);
-        let mut listed = listed.filter_map(|entry| match &entry.requirement {
-            Requirement::Named(named) => Some(named.text.as_str()),
-            Requirement::Local(_) => None,
-        });
-        listed.any(repository::is_in_requirement)
+        repository::is_in_gathered(&self.gathered)
             || match &self.family {
                 Family::Packages => false,
                 Family::Project(project) => project
                     .files
                     .iter()
-                    .any(|(_, text)| text.parse().is_ok_and(|document| repository::is_in(&document))),
-                Family::Script(script) => repository::is_in(&script.metadata),
+                    .any(|(_, text)| text.parse().is_ok_and(|document| is_in(&document))),
+                Family::Script(script) => is_in(&script.metadata),
             }
     }
 

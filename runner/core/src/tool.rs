@@ -55,6 +55,9 @@ pub enum ToolKind {
         /// The oldest version that will do (PEP 440 order).
         #[serde(default)]
         minimum: Option<String>,
+        /// The oldest version that is as good as any: an older one is taken only where none of these can be had.
+        #[serde(default)]
+        preferred: Option<String>,
     },
 }
 

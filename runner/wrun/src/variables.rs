@@ -20,7 +20,7 @@ pub const TABLE: &[(&str, &str)] = &[
     ),
     (
         "WRUN_TOOL_INDEX",
-        "The package index that `uv` and `pip` are fetched from when the machine has none. Default: the index that the machine \
+        "The package index that `uv` and `pip` are fetched from when the machine has none, or none that is new enough. Default: the index that the machine \
          is set up with, else the Python package index.",
     ),
     (

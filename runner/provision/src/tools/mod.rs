@@ -42,6 +42,7 @@ impl TaskHost {
                 project,
                 interpreter,
                 minimum,
+                preferred,
             } => {
                 let interpreter = found.iter().find(|tool| tool.id == *interpreter).ok_or_else(|| {
                     ProvisionError::PlanInvalid {
@@ -51,8 +52,11 @@ impl TaskHost {
                         ),
                     }
                 })?;
-                self.find_package(&request.id, project, interpreter, minimum.as_deref())
-                    .await
+                let oldest = package::Oldest {
+                    minimum: minimum.as_deref(),
+                    preferred: preferred.as_deref(),
+                };
+                self.find_package(&request.id, project, interpreter, oldest).await
             }
         }
     }

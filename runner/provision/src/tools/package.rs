@@ -1,6 +1,7 @@
 //! Python packages that run as programs under an interpreter, without being installed for it: pip.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pep440_rs::Version;
 use wrun_core::id::Digest;
@@ -14,7 +15,20 @@ use crate::host::TaskHost;
 use crate::index::normalised;
 use crate::python::{Verdict, version};
 
+/// How long a version that could not be had is done without: whoever cannot reach an index does not wait for it each time.
+const DONE_WITHOUT: Duration = Duration::from_hours(1);
+
+/// The oldest versions of a package that are taken.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Oldest<'a> {
+    /// That will do.
+    pub(super) minimum: Option<&'a str>,
+    /// That is as good as any.
+    pub(super) preferred: Option<&'a str>,
+}
+
 /// A request for a package.
+#[derive(Clone)]
 struct Wanted<'a> {
     id: &'a str,
     project: String,
@@ -25,14 +39,16 @@ struct Wanted<'a> {
 
 impl TaskHost {
     /// Finds a package: a wheel that comes with the interpreter, with the distribution or with another interpreter,
-    /// else one of the index; none that is older than `minimum`. The path found is a folder with the package in it.
+    /// else one of the index; one that is preferred, if it can be had, and none that is too old. The path found is a folder with
+    /// the package in it.
     pub(super) async fn find_package(
         &self,
         id: &str,
         project: &str,
         interpreter: &ToolFound,
-        minimum: Option<&str>,
+        oldest: Oldest<'_>,
     ) -> Result<ToolFound, ProvisionError> {
+        let Oldest { minimum, preferred } = oldest;
         let not_found = |reason: &str| ProvisionError::ToolNotFound {
             tool: id.to_owned(),
             reason: reason.to_owned(),
@@ -62,19 +78,19 @@ impl TaskHost {
                 Verdict::Unusable(_) => Vec::new(),
             }
         };
-        let folders = own.into_iter().chain(self.settings.wheel_folders.iter().cloned());
-        if let Some(found) = self.first_that_fits(&wanted, folders).await? {
+        if preferred.is_some() {
+            let preferred = Wanted {
+                minimum: preferred,
+                ..wanted.clone()
+            };
+            if let Some(found) = self.preferred(&preferred, &own).await? {
+                return Ok(found);
+            }
+        }
+        if let Some(found) = self.known(&wanted, &own).await? {
             return Ok(found);
         }
-        if let Some(found) = self.fetched_before(&wanted)? {
-            return Ok(found);
-        }
-        let others = self
-            .every_python()
-            .await?
-            .into_iter()
-            .flat_map(|probed| probed.wheel_folders);
-        if let Some(found) = self.first_that_fits(&wanted, others).await? {
+        if let Some(found) = self.of_others(&wanted).await? {
             return Ok(found);
         }
         match self.fetched_package(&wanted).await {
@@ -87,6 +103,61 @@ impl TaskHost {
             ))),
             other => other,
         }
+    }
+
+    /// A package that can be done without: of this machine, else of the index if that can be reached and has one.
+    async fn preferred(
+        &self,
+        wanted: &Wanted<'_>,
+        own: &[PathBuf],
+    ) -> Result<Option<ToolFound>, ProvisionError> {
+        const KIND: &str = "package-done-without";
+        if let Some(found) = self.known(wanted, own).await? {
+            return Ok(Some(found));
+        }
+        let key = format!("{} {}", wanted.key(), wanted.minimum.unwrap_or_default());
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
+        if let Some(since) = self.fact::<u64>(KIND, &key)?
+            && now.abs_diff(since) < DONE_WITHOUT.as_secs()
+        {
+            return Ok(None);
+        }
+        if let Some(found) = self.of_others(wanted).await? {
+            return Ok(Some(found));
+        }
+        match self.fetched_package(wanted).await {
+            Ok(found) => Ok(Some(found)),
+            Err(ProvisionError::Cancelled) => Err(ProvisionError::Cancelled),
+            Err(error) => {
+                tracing::debug!(%error, project = wanted.project, "an older version will have to do");
+                if !self.settings.offline {
+                    self.remember(KIND, &key, &now)?;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// The wheel that comes with the interpreter, whose folders are `own`, or with the distribution, or was fetched before.
+    async fn known(&self, wanted: &Wanted<'_>, own: &[PathBuf]) -> Result<Option<ToolFound>, ProvisionError> {
+        let folders = own.iter().chain(&self.settings.wheel_folders).cloned();
+        match self.first_that_fits(wanted, folders).await? {
+            Some(found) => Ok(Some(found)),
+            None => self.fetched_before(wanted),
+        }
+    }
+
+    /// The wheel that comes with another interpreter.
+    async fn of_others(&self, wanted: &Wanted<'_>) -> Result<Option<ToolFound>, ProvisionError> {
+        let folders = self
+            .every_python()
+            .await?
+            .into_iter()
+            .flat_map(|probed| probed.wheel_folders);
+        self.first_that_fits(wanted, folders).await
     }
 
     /// The newest wheel of the first folder that has one which runs under the interpreter.

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::support::{World, script};
+use crate::support::{Reply, Server, World, script};
 use wrun_core::host::Host as _;
 use wrun_core::problem::Problem;
 use wrun_core::tool::{ToolFound, ToolKind, ToolRequest};
-use wrun_provision::Settings;
+use wrun_provision::{Index, Settings};
 
 /// A file that answers as an interpreter does, and notes each time that it was started.
 fn interpreter(path: &Path, implementation: &str, version: &str) {
@@ -239,6 +239,7 @@ async fn the_real_interpreter_says_what_it_is() {
             project: "pip".to_owned(),
             interpreter: "python".to_owned(),
             minimum: None,
+            preferred: None,
         },
     };
     world.settings.offline = true;
@@ -273,6 +274,7 @@ async fn a_package_needs_the_interpreter_that_runs_it() {
             project: "pip".to_owned(),
             interpreter: "python".to_owned(),
             minimum: None,
+            preferred: None,
         },
     };
     assert_eq!(
@@ -316,6 +318,7 @@ async fn a_package_needs_the_interpreter_that_runs_it() {
             project: "pip".to_owned(),
             interpreter: "python".to_owned(),
             minimum: Some("23.1".to_owned()),
+            preferred: None,
         },
     };
     let python = find(&mut world, "").await.unwrap();
@@ -343,11 +346,54 @@ async fn a_pip_that_is_too_old_is_not_taken_where_a_newer_one_can_be_fetched() {
             project: "pip".to_owned(),
             interpreter: "python".to_owned(),
             minimum: Some("23.0".to_owned()),
+            preferred: None,
         },
     };
     let python = [find(&mut world, "").await.unwrap()];
     let found = world.host().find_tool(&pip, &python).await.unwrap();
     assert!(found.digest.is_some(), "{found:?}");
+}
+
+#[tokio::test]
+async fn an_older_package_is_taken_only_where_none_that_is_preferred_can_be_had() {
+    let mut world = World::new();
+    let page = "<a href=\"pip-25.3-py3-none-any.whl#sha256=00\">pip-25.3-py3-none-any.whl</a>";
+    let index = Server::start(vec![Reply::Page("text/html", page.as_bytes().to_vec())]).await;
+    world.settings.tool_index = Index::parse(&format!("{}/simple", index.url)).unwrap();
+    let root = with_path(&mut world, &["a"]);
+    interpreter(&root.join("a/python3"), "cpython", "3.12.1");
+    let wheels = root.join("wheels");
+    std::fs::create_dir(&wheels).unwrap();
+    let bring = |version: &str| {
+        let metadata = b"Metadata-Version: 2.1\nRequires-Python: >=3.7\n";
+        let name = format!("pip-{version}.dist-info/METADATA");
+        let wheel = crate::support::zip(&[(&name, metadata, 0o644)]);
+        std::fs::write(wheels.join(format!("pip-{version}-py3-none-any.whl")), wheel).unwrap();
+    };
+    bring("24.0");
+    world.settings.wheel_folders = vec![wheels.clone()];
+    let pip = ToolRequest {
+        id: "pip".to_owned(),
+        kind: ToolKind::PythonPackage {
+            project: "pip".to_owned(),
+            interpreter: "python".to_owned(),
+            minimum: Some("23.0".to_owned()),
+            preferred: Some("26.0".to_owned()),
+        },
+    };
+    let python = [find(&mut world, "").await.unwrap()];
+    for _ in 0..2 {
+        let found = world.host().find_tool(&pip, &python).await.unwrap();
+        assert_eq!(found.version, "24.0");
+        assert_eq!(
+            index.requests().len(),
+            1,
+            "an index that has none is not asked each time"
+        );
+    }
+    bring("26.1");
+    let found = world.host().find_tool(&pip, &python).await.unwrap();
+    assert_eq!(found.version, "26.1");
 }
 
 #[tokio::test]
@@ -364,6 +410,7 @@ async fn pip_is_fetched_from_the_index_of_this_machine_for_the_version_of_python
             project: "pip".to_owned(),
             interpreter: "python".to_owned(),
             minimum: None,
+            preferred: None,
         },
     };
     let python = [find(&mut world, "").await.unwrap()];

@@ -12,7 +12,7 @@ use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use rustix::io::Errno;
 
 use crate::message::{Failure, Step};
-use crate::policy::{Entry, Network, Policy};
+use crate::policy::{Answered, Entry, Network, Policy};
 use wrun_core::grants::Access as Grant;
 use wrun_core::sandbox::Tier;
 
@@ -67,8 +67,14 @@ fn restrict(policy: &Policy) -> Result<RestrictionStatus, Failure> {
     match policy.tier {
         Tier::Full => {
             let whole: &[&str] = if policy.strict { &["/etc", "/proc"] } else { &["/"] };
-            // What is written to an image is the process' own; what was granted to read is on mounts that say so.
-            let rights = if policy.image.is_some() { all } else { read };
+            // What is written to an image is the process' own; what was granted to read is on mounts that say so. Whoever has
+            // the network for itself alone would lose it to what it starts by a library that is changed under it.
+            let for_itself = policy.answered == Answered::Sockets;
+            let rights = if policy.image.is_some() && !for_itself {
+                all
+            } else {
+                read
+            };
             for path in whole {
                 rules = below(rules, Path::new(path), rights)?;
             }
