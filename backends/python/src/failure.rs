@@ -3,192 +3,17 @@
 //! pip and uv say what went wrong in words only, so words are what is looked for. Both say the same of a server, since
 //! both pass on what HTTP, TLS and the system say.
 
-use wrun_core::plan::CHILDREN_OFFLINE;
+use wrun_core::plan::{CHILDREN_OFFLINE, NOT_GRANTED};
 use wrun_core::problem::Problem;
 
 pub use crate::advice::{advice, exit_words, refused};
+pub use crate::cause::Cause;
+use crate::cause::WORDS;
 use crate::index::Index;
 use crate::redact;
 
-/// Why a package manager failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cause {
-    /// A file is not what its digest says.
-    HashMismatch,
-    /// The disk or the quota is full.
-    DiskFull,
-    /// There is no `git`.
-    NoGit,
-    /// A build asked for the network, and builds have none.
-    BuildNetwork,
-    /// A package could not be built from source.
-    Build,
-    /// The server wants a user name and a password.
-    Unauthorized,
-    /// The server refuses whoever asks.
-    Forbidden,
-    /// The server's certificate is not trusted.
-    Certificate,
-    /// The server is reached without encryption.
-    Insecure,
-    /// The name of the server is not known.
-    UnknownHost,
-    /// Nothing listens at the server's port.
-    Refused,
-    /// The server does not answer.
-    Timeout,
-    /// The connection broke off.
-    Interrupted,
-    /// What the server answers makes no sense.
-    Unreadable,
-    /// The server takes no more requests for some time.
-    TooMany,
-    /// The server failed.
-    Server,
-    /// The network must not be touched, and what is asked for is not at hand.
-    Offline,
-    /// No set of versions fits.
-    Unsatisfiable,
-    /// The server does not have it.
-    NotFound,
-}
-
-impl Cause {
-    /// Whether it is what one without a network has to say.
-    const fn is_of_the_network(self) -> bool {
-        matches!(
-            self,
-            Self::UnknownHost | Self::Refused | Self::Timeout | Self::Interrupted
-        )
-    }
-}
-
 /// What to do where only wheels are taken and none fits.
 pub const NO_BUILD_HELP: &str = "`no-build` takes wheels only: leave it out for this package, or ask for a version that has a wheel for this Python";
-
-/// Words, in lower case, and what they mean; the first that is found counts. What builds print may hold any of the
-/// words below `Build`, and what resolvers say comes with the reason of an index.
-const WORDS: &[(Cause, &[&str])] = &[
-    (Cause::HashMismatch, &["hash mismatch", "do not match the hashes"]),
-    (
-        Cause::DiskFull,
-        &["no space left on device", "disk quota exceeded"],
-    ),
-    (
-        Cause::NoGit,
-        &["git executable not found", "cannot find command 'git'"],
-    ),
-    (
-        Cause::Build,
-        &[
-            "build backend returned an error",
-            "metadata-generation-failed",
-            "failed-wheel-build-for-install",
-        ],
-    ),
-    (
-        Cause::Unauthorized,
-        &[
-            "401 unauthorized",
-            "401 client error",
-            "http error 401",
-            "could not read username",
-            "authentication failed for",
-        ],
-    ),
-    (
-        Cause::Forbidden,
-        &["403 forbidden", "403 client error", "http error 403"],
-    ),
-    (
-        Cause::Certificate,
-        &[
-            "invalid peer certificate",
-            "certificate_verify_failed",
-            "problem confirming the ssl certificate",
-            "server certificate verification failed",
-        ],
-    ),
-    (Cause::Insecure, &["is not a trusted or secure host"]),
-    (
-        Cause::UnknownHost,
-        &[
-            "dns error",
-            "name or service not known",
-            "nodename nor servname",
-            "failed to resolve",
-            "name resolution",
-            "could not resolve host",
-        ],
-    ),
-    (Cause::Refused, &["connection refused"]),
-    (Cause::Timeout, &["timed out", "didn't respond within"]),
-    (
-        Cause::Interrupted,
-        &[
-            "connection reset",
-            "connection closed",
-            "remote end closed",
-            "incompleteread",
-            "end of file before message",
-            "error reading a body from connection",
-            "jsondecodeerror",
-        ],
-    ),
-    (
-        Cause::Unreadable,
-        &[
-            "unicodedecodeerror",
-            "exceeded 30 redirects",
-            "too many redirects",
-            "missing `content-type` header",
-        ],
-    ),
-    (
-        Cause::TooMany,
-        &[
-            "429 too many requests",
-            "client error (429 ",
-            "429 client error",
-            "http error 429",
-            "too many 429",
-        ],
-    ),
-    (
-        Cause::Server,
-        &["http status server error", "too many 50", "server error: "],
-    ),
-    (
-        Cause::Build,
-        &[
-            "failed to build",
-            "failed building wheel",
-            "subprocess-exited-with-error",
-        ],
-    ),
-    (
-        Cause::Offline,
-        &[
-            "was not found in the cache",
-            "were not found in the cache",
-            "network connectivity is disabled",
-            "packages were unavailable because the network was disabled",
-        ],
-    ),
-    (
-        Cause::Unsatisfiable,
-        &[
-            "no solution found",
-            "no matching distribution found",
-            "resolutionimpossible",
-            "could not find a version",
-        ],
-    ),
-    (
-        Cause::NotFound,
-        &["404 not found", "404 client error", "http error 404"],
-    ),
-];
 
 /// Words of git, and of pip about what it started.
 const CHILD_FAILED: &[&str] = &["could not resolve host", "subprocess-exited-with-error"];
@@ -217,6 +42,14 @@ pub fn classify(output: &str) -> Option<Failure> {
             .min()
             .map(|position| (*cause, position))
     });
+    if found.is_none_or(|(cause, _)| cause.may_be_of_a_proxy())
+        && let Some(host) = not_granted(&text)
+    {
+        return Some(Failure {
+            cause: Cause::NotGranted,
+            address: Some(host),
+        });
+    }
     let (cause, position) = match (lower.find(CHILDREN_OFFLINE), found) {
         (Some(position), None) | (Some(_), Some((Cause::Build, position))) => (Cause::BuildNetwork, position),
         // What a build or git says of the network, both of which the installer starts.
@@ -245,6 +78,19 @@ pub fn classify(output: &str) -> Option<Failure> {
     Some(Failure { cause, address })
 }
 
+/// The first host and port that was not let through.
+fn not_granted(text: &str) -> Option<String> {
+    let (_, after) = text.split_once(NOT_GRANTED)?;
+    Some(
+        after
+            .trim_start()
+            .strip_prefix('`')?
+            .split_once('`')?
+            .0
+            .to_owned(),
+    )
+}
+
 fn address_at_start(text: &str) -> Option<String> {
     let scheme = ["https://", "http://"]
         .iter()
@@ -269,6 +115,9 @@ impl Failure {
             Cause::Unauthorized => "index.unauthorized",
             Cause::Forbidden => "index.forbidden",
             Cause::Certificate => "index.certificate",
+            Cause::OtherHost => "index.certificate.host",
+            Cause::OutOfDate => "index.certificate.time",
+            Cause::NotGranted => "index.not-granted",
             Cause::Insecure => "index.insecure",
             Cause::UnknownHost => "index.unknown-host",
             Cause::Refused => "index.refused",
@@ -301,6 +150,11 @@ impl Failure {
             Cause::Unauthorized => format!("{server} wants a user name and a password (401)"),
             Cause::Forbidden => format!("{server} refuses this user (403)"),
             Cause::Certificate => format!("the certificate of {server} is not trusted"),
+            Cause::OtherHost => format!("the certificate of {server} is that of another host"),
+            Cause::OutOfDate => format!("the certificate of {server} is not valid at this time"),
+            Cause::NotGranted => format!(
+                "an index leads to {server}, which installers are not let through to: it is no host of the request"
+            ),
             Cause::Insecure => format!("{server} is reached without encryption, which pip refuses"),
             Cause::UnknownHost => format!("the host of {server} is not known"),
             Cause::Refused => format!("{server} refuses connections"),
@@ -364,6 +218,15 @@ impl Failure {
             Cause::Certificate => {
                 "if the index has a certificate of your own authority, set `SSL_CERT_FILE` to the file with that authority's \
                  certificate"
+            }
+            Cause::OtherHost => "use the name of the host that its certificate is for, or give the server one for this name",
+            Cause::OutOfDate => "renew the server's certificate, or set this machine's clock",
+            Cause::NotGranted => {
+                let host = self.address.as_deref().unwrap_or_default();
+                return format!(
+                    "if the index keeps its files there, or has moved there, set `WRUN_INSTALL_HOSTS={host}`; \
+                     credentials are not sent there"
+                );
             }
             Cause::Insecure => "use the `https://` address of the index",
             Cause::UnknownHost => "check the spelling of the address, and whether this machine has a network",
@@ -506,6 +369,51 @@ mod tests {
         #[test]
         fn no_output_panics(output in "(?s).*") {
             let _ = classify(&output);
+        }
+    }
+
+    #[test]
+    fn a_host_that_a_proxy_does_not_let_through_to_is_named() {
+        for output in [
+            "error: Failed to fetch: `http://h:1/x.whl`\n HTTP status client error (403 Forbidden) for url (http://h:1/x.whl)",
+            "ERROR: No matching distribution found for x",
+            "tunnel error: unsuccessful",
+        ] {
+            let failed =
+                classify(&format!("{output}\n{NOT_GRANTED} `h:1`\n{NOT_GRANTED} `other:2`")).unwrap();
+            assert_eq!(failed.code("uv"), "uv.index.not-granted", "{output}");
+            assert!(failed.help("uv", &[]).contains("`WRUN_INSTALL_HOSTS=h:1`"));
+        }
+        let failed = classify(&format!("Hash mismatch for x\n{NOT_GRANTED} `h:1`")).unwrap();
+        assert_eq!(
+            failed.cause,
+            Cause::HashMismatch,
+            "what a build asked for is not why"
+        );
+    }
+
+    #[test]
+    fn a_certificate_has_more_than_one_way_to_be_wrong() {
+        for (output, cause) in [
+            ("invalid peer certificate: UnknownIssuer", Cause::Certificate),
+            (
+                "invalid peer certificate: certificate not valid for name \"a\"; certificate is only valid for DnsName(\"b\")",
+                Cause::OtherHost,
+            ),
+            (
+                "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: Hostname mismatch",
+                Cause::OtherHost,
+            ),
+            (
+                "invalid peer certificate: certificate expired: verification time",
+                Cause::OutOfDate,
+            ),
+        ] {
+            assert_eq!(
+                classify(output).map(|failed| failed.cause),
+                Some(cause),
+                "{output}"
+            );
         }
     }
 }

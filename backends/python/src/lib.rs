@@ -16,6 +16,7 @@
 //! | [`environment`] | how a task is started in a Python environment |
 
 mod advice;
+mod cause;
 pub mod environment;
 pub mod failure;
 pub mod gather;

@@ -177,6 +177,10 @@ pub enum NetworkUse {
 /// ([`NetworkUse::Program`]). A backend says what to do.
 pub const CHILDREN_OFFLINE: &str = "what the installer starts has no network, and asked for it";
 
+/// What a line in the output of a run that failed begins with, for each host and port that it asked for and may not reach. These
+/// follow in back quotes. A backend says what to do.
+pub const NOT_GRANTED: &str = "the installer is not let through to";
+
 /// A run of a program, for a step of a plan or for a question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {

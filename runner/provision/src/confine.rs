@@ -16,7 +16,7 @@ use url::Url;
 use wrun_core::event::Event;
 use wrun_core::grants::{Access, Limits};
 use wrun_core::net::{Net, NetRule};
-use wrun_core::plan::{CHILDREN_OFFLINE, NetworkUse};
+use wrun_core::plan::{CHILDREN_OFFLINE, NOT_GRANTED, NetworkUse};
 use wrun_core::sandbox::{Demand, Tier};
 use wrun_process::{CaptureLimits, Captured, Command, Out, capture};
 use wrun_proxy::{Gate, Outside, Pace, PrivateAddresses, System, Upstream};
@@ -125,6 +125,12 @@ impl TaskHost {
         confinement.gate.upstream = self.upstream()?;
         let outside = Arc::new(Reported::default());
         confinement.gate.outside = Arc::clone(&outside) as Arc<dyn Outside>;
+        let refused = Arc::clone(&outside);
+        confinement.gate.observer = Arc::new(move |refusal| {
+            if let Some(rule) = refusal.rule() {
+                refused.keep(format!("{NOT_GRANTED} `{rule}`"));
+            }
+        });
         let attempts: &[Demand] = match self.settings.sandbox {
             // A program that embeds the library and has no helper is told so; its tasks are refused.
             Demand::Strongest if self.settings.helper.is_none() => &[Demand::Off],

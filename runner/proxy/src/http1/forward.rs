@@ -28,7 +28,7 @@ where
     let (from_server, mut to_server) = split(server);
     let mut from_server = BufReader::with_capacity(BUFFER, from_server);
     let ask = async {
-        let login = gate.logins.plain(&request.target, &request.path);
+        let login = gate.logins.plain(&request.target, &request.method, &request.path);
         let asked = to_server.write_all(&request.render(&form, login)).await;
         let sent = match asked {
             Ok(()) => {

@@ -160,15 +160,19 @@ fn logged_in(mut request: Request<Incoming>, gate: &Gate, target: &Target) -> io
         .path_and_query()
         .cloned()
         .unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let login = gate
+        .logins
+        .within(target, request.method().as_str(), path.path())
+        .cloned();
     let fields = request.headers_mut();
     take_away(fields);
     let host = HeaderValue::try_from(target.authority(gate.logins.is_encrypted(target)))
         .map_err(io::Error::other)?;
     fields.insert(HOST, host);
     if !fields.contains_key(AUTHORIZATION)
-        && let Some(authorization) = gate.logins.within(target, path.path())
+        && let Some(login) = login
     {
-        fields.insert(AUTHORIZATION, authorization.clone());
+        fields.insert(AUTHORIZATION, login);
     }
     *request.uri_mut() = Uri::from(path);
     Ok(request)

@@ -1,5 +1,8 @@
 //! Logging in on the way to a server, in place of a run that is not to know how.
 //!
+//! Only what fetches is logged in (`GET` and `HEAD`): what is built beside an installer may get to the proxy, and is not to
+//! change anything at the server in the user's name, or to have its own request told back (`TRACE`).
+//!
 //! A run asks for an address, without saying who it is; here the request gets its `Authorization` (RFC 7617). What is
 //! encrypted has to be opened for that: the run speaks to a certificate that was made for it alone, and the connection
 //! that goes on is encrypted anew, to the server's own certificate.
@@ -81,13 +84,14 @@ impl Logins {
     }
 
     /// What a plain request for a path of a server says of who asks.
-    pub(crate) fn plain(&self, target: &Target, path: &str) -> Option<&HeaderValue> {
-        self.of(target, false, path)
+    pub(crate) fn plain(&self, target: &Target, method: &str, path: &str) -> Option<&HeaderValue> {
+        self.of(target, false, path).filter(|_| fetches(method))
     }
 
     /// What a request within a connection to a server says of who asks.
-    fn within(&self, target: &Target, path: &str) -> Option<&HeaderValue> {
+    fn within(&self, target: &Target, method: &str, path: &str) -> Option<&HeaderValue> {
         self.of(target, self.is_encrypted(target), path)
+            .filter(|_| fetches(method))
     }
 
     /// The best fit for a path. Files of an index may lie beside it, so that of another path of the same server will do.
@@ -149,6 +153,10 @@ impl Login {
     fn is_for(&self, target: &Target, encrypted: bool) -> bool {
         self.encrypted == encrypted && self.target == *target
     }
+}
+
+fn fetches(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD")
 }
 
 /// The path of what an index is a part of, with `/` at its end.

@@ -73,6 +73,31 @@ async fn a_plain_request_is_logged_in_where_it_is_meant_for() {
 }
 
 #[tokio::test]
+async fn what_does_more_than_fetch_is_not_logged_in() {
+    let (proxy, heard) = front().await;
+    for method in ["TRACE", "POST", "PUT", "DELETE", "get"] {
+        proxy
+            .say(format!(
+                "{method} http://example.org/simple/ HTTP/1.1\r\nContent-Length: 0\r\n\r\n"
+            ))
+            .await;
+        assert!(last(&heard).starts_with(&method.to_lowercase()));
+        assert!(!last(&heard).contains("authorization"), "{method}");
+        let mut stream = proxy.open().await;
+        stream
+            .write_all(b"CONNECT example.org:80 HTTP/1.1\r\n\r\n")
+            .await
+            .unwrap();
+        read_head(&mut stream).await;
+        let request = format!("{method} /simple/ HTTP/1.1\r\nHost: example.org\r\nContent-Length: 0\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        read_head(&mut stream).await;
+        assert!(last(&heard).contains("host: example.org"));
+        assert!(!last(&heard).contains("authorization"), "{method}");
+    }
+}
+
+#[tokio::test]
 async fn requests_within_a_tunnel_are_logged_in_at_that_server_alone() {
     let (proxy, heard) = front().await;
     for (opening, is_socks) in [
