@@ -165,7 +165,16 @@ fn completions_are_scripts_of_the_shell() {
 fn the_doctor_says_what_there_is() {
     let world = World::new();
     let text = world.wrun(&["doctor"]).run();
-    for word in ["store", "python", "uv", "sandbox"] {
+    for word in [
+        "store",
+        "python",
+        "uv",
+        "sandbox",
+        "held",
+        " memory: ",
+        " cpu: ",
+        " scratch: ",
+    ] {
         assert!(text.ends_with(0).stdout.contains(word), "{text:?}");
     }
     let report = world

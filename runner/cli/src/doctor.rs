@@ -9,7 +9,7 @@ use serde_json::json;
 use wrun::core::host::Host as _;
 use wrun::core::image::Engine;
 use wrun::core::tool::{ToolKind, ToolRequest};
-use wrun::{Demand, Problem, Runner, State};
+use wrun::{Capability, Demand, Problem, Runner, State};
 
 use crate::failure::Failure;
 use crate::speak::Speaker;
@@ -17,8 +17,23 @@ use crate::speak::Speaker;
 /// What was found about one thing.
 struct Finding {
     name: &'static str,
-    good: bool,
+    state: Found,
     text: String,
+}
+
+/// Whether something is as it is needed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    Good,
+    /// It is not, and nothing depends on it.
+    Noted,
+    Missing,
+}
+
+impl Found {
+    const fn good_if(good: bool) -> Self {
+        if good { Self::Good } else { Self::Missing }
+    }
 }
 
 /// Looks at this machine. Returns 1 if something that wrun needs is missing.
@@ -42,14 +57,14 @@ async fn engines(runner: &Runner) -> Vec<Finding> {
     if found.is_empty() {
         return vec![Finding {
             name: "engine",
-            good: true,
+            state: Found::Good,
             text: "neither podman nor docker is here; images need none".to_owned(),
         }];
     }
     let finding = |(engine, said): (Engine, Result<String, String>)| Finding {
         name: engine.name(),
-        good: true,
-        text: said.unwrap_or_else(|reason| format!("note: {reason}")),
+        state: if said.is_ok() { Found::Good } else { Found::Noted },
+        text: said.unwrap_or_else(|reason| reason),
     };
     found.into_iter().map(finding).collect()
 }
@@ -65,7 +80,7 @@ pub(crate) async fn without_store(
         .map_or_else(|| failure.to_string(), |help| format!("{failure} ({help})"));
     let store = Finding {
         name: "store",
-        good: false,
+        state: Found::Missing,
         text,
     };
     let mut findings = vec![store];
@@ -76,12 +91,12 @@ pub(crate) async fn without_store(
 }
 
 fn show(findings: &[Finding], speaker: &Arc<Speaker>) -> Result<u8, Failure> {
-    let good = findings.iter().all(|finding| finding.good);
+    let good = findings.iter().all(|finding| finding.state != Found::Missing);
     let code = u8::from(!good);
     if speaker.is_json() {
         let rows: Vec<_> = findings
             .iter()
-            .map(|finding| json!({ "name": finding.name, "good": finding.good, "text": finding.text }))
+            .map(|finding| json!({ "name": finding.name, "good": finding.state == Found::Good, "text": finding.text }))
             .collect();
         return speaker
             .json(&json!({ "v": 1, "good": good, "findings": rows }))
@@ -89,10 +104,10 @@ fn show(findings: &[Finding], speaker: &Arc<Speaker>) -> Result<u8, Failure> {
     }
     let mut text = String::new();
     for finding in findings {
-        let mark = if finding.good {
-            "ok".green().to_string()
-        } else {
-            "missing".red().to_string()
+        let mark = match finding.state {
+            Found::Good => "ok".green().to_string(),
+            Found::Noted => "note".yellow().to_string(),
+            Found::Missing => "missing".red().to_string(),
         };
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{:<10} {mark:<8} {}", finding.name, finding.text);
@@ -106,7 +121,7 @@ fn store(runner: &Runner) -> Vec<Finding> {
     let writable = store.scratch("doctor");
     let mut findings = vec![Finding {
         name: "store",
-        good: writable.is_ok(),
+        state: Found::good_if(writable.is_ok()),
         text: match &writable {
             Ok(_) => format!("{root} can be written to"),
             Err(error) => format!("{root}: {error}"),
@@ -115,14 +130,14 @@ fn store(runner: &Runner) -> Vec<Finding> {
     if let Ok(free) = store.free_bytes() {
         findings.push(Finding {
             name: "disk",
-            good: true,
+            state: Found::Good,
             text: format!("{} free", ByteSize(free).display().iec()),
         });
     }
     findings.extend(store.warnings().into_iter().map(|text| Finding {
         name: "store",
-        good: true,
-        text: format!("note: {text}"),
+        state: Found::Noted,
+        text,
     }));
     findings
 }
@@ -135,42 +150,56 @@ async fn sandbox(runner: &Runner) -> Vec<Finding> {
         let tried = runner.try_sandbox(demand).await;
         findings.push(Finding {
             name: "sandbox",
-            good: true,
+            state: if tried.is_ok() { Found::Good } else { Found::Noted },
             text: match &tried {
                 Ok(_) => format!("native tasks can be held by the tier `{tier}`"),
-                Err(error) => format!("note: {error}"),
+                Err(error) => error.to_string(),
             },
         });
         if let Ok(report) = tried {
-            strongest.get_or_insert(report);
+            strongest.get_or_insert((demand, report));
         }
     }
-    let Some(report) = strongest else {
+    let Some((demand, report)) = strongest else {
         findings.push(Finding {
             name: "sandbox",
-            good: false,
+            state: Found::Missing,
             text: "native tasks run only with `--sandbox off`; WebAssembly tasks are held to their grants"
                 .to_owned(),
         });
         return findings;
     };
-    findings.extend(report.capabilities.iter().map(|(capability, state)| Finding {
-        name: "held",
-        good: true,
-        text: match state {
-            State::Enforced { by } => format!("{capability}: enforced by {}", by.join(", ")),
-            State::Partial { by, gap } => format!("{capability}: partial, by {}; {gap}", by.join(", ")),
-            State::NotEnforced { gap } => format!("{capability}: not enforced; {gap}"),
-        },
-    }));
+    findings.extend(report.capabilities.into_iter().map(held));
+    match runner.try_limits(demand).await {
+        Ok(limits) => findings.extend(limits.into_iter().map(held)),
+        Err(error) => findings.push(Finding {
+            name: "held",
+            state: Found::Noted,
+            text: error.to_string(),
+        }),
+    }
     findings
+}
+
+/// How far something is held.
+fn held((capability, state): (Capability, State)) -> Finding {
+    let (found, text) = match state {
+        State::Enforced { by } => (Found::Good, format!("enforced by {}", by.join(", "))),
+        State::Partial { by, gap } => (Found::Noted, format!("partial, by {}; {gap}", by.join(", "))),
+        State::NotEnforced { gap } => (Found::Noted, format!("not enforced; {gap}")),
+    };
+    Finding {
+        name: "held",
+        state: found,
+        text: format!("{capability}: {text}"),
+    }
 }
 
 fn settings(runner: &Runner) -> Option<Finding> {
     let error = runner.check_settings().err()?;
     Some(Finding {
         name: "settings",
-        good: false,
+        state: Found::Missing,
         text: with_help(&error),
     })
 }
@@ -200,13 +229,13 @@ async fn tools(runner: &Runner) -> Vec<Finding> {
                 found.push(tool);
                 Finding {
                     name,
-                    good: true,
+                    state: Found::Good,
                     text,
                 }
             }
             Err(problem) => Finding {
                 name,
-                good: false,
+                state: Found::Missing,
                 text: with_help(&problem),
             },
         });

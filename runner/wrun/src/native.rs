@@ -9,10 +9,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wrun_core::event::Event;
-use wrun_core::grants::Access;
+use wrun_core::grants::{Access, Limits};
 use wrun_core::image::{Engine, Image};
 use wrun_core::launch::Launch;
-use wrun_core::sandbox::{Demand, SandboxReport};
+use wrun_core::sandbox::{Capability, Demand, SandboxReport, State};
 use wrun_core::task::Run;
 use wrun_core::tool::ToolFound;
 use wrun_exec::{Confinement, Gate, Happening, NativeTask, Report};
@@ -269,17 +269,78 @@ fn surroundings(attempt: &Attempt<'_>, scratch: &Scratch) -> Result<Surroundings
 }
 
 /// Sets a sandbox up with nothing in it.
-pub(crate) async fn try_sandbox(context: &Context, demand: Demand) -> Result<SandboxReport, Error> {
+pub(crate) async fn try_sandbox(
+    context: &Context,
+    demand: Demand,
+    limits: Limits,
+) -> Result<SandboxReport, Error> {
     let scratch = context.inner.store.scratch("doctor")?;
     let confinement = Confinement {
         helper: context.inner.helper.clone().map(Into::into),
         demand,
         scratch: scratch.path().to_owned(),
+        limits,
         ..Confinement::none()
     };
     wrun_exec::try_sandbox(&confinement, &context.cancel)
         .await?
         .map_err(|reason| Error::NoSandbox { reason })
+}
+
+/// Tries the limits that depend on the machine out, each alone: one that cannot be held hides no other.
+pub(crate) async fn try_limits(context: &Context, demand: Demand) -> Result<Vec<(Capability, State)>, Error> {
+    const ROOM: u64 = 256 * 1024 * 1024;
+    let each = [
+        (
+            Capability::Memory,
+            Limits {
+                memory: Some(ROOM),
+                ..Limits::default()
+            },
+        ),
+        (
+            Capability::ProcessCount,
+            Limits {
+                processes: Some(64),
+                ..Limits::default()
+            },
+        ),
+        (
+            Capability::Processor,
+            Limits {
+                cpu: Some(1000),
+                ..Limits::default()
+            },
+        ),
+        (
+            Capability::FileSize,
+            Limits {
+                file_size: Some(ROOM),
+                ..Limits::default()
+            },
+        ),
+        (
+            Capability::Scratch,
+            Limits {
+                scratch: Some(ROOM),
+                ..Limits::default()
+            },
+        ),
+    ];
+    let mut found = Vec::new();
+    for (capability, limits) in each {
+        let state = match try_sandbox(context, demand, limits).await {
+            Ok(report) => report
+                .capabilities
+                .into_iter()
+                .find(|(reported, _)| *reported == capability)
+                .map(|(_, state)| state),
+            Err(Error::NoSandbox { reason }) => Some(State::not_enforced(reason)),
+            Err(error) => return Err(error),
+        };
+        found.extend(state.map(|state| (capability, state)));
+    }
+    Ok(found)
 }
 
 /// The interpreters that an environment is built on, which are outside of it.

@@ -9,10 +9,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use wrun_core::backend::Manifest;
 use wrun_core::event::Event;
-use wrun_core::grants::Grants;
+use wrun_core::grants::{Grants, Limits};
 use wrun_core::image::Engine;
 use wrun_core::problem::Problem;
-use wrun_core::sandbox::{Demand, SandboxReport};
+use wrun_core::sandbox::{Capability, Demand, SandboxReport, State};
 use wrun_core::task::Task;
 use wrun_exec::{HelperAhead, Output, OutputSink, Stdin, Stdio, TerminalSize};
 use wrun_provision::{Cleaning, TaskHost};
@@ -223,7 +223,17 @@ impl Runner {
     pub async fn try_sandbox(&self, demand: Demand) -> Result<SandboxReport, Error> {
         let (sender, _events) = mpsc::unbounded_channel();
         let context = self.context(sender, CancellationToken::new());
-        native::try_sandbox(&context, demand).await
+        native::try_sandbox(&context, demand, Limits::default()).await
+    }
+
+    /// Tries each limit that depends on the machine out, as [`Runner::try_sandbox`] does the rest.
+    ///
+    /// # Errors
+    /// Something failed. A limit that cannot be held is no error.
+    pub async fn try_limits(&self, demand: Demand) -> Result<Vec<(Capability, State)>, Error> {
+        let (sender, _events) = mpsc::unbounded_channel();
+        let context = self.context(sender, CancellationToken::new());
+        native::try_limits(&context, demand).await
     }
 
     /// The container engines of this machine: each that is there, with its version, or why it does not work. None of them is
