@@ -26,6 +26,9 @@ use crate::refusal::Refusal;
 use crate::report::{report, report_nothing};
 use crate::watch::{SocketGuard, Watcher};
 
+/// How often a start is made again whose failure another one does not have.
+const AGAIN: usize = 2;
+
 /// What became of a start.
 #[derive(Debug)]
 pub enum Start {
@@ -176,6 +179,18 @@ struct Wanted<'a> {
 
 impl Wanted<'_> {
     async fn attempt(&self) -> Result<Attempt, SandboxError> {
+        for _ in 0..AGAIN {
+            match self.once().await? {
+                Attempt::Failed(failure) if failure.is_passing() => {
+                    tracing::debug!(%failure, "once more");
+                }
+                attempted => return Ok(attempted),
+            }
+        }
+        self.once().await
+    }
+
+    async fn once(&self) -> Result<Attempt, SandboxError> {
         let &Self {
             tier,
             confinement,

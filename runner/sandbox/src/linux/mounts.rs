@@ -1,8 +1,7 @@
 //! Mounts by descriptor: cloned or made apart from everything, given their attributes, then put in place.
 
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::Path;
-use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
@@ -13,13 +12,6 @@ use rustix::mount::{
 
 /// `AT_RECURSIVE` of `mount_setattr(2)`.
 const RECURSIVE: libc::c_int = 0x8000;
-
-/// How often a mount is tried to be made read-only while something in it counts as open for writing. Whoever looks through
-/// the descriptors of processes in `/proc` keeps a file that was closed open for a moment.
-const ATTEMPTS: usize = 100;
-
-/// The pause between two of these attempts.
-const PAUSE: Duration = Duration::from_millis(1);
 
 /// A copy of the mounts at a path that must have no symbolic link in it, and must still be what it was.
 pub(super) fn clone_exactly(path: &Path, identity: (u64, u64)) -> Result<OwnedFd, Errno> {
@@ -97,26 +89,16 @@ pub(super) fn restrict(
         userns_fd: namespace,
     };
     let flags = libc::AT_EMPTY_PATH | if recursive { RECURSIVE } else { 0 };
-    for _ in 0..ATTEMPTS {
-        match set_attributes(mount.as_fd(), flags, &change) {
-            Err(Errno::BUSY) => std::thread::sleep(PAUSE),
-            other => return other,
-        }
-    }
-    set_attributes(mount.as_fd(), flags, &change)
-}
-
-fn set_attributes(mount: BorrowedFd<'_>, flags: libc::c_int, change: &libc::mount_attr) -> Result<(), Errno> {
     #[expect(unsafe_code, reason = "there is no safe mount_setattr")]
     // SAFETY: the descriptor is open, the path is empty and ends in NUL, and the structure is one of the size that is
     // given, which the kernel only reads (`mount_setattr(2)`).
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            mount.as_raw_fd(),
+            mount.as_fd().as_raw_fd(),
             c"".as_ptr(),
             flags,
-            std::ptr::from_ref(change),
+            &raw const change,
             size_of::<libc::mount_attr>(),
         )
     };
