@@ -11,7 +11,7 @@ use wrun_backend_python::markers;
 use wrun_backend_python::redact;
 use wrun_backend_python::repository;
 use wrun_backend_python::source::Source;
-use wrun_backend_python::spec::normalised_name;
+use wrun_backend_python::spec::{normalised_name, with_builds};
 use wrun_core::backend::Request;
 use wrun_core::lock::{Lock, PackageRef};
 use wrun_core::problem::Problem;
@@ -220,22 +220,15 @@ fn lock(
     packages: &[Package],
     sources: &[Source],
 ) -> Result<Lock, Problem> {
-    // The variables and the network are what a build sees: with others, the same files may become another tree.
-    let mut content = json!({
+    let content = json!({
         "packages": packages,
         "python": markers::interpreter(request)?.version,
         "sources": sources.iter().map(Source::to_json).collect::<Vec<_>>(),
-        "variables": understood.spec.variables,
     });
-    if understood.spec.build_network
-        && let Some(members) = content.as_object_mut()
-    {
-        members.insert("build_network".to_owned(), true.into());
-    }
     Ok(Lock {
         backend: PIP.to_owned(),
         revision: REVISION,
-        content,
+        content: with_builds(content, &understood.spec.variables, understood.spec.build_network),
         packages: packages.iter().map(Package::reference).collect(),
     })
 }

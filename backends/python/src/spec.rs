@@ -305,6 +305,21 @@ pub fn variables_canon(variables: &BTreeMap<String, String>) -> Canon {
     Canon::map(variables.iter().map(|(name, value)| (name, Canon::text(value))))
 }
 
+/// The content of a lock with what a build sees beside the files: with other variables or another network, the same files may
+/// become another tree.
+#[must_use]
+pub fn with_builds(mut content: Value, variables: &BTreeMap<String, String>, network: bool) -> Value {
+    if let Some(members) = content.as_object_mut() {
+        let variables = variables.iter();
+        let variables = variables.map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+        members.insert("variables".to_owned(), Value::Object(variables.collect()));
+        if network {
+            members.insert("build_network".to_owned(), true.into());
+        }
+    }
+    content
+}
+
 /// The name of a package manager's download cache. What was built with variables is kept apart by them: package
 /// managers keep wheels that they built by their sources alone, and another value may build another wheel.
 #[must_use]

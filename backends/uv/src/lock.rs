@@ -9,6 +9,7 @@ use wrun_backend_python::markers;
 use wrun_backend_python::redact;
 use wrun_backend_python::requirement::Requirement;
 use wrun_backend_python::source::Source;
+use wrun_backend_python::spec::with_builds;
 use wrun_core::backend::Request;
 use wrun_core::id::Digest;
 use wrun_core::lock::{Lock, PackageRef};
@@ -48,23 +49,16 @@ pub(crate) fn from_pylock(request: &Request, understood: &Understood, text: &str
         text
     };
     let sources = understood.sources(&request.inputs)?;
-    // The variables and the network are what a build sees: with others, the same files may become another tree.
-    let mut content = json!({
+    let content = json!({
         "folder": understood.folder(),
         "pylock": text,
         "python": markers::interpreter(request)?.version,
         "sources": sources.iter().map(Source::to_json).collect::<Vec<_>>(),
-        "variables": understood.spec.variables,
     });
-    if understood.spec.build_network
-        && let Some(members) = content.as_object_mut()
-    {
-        members.insert("build_network".to_owned(), true.into());
-    }
     Ok(Lock {
         backend: UV.to_owned(),
         revision: REVISION,
-        content,
+        content: with_builds(content, &understood.spec.variables, understood.spec.build_network),
         packages: packages(&document).iter().filter_map(package_ref).collect(),
     })
 }

@@ -25,15 +25,17 @@ const CERTIFICATES: &str = "wrun-certificates.pem";
 const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "PIP_CERT"];
 
 impl TaskHost {
-    /// The logins of a run. What is used is kept, to be blotted out.
+    /// The logins of a run, and the variables with which it trusts the servers of them, beside all others. What is used is
+    /// kept, to be blotted out.
     ///
     /// # Errors
-    /// A credential is named and there is none, or it cannot be used.
+    /// A credential is named and there is none, it cannot be used, or the file of certificates cannot be written.
     pub(crate) fn logins(
         &self,
         wanted: &[Login],
+        places: &Places<'_>,
         used: &mut Vec<Credential>,
-    ) -> Result<Logins, ProvisionError> {
+    ) -> Result<(Logins, Vec<(OsString, OsString)>), ProvisionError> {
         let mut logins = Vec::new();
         for Login { url, credential } in wanted {
             let url: Url = http::parse(url)?;
@@ -42,39 +44,28 @@ impl TaskHost {
                 logins.push((url, found));
             }
         }
+        let mut authorities = Vec::new();
         let roots = || {
-            let found = http::authorities(&self.settings).map_err(|error| ProxyError::Encryption {
+            authorities = http::authorities(&self.settings).map_err(|error| ProxyError::Encryption {
                 reason: error.to_string(),
             })?;
             let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(found);
+            roots.add_parsable_certificates(authorities.iter().cloned());
             Ok(roots)
         };
-        Ok(Logins::new(logins, roots)?)
-    }
-
-    /// The variables with which a run trusts the servers that it is logged in to, beside all others.
-    ///
-    /// # Errors
-    /// The file of certificates cannot be written.
-    pub(crate) fn trust(
-        &self,
-        logins: &Logins,
-        places: &Places<'_>,
-    ) -> Result<Vec<(OsString, OsString)>, ProvisionError> {
+        let logins = Logins::new(logins, roots)?;
         let Some(certificate) = logins.certificate() else {
-            return Ok(Vec::new());
+            return Ok((logins, Vec::new()));
         };
         let mut text = String::from(certificate);
-        for authority in http::authorities(&self.settings)? {
+        for authority in &authorities {
             text.push_str(&pem::encode(&Pem::new("CERTIFICATE", authority.to_vec())));
         }
         places
             .scratch_tree()
             .write(CERTIFICATES, text.as_bytes(), false)?;
-        let path = places.scratch_path().join(CERTIFICATES);
-        Ok(VARIABLES
-            .map(|name| (name.into(), path.clone().into_os_string()))
-            .into())
+        let path = places.scratch_path().join(CERTIFICATES).into_os_string();
+        let variables = VARIABLES.map(|name| (name.into(), path.clone()));
+        Ok((logins, variables.into()))
     }
 }

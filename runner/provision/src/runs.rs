@@ -8,7 +8,6 @@ use wrun_core::credential::Credential;
 use wrun_core::plan::{NetworkUse, Offline, Run};
 use wrun_core::text::harmless_output;
 use wrun_process::Captured;
-use wrun_proxy::Logins;
 
 use crate::error::ProvisionError;
 use crate::host::TaskHost;
@@ -109,10 +108,10 @@ impl TaskHost {
             None
         };
         let mut used = self.proxy_credentials();
-        let logins = if needs_network && !offline {
-            self.logins(&run.logins, &mut used)?
+        let (logins, trusted) = if needs_network && !offline {
+            self.logins(&run.logins, places, &mut used)?
         } else {
-            Logins::default()
+            Default::default()
         };
         for (name, value) in &run.env {
             env.push((name.into(), places.word(value)?));
@@ -121,7 +120,7 @@ impl TaskHost {
             env.retain(|(name, _)| name != variable);
             env.push((variable.into(), "1".into()));
         }
-        env.extend(self.trust(&logins, places)?);
+        env.extend(trusted);
         let (home, temporary) = places.home_and_temporary();
         let folders = [("HOME", home.into()), ("TMPDIR", temporary.into())];
         self.add_surroundings(&mut env, folders, needs_network);

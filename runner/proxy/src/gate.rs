@@ -5,12 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use data_encoding::BASE64;
 use wrun_core::credential::Secret;
 use wrun_core::net::Net;
 
 use crate::failure::Failure;
-use crate::login::Logins;
+use crate::login::{Logins, basic};
 use crate::outside::{Outside, System};
 use crate::refusal::{Reason, Refusal};
 use crate::target::{Host, Target};
@@ -122,11 +121,10 @@ impl Gate {
     }
 
     /// Whether a client that says this of itself (RFC 7617) is the run.
-    pub(crate) fn knows(&self, authorization: Option<&[u8]>) -> bool {
-        self.password.as_ref().is_none_or(|password| {
-            let pair = BASE64.encode(format!("{USER}:{}", password.expose()).as_bytes());
-            authorization.is_some_and(|said| said == format!("Basic {pair}").as_bytes())
-        })
+    pub(crate) fn knows(&self, says: impl FnOnce() -> Option<Vec<u8>>) -> bool {
+        self.password
+            .as_ref()
+            .is_none_or(|password| says().is_some_and(|said| said == basic(USER, password).as_bytes()))
     }
 
     /// Refuses what no rule names. To be asked before a name is resolved, as a look-up alone carries data out.

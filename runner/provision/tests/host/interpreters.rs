@@ -57,6 +57,19 @@ fn with_path(world: &mut World, folders: &[&str]) -> PathBuf {
     root
 }
 
+/// pip under the interpreter of the tool `python`.
+fn pip_request(minimum: Option<&str>, preferred: Option<&str>) -> ToolRequest {
+    ToolRequest {
+        id: "pip".to_owned(),
+        kind: ToolKind::PythonPackage {
+            project: "pip".to_owned(),
+            interpreter: "python".to_owned(),
+            minimum: minimum.map(str::to_owned),
+            preferred: preferred.map(str::to_owned),
+        },
+    }
+}
+
 #[tokio::test]
 async fn the_first_that_fits_is_taken_and_asked_once() {
     let mut world = World::new();
@@ -233,15 +246,7 @@ async fn the_real_interpreter_says_what_it_is() {
     assert_eq!(python.markers.len(), 11);
     assert!(Path::new(&python.base_prefix).is_dir());
 
-    let pip = ToolRequest {
-        id: "pip".to_owned(),
-        kind: ToolKind::PythonPackage {
-            project: "pip".to_owned(),
-            interpreter: "python".to_owned(),
-            minimum: None,
-            preferred: None,
-        },
-    };
+    let pip = pip_request(None, None);
     world.settings.offline = true;
     let again = find(&mut world, "").await.unwrap();
     let Ok(pip) = world.host().find_tool(&pip, &[again]).await else {
@@ -268,15 +273,7 @@ async fn a_package_needs_the_interpreter_that_runs_it() {
     let root = with_path(&mut world, &["a"]);
     world.settings.offline = true;
     interpreter(&root.join("a/python3"), "cpython", "3.12.1");
-    let pip = ToolRequest {
-        id: "pip".to_owned(),
-        kind: ToolKind::PythonPackage {
-            project: "pip".to_owned(),
-            interpreter: "python".to_owned(),
-            minimum: None,
-            preferred: None,
-        },
-    };
+    let pip = pip_request(None, None);
     assert_eq!(
         world.host().find_tool(&pip, &[]).await.unwrap_err().code(),
         "provision.plan.invalid"
@@ -312,15 +309,7 @@ async fn a_package_needs_the_interpreter_that_runs_it() {
     assert_eq!(found.version, "23.0");
     assert!(found.path.join("pip/__main__.py").is_file());
 
-    let newer = ToolRequest {
-        id: "pip".to_owned(),
-        kind: ToolKind::PythonPackage {
-            project: "pip".to_owned(),
-            interpreter: "python".to_owned(),
-            minimum: Some("23.1".to_owned()),
-            preferred: None,
-        },
-    };
+    let newer = pip_request(Some("23.1"), None);
     let python = find(&mut world, "").await.unwrap();
     let problem = world.host().find_tool(&newer, &[python]).await.unwrap_err();
     assert!(problem.to_string().contains("`pip` 23.1 or later"), "{problem}");
@@ -340,15 +329,7 @@ async fn a_pip_that_is_too_old_is_not_taken_where_a_newer_one_can_be_fetched() {
     let wheel = crate::support::zip(&[("pip-22.0.dist-info/METADATA", metadata, 0o644)]);
     std::fs::write(wheels.join("pip-22.0-py3-none-any.whl"), wheel).unwrap();
     world.settings.wheel_folders = vec![wheels];
-    let pip = ToolRequest {
-        id: "pip".to_owned(),
-        kind: ToolKind::PythonPackage {
-            project: "pip".to_owned(),
-            interpreter: "python".to_owned(),
-            minimum: Some("23.0".to_owned()),
-            preferred: None,
-        },
-    };
+    let pip = pip_request(Some("23.0"), None);
     let python = [find(&mut world, "").await.unwrap()];
     let found = world.host().find_tool(&pip, &python).await.unwrap();
     assert!(found.digest.is_some(), "{found:?}");
@@ -372,15 +353,7 @@ async fn an_older_package_is_taken_only_where_none_that_is_preferred_can_be_had(
     };
     bring("24.0");
     world.settings.wheel_folders = vec![wheels.clone()];
-    let pip = ToolRequest {
-        id: "pip".to_owned(),
-        kind: ToolKind::PythonPackage {
-            project: "pip".to_owned(),
-            interpreter: "python".to_owned(),
-            minimum: Some("23.0".to_owned()),
-            preferred: Some("26.0".to_owned()),
-        },
-    };
+    let pip = pip_request(Some("23.0"), Some("26.0"));
     let python = [find(&mut world, "").await.unwrap()];
     for _ in 0..2 {
         let found = world.host().find_tool(&pip, &python).await.unwrap();
@@ -404,15 +377,7 @@ async fn pip_is_fetched_from_the_index_of_this_machine_for_the_version_of_python
     world.settings.passthrough = index.passthrough;
     let root = with_path(&mut world, &["a"]);
     interpreter(&root.join("a/python3"), "cpython", "3.7.16");
-    let pip = ToolRequest {
-        id: "pip".to_owned(),
-        kind: ToolKind::PythonPackage {
-            project: "pip".to_owned(),
-            interpreter: "python".to_owned(),
-            minimum: None,
-            preferred: None,
-        },
-    };
+    let pip = pip_request(None, None);
     let python = [find(&mut world, "").await.unwrap()];
     let found = world.host().find_tool(&pip, &python).await.unwrap();
     // The last pip for Python 3.7.

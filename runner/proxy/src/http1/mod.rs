@@ -29,7 +29,7 @@ where
     let served = match timeout_at(deadline, head::read(&mut client)).await {
         Err(_) => Err(Failure::Slow),
         Ok(Err(error)) => Err(error.into()),
-        Ok(Ok(head)) if !gate.knows(request::proxy_authorization(&head).as_deref()) => Err(Failure::Unknown),
+        Ok(Ok(head)) if !gate.knows(|| request::proxy_authorization(&head)) => Err(Failure::Unknown),
         Ok(Ok(head)) => match request::parse(&head) {
             Err(failure) => Err(failure),
             Ok(Request::Connect(target)) => tunnel(&mut client, &target, gate).await,

@@ -17,7 +17,7 @@ use data_encoding::BASE64;
 use http::HeaderValue;
 use rustls::RootCertStore;
 use url::Url;
-use wrun_core::credential::Credential;
+use wrun_core::credential::{Credential, Secret};
 
 use crate::error::ProxyError;
 use crate::target::{Host, Malformed, Target};
@@ -137,10 +137,8 @@ impl Login {
         let target = Host::parse_bare(host)
             .and_then(|host| Target::new(host, port))
             .map_err(|Malformed(reason)| invalid(reason))?;
-        let pair = format!("{}:{}", credential.username, credential.password.expose());
-        let value = format!("Basic {}", BASE64.encode(pair.as_bytes()));
-        let mut authorization =
-            HeaderValue::try_from(value).map_err(|_| invalid("the credential cannot be sent"))?;
+        let mut authorization = HeaderValue::try_from(basic(&credential.username, &credential.password))
+            .map_err(|_| invalid("the credential cannot be sent"))?;
         authorization.set_sensitive(true);
         Ok(Self {
             target,
@@ -153,6 +151,12 @@ impl Login {
     fn is_for(&self, target: &Target, encrypted: bool) -> bool {
         self.encrypted == encrypted && self.target == *target
     }
+}
+
+/// How a user name and a password are sent (RFC 7617).
+pub(crate) fn basic(username: &str, password: &Secret) -> String {
+    let pair = format!("{username}:{}", password.expose());
+    format!("Basic {}", BASE64.encode(pair.as_bytes()))
 }
 
 fn fetches(method: &str) -> bool {
@@ -175,8 +179,6 @@ impl fmt::Debug for Logins {
 
 #[cfg(test)]
 mod tests {
-    use wrun_core::credential::Secret;
-
     use super::*;
 
     fn logins(all: &[(&str, &str)]) -> Logins {
