@@ -1,3 +1,4 @@
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
@@ -147,11 +148,15 @@ fn a_wait_can_be_given_up_and_loses_nobody_the_lock() {
 
 #[test]
 fn a_lock_whose_file_lost_its_name_counts_for_nothing() {
-    let (_folder, store) = fresh();
+    let (folder, store) = fresh();
     let id = env_id("x");
     let key = FlightKey::Env(id.clone());
     let holder = flight(&store, &key).unwrap();
     let file = store.root().join(format!("v1/build/env-{id}.lock"));
+    // Held before it takes the name: whichever of the two files the waiter has opened by then, it has to wait for it.
+    let replacement = folder.path().join("replacement");
+    let other = std::fs::File::create(&replacement).unwrap();
+    other.lock().unwrap();
     let (waiting, told) = channel();
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| {
@@ -160,20 +165,20 @@ fn a_lock_whose_file_lost_its_name_counts_for_nothing() {
                 .unwrap()
         });
         told.recv().unwrap();
-        std::fs::remove_file(&file).unwrap();
-        let other = flight(&store, &key).unwrap();
+        std::fs::rename(&replacement, &file).unwrap();
         drop(holder);
         drop(other);
         let flight = waiter.join().unwrap();
-        assert!(file.exists());
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().ino(),
+            rustix::fs::fstat(&flight).unwrap().st_ino,
+            "the waiter holds a file without a name"
+        );
         let contended = AtomicBool::new(false);
         let second = store.flight(&key, &|| contended.load(Ordering::SeqCst), &mut |_| {
             contended.store(true, Ordering::SeqCst);
         });
-        assert!(
-            matches!(second, Err(StoreError::Cancelled { .. })),
-            "the waiter holds a file without a name"
-        );
+        assert!(matches!(second, Err(StoreError::Cancelled { .. })));
         drop(flight);
     });
 }
