@@ -24,7 +24,7 @@ use crate::system::system_entries;
 use crate::watch::Observer;
 
 /// The user and group that a process of root becomes: those that own nothing (`nobody`).
-const NOBODY: u32 = 65_534;
+pub(crate) const NOBODY: u32 = 65_534;
 
 /// The first port that can be taken without rights (`ip(7)`, `ip_unprivileged_port_start`).
 const PRIVILEGED_PORTS: u16 = 1024;
@@ -329,7 +329,8 @@ impl Entries {
         self.all.insert(address, entry);
     }
 
-    /// All entries, without those that a folder above brings in with the same rights.
+    /// All entries, without those that a folder above brings in with the same rights, and without the files that are made in
+    /// place of what such a folder has.
     fn into_list(self) -> Vec<Entry> {
         let Self {
             all,
@@ -347,7 +348,11 @@ impl Entries {
         all.iter()
             .filter(|(path, entry)| match entry {
                 Entry::Bind { access, owner, .. } => !covered(path, *access, *owner),
-                Entry::Right { .. } | Entry::Link { .. } | Entry::File { .. } | Entry::Memory { .. } => true,
+                Entry::File { .. } => !path
+                    .ancestors()
+                    .skip(1)
+                    .any(|above| matches!(all.get(above), Some(Entry::Bind { .. }))),
+                Entry::Right { .. } | Entry::Link { .. } | Entry::Memory { .. } => true,
             })
             .map(|(_, entry)| entry.clone())
             .chain(rights.into_values())

@@ -83,7 +83,7 @@ impl HelperAhead {
     }
 }
 
-/// The network of a helper that waits for its policy. An empty one takes the longest to make of all that is the same for
+/// The network of a helper that waits for its policy. With an empty one goes all else that takes long and is the same for
 /// every policy of [`wrun_core::sandbox::Tier::Full`] which does not grant the machine's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AheadNetwork {

@@ -33,16 +33,18 @@ pub(crate) fn resolve(path: &Path, access: Access, owned: bool) -> Result<Resolv
     };
     let mut links = Vec::new();
     let mut real = PathBuf::from("/");
+    // What is at `real`, as long as that was the last thing looked at.
+    let mut there = None;
     let mut rest: VecDeque<OsString> = names(path);
     while let Some(name) = rest.pop_front() {
         if name == ".." {
-            real.pop();
+            (real, there) = (real.parent().map(Path::to_owned).unwrap_or(real), None);
             continue;
         }
         let here = real.join(&name);
         let found = statat(CWD, &here, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
         if FileType::from_raw_mode(found.st_mode) != FileType::Symlink {
-            real = here;
+            (real, there) = (here, Some(found));
             continue;
         }
         if links.len() == MOST_LINKS {
@@ -55,7 +57,7 @@ pub(crate) fn resolve(path: &Path, access: Access, owned: bool) -> Result<Resolv
             target.into_bytes(),
         ));
         if target.is_absolute() {
-            real = PathBuf::from("/");
+            (real, there) = (PathBuf::from("/"), None);
         }
         for name in names(&target).into_iter().rev() {
             rest.push_front(name);
@@ -65,7 +67,10 @@ pub(crate) fn resolve(path: &Path, access: Access, owned: bool) -> Result<Resolv
     if real == Path::new("/") {
         return Err(SandboxError::Everything);
     }
-    let found = statat(CWD, &real, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
+    let found = there.map_or_else(
+        || statat(CWD, &real, AtFlags::SYMLINK_NOFOLLOW).map_err(failed),
+        Ok,
+    )?;
     let target = Entry::Bind {
         path: real,
         access,

@@ -1,10 +1,10 @@
 //! The parts of the machine's own system that every native process may look at: programs, libraries, and the settings
 //! that these read.
 
+use std::io;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, statat};
-
+use crate::error::SandboxError;
 use crate::policy::Entry;
 use crate::resolve::resolve;
 use wrun_core::grants::Access;
@@ -63,14 +63,12 @@ pub(crate) fn system_entries() -> Vec<Entry> {
         .chain(SETTINGS)
         .map(|path| Path::new(path).to_owned());
     for path in fixed.chain(versioned_settings()) {
-        if statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW).is_err() {
-            continue;
-        }
         match resolve(&path, Access::Read, false) {
             Ok(resolved) => {
                 entries.extend(resolved.links);
                 entries.push(resolved.target);
             }
+            Err(SandboxError::Grant { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
             Err(error) => tracing::debug!(path = %path.display(), %error, "left out of the sandbox"),
         }
     }

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsRawFd as _;
 use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::process::ExitCode;
 
 use serde_json::json;
@@ -40,6 +40,7 @@ fn play(words: &Words) -> Result<(), Stop> {
     let tcp = serve_tcp(marker)?;
     let udp = serve_udp()?;
     serve_unix(name, marker, folder)?;
+    let _datagrams = UnixDatagram::bind(format!("{folder}/datagrams")).during("listen")?;
     let shared = Shared::make(name, marker)?;
     // Where keys are not kept there is nothing to find.
     let key = Canary::add(&c_string(name)?, marker.as_bytes());

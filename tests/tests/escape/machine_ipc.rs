@@ -17,6 +17,18 @@ pub(crate) fn rows(scene: &Scene) -> Vec<Row> {
             .open_in_full()
             .unpromised_in_restricted("no socket of any family is to be had"),
         row(60, "socket-pair").open(),
+        row(60, &format!("datagram-pair {folder}/datagrams"))
+            .full(&[GONE])
+            .restricted(&[NO_SOCKET]),
+        row(61, &format!("numbered-memory {key} {marker}"))
+            .full(&[GONE])
+            .restricted(&[FILTERED]),
+        row(61, &format!("numbered-semaphores {key}"))
+            .full(&[GONE])
+            .restricted(&[FILTERED]),
+        row(61, &format!("numbered-messages {key}"))
+            .full(&[GONE])
+            .restricted(&[FILTERED]),
         row(61, &format!("shared-memory {key} {marker}"))
             .full(&[GONE, FILTERED])
             .restricted(&[FILTERED]),

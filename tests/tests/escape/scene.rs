@@ -312,7 +312,7 @@ impl Scene {
         assert_eq!(files::read(Path::new(&self.secret())), self.marker);
         assert_eq!(
             files::names(&self.world.path().join("secret")),
-            ["secret.txt", "socket"]
+            ["datagrams", "secret.txt", "socket"]
         );
     }
 }

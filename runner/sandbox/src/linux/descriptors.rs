@@ -1,7 +1,7 @@
 //! Descriptors of the helper.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd as _, IntoRawFd as _, OwnedFd, RawFd};
 
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 
@@ -12,15 +12,18 @@ pub(super) fn close_on_exec(descriptor: &impl AsFd, close: bool) -> rustix::io::
 }
 
 /// Gives descriptors the numbers that they are to have. They are not owned any more: a policy speaks of them by number.
-/// Another one that is needed moves out of the way, and is returned.
-pub(super) fn place(other: OwnedFd, given: Vec<(RawFd, OwnedFd)>) -> io::Result<OwnedFd> {
+/// Others that are needed move out of the way, and are returned.
+pub(super) fn place(others: Vec<OwnedFd>, given: Vec<(RawFd, OwnedFd)>) -> io::Result<Vec<OwnedFd>> {
     let highest = given
         .iter()
         .flat_map(|(number, descriptor)| [*number, descriptor.as_raw_fd()])
-        .chain([other.as_raw_fd()])
+        .chain(others.iter().map(AsRawFd::as_raw_fd))
         .max();
     let above = highest.unwrap_or_default().saturating_add(1);
-    let other = fcntl_dupfd_cloexec(other, above)?;
+    let others = others
+        .into_iter()
+        .map(|other| fcntl_dupfd_cloexec(other, above))
+        .collect::<Result<_, _>>()?;
     // All are out of the way before the first gets its number, which may be one that another one has.
     let given: Vec<(RawFd, OwnedFd)> = given
         .into_iter()
@@ -35,7 +38,7 @@ pub(super) fn place(other: OwnedFd, given: Vec<(RawFd, OwnedFd)>) -> io::Result<
         let _unowned = at.into_raw_fd();
         placed?;
     }
-    Ok(other)
+    Ok(others)
 }
 
 /// Closes all descriptors but the standard streams and these. Nothing else in this process may be in use any more, nor be

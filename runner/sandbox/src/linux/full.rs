@@ -16,6 +16,7 @@ use crate::channel::Channel;
 use crate::message::{Failure, Message, Step};
 use crate::policy::{Network, Policy};
 
+use super::ahead::Ahead;
 use super::identity::{Owners, become_user, map_self, open_proc, unshare};
 use super::process::{Forked, die_with_parent, drop_streams, exit, fork, next_signal};
 use super::program::{Around, become_program};
@@ -25,28 +26,25 @@ use super::{capabilities, network, root, terminal, warden};
 /// What a task sees as the name of its machine.
 const HOST_NAME: &[u8] = b"wrun";
 
-/// Leaves the machine's network for an empty one, if this process has the right to before it knows its policy. Says whether
-/// it did.
-pub(super) fn empty_network() -> bool {
-    unshare(UnshareFlags::NEWNET, Step::Namespaces).is_ok()
-}
-
-/// Sets everything up and waits for the end. Returns what went wrong before anything ran. `is_apart` says that this process
-/// left the machine's network already.
-pub(super) fn run(policy: &Policy, channel: &Channel, is_apart: bool) -> Result<Infallible, Failure> {
+/// Sets everything up that was not made ahead, and waits for the end. Returns what went wrong before anything ran.
+pub(super) fn run(policy: &Policy, channel: &Channel, ahead: Ahead) -> Result<Infallible, Failure> {
     let proc = open_proc()?;
-    let owners = Owners::of(policy, &proc)?;
+    let owners = Owners::of(policy, &proc, ahead.of_root)?;
     let outside = (geteuid(), getegid());
     let mut namespaces = UnshareFlags::NEWNS
         | UnshareFlags::NEWPID
         | UnshareFlags::NEWIPC
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWCGROUP;
-    // A user namespace of its own has no rights in a network that was made before it.
-    let has_own_network = is_apart && policy.identity.becomes.is_some();
-    if policy.network != Network::Host && !has_own_network {
+    if policy.network != Network::Host {
         namespaces |= UnshareFlags::NEWNET;
     }
+    // A user namespace of its own has no rights in what was made before it.
+    let has_rights = policy.identity.becomes.is_some();
+    if has_rights {
+        namespaces.remove(ahead.namespaces);
+    }
+    let needs_loopback = policy.network != Network::Host && !(has_rights && ahead.has_loopback);
     if policy.identity.becomes.is_none() {
         unshare(UnshareFlags::NEWUSER, Step::UserNamespace)?;
         map_self(&proc, &policy.identity, outside)?;
@@ -56,7 +54,7 @@ pub(super) fn run(policy: &Policy, channel: &Channel, is_apart: bool) -> Result<
     match fork()? {
         Forked::Child => {
             drop(ours);
-            first_process(policy, channel, proc, &owners, &alive)
+            first_process(policy, channel, proc, &owners, &alive, needs_loopback)
         }
         Forked::Parent(first) => {
             drop(alive);
@@ -110,10 +108,11 @@ fn first_process(
     proc: OwnedFd,
     owners: &Owners,
     alive: &OwnedFd,
+    needs_loopback: bool,
 ) -> Result<Infallible, Failure> {
     die_with_parent(alive, Signal::KILL)?;
     sethostname(HOST_NAME).or_fail(Step::HostName)?;
-    if policy.network != Network::Host {
+    if needs_loopback {
         network::loopback_up()?;
     }
     if policy.network == Network::Served {

@@ -9,6 +9,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{DumpableBehavior, Gid, Pid, Uid, set_dumpable_behavior};
 use rustix::thread::{UnshareFlags, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
+use crate::confinement::NOBODY;
 use crate::message::{Failure, Step};
 use crate::policy::{Entry, Identity, Policy};
 
@@ -77,12 +78,16 @@ pub(super) fn become_user_in_own_namespace(proc: &OwnedFd, identity: &Identity) 
 pub(super) struct Owners(BTreeMap<(u32, u32), OwnedFd>);
 
 impl Owners {
-    /// One for each owner among the entries and the layers of an image, if the process becomes another user.
-    pub(super) fn of(policy: &Policy, proc: &OwnedFd) -> Result<Self, Failure> {
+    /// One for each owner among the entries and the layers of an image, if the process becomes another user. That of root
+    /// with nobody in its place may be there already.
+    pub(super) fn of(policy: &Policy, proc: &OwnedFd, of_root: Option<OwnedFd>) -> Result<Self, Failure> {
         let mut owners = BTreeMap::new();
         let Some(outside) = policy.identity.becomes else {
             return Ok(Self(owners));
         };
+        if outside == (NOBODY, NOBODY) {
+            owners.extend(of_root.map(|of_root| ((0, 0), of_root)));
+        }
         let granted = policy.entries.iter().filter_map(|entry| match entry {
             Entry::Bind { owner, .. } => *owner,
             _ => None,
@@ -102,7 +107,11 @@ impl Owners {
 }
 
 /// A user namespace in which what is `owner` on disk is another user and group.
-fn namespace_for(owner: (u32, u32), shown: (u32, u32), proc: &OwnedFd) -> Result<OwnedFd, Failure> {
+pub(super) fn namespace_for(
+    owner: (u32, u32),
+    shown: (u32, u32),
+    proc: &OwnedFd,
+) -> Result<OwnedFd, Failure> {
     let (reading, writing) = pipe_with(PipeFlags::CLOEXEC).or_fail(Step::IdentityMap)?;
     #[expect(unsafe_code, reason = "there is no safe clone")]
     // SAFETY: as `fork`, with one thread; the child below does nothing but wait for the pipe to close.

@@ -3,6 +3,7 @@
 //! Everything here runs in a process with one thread. The order of the steps is that of the layers: what needs rights
 //! comes before they are given up, Landlock after the mounts, the filter of system calls last.
 
+mod ahead;
 mod capabilities;
 mod descriptors;
 mod files;
@@ -25,7 +26,7 @@ mod users;
 mod warden;
 
 use std::ffi::OsString;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
 use std::path::PathBuf;
 
 use rustix::fs::{Access, FileType, Mode, access, lstat, stat};
@@ -41,6 +42,7 @@ use wrun_core::sandbox::Tier;
 pub(crate) use seccomp::Refusing;
 pub(crate) use wrun_process::spawn_helper;
 
+use ahead::Ahead;
 use descriptors::{close_all_but, close_on_exec};
 use step::{Try as _, failure};
 
@@ -81,10 +83,17 @@ pub(crate) fn become_process(arguments: &[OsString]) -> ! {
     if close_on_exec(&channel, true).is_err() {
         process::exit(CANNOT_REPORT);
     }
-    // What cannot be made now is made, or told, when the policy is known.
-    let is_apart = network == AheadNetwork::Empty.word() && full::empty_network();
-    let failed = match prepare(build, parent, channel) {
-        Ok(Some((policy, channel))) => match run(&policy, &channel, is_apart) {
+    let ahead = if network == AheadNetwork::Empty.word() {
+        Ahead::make()
+    } else {
+        Ahead::nothing()
+    };
+    let failed = match prepare(build, parent, channel, ahead) {
+        Ok(Some(Task {
+            policy,
+            channel,
+            ahead,
+        })) => match run(&policy, &channel, ahead) {
             Ok(never) => match never {},
             Err(failed) => (channel, failed),
         },
@@ -112,13 +121,21 @@ fn owned(argument: &OsString) -> Option<OwnedFd> {
     Some(owned)
 }
 
+/// All that a process is set up from.
+struct Task {
+    policy: Policy,
+    channel: Channel,
+    ahead: Ahead,
+}
+
 /// Waits for the policy, and puts everything that comes along with it in its place. `None` if there comes none: this process
 /// is not needed.
 fn prepare(
     build: &OsString,
     parent: &OsString,
     channel: OwnedFd,
-) -> Result<Option<(Policy, Channel)>, (Channel, Failure)> {
+    ahead: Ahead,
+) -> Result<Option<Task>, (Channel, Failure)> {
     let channel = Channel::from_descriptor(channel);
     let taken = if build == BUILD {
         setsid()
@@ -137,11 +154,17 @@ fn prepare(
         Ok(policy) => policy,
         Err(failed) => return Err((channel, failed)),
     };
-    match descriptors::place(channel.into_descriptor(), given) {
-        Ok(channel) => Ok(Some((policy, Channel::from_descriptor(channel)))),
+    let others = [channel.into_descriptor()].into_iter().chain(ahead.of_root);
+    let placed = descriptors::place(others.collect(), given).map(Vec::into_iter);
+    let Ok((Some(channel), of_root)) = placed.map(|mut placed| (placed.next(), placed.next())) else {
         // Without the channel nothing can be told.
-        Err(_) => process::exit(CANNOT_REPORT),
-    }
+        process::exit(CANNOT_REPORT);
+    };
+    Ok(Some(Task {
+        policy,
+        channel: Channel::from_descriptor(channel),
+        ahead: Ahead { of_root, ..ahead },
+    }))
 }
 
 /// Has this process killed when the one who started it ends, whose number the argument is.
@@ -161,18 +184,19 @@ fn read(policy: OwnedFd) -> Result<Policy, Failure> {
     serde_json::from_slice(&bytes).map_err(|_| failure(Step::Policy, libc::EINVAL))
 }
 
-fn run(policy: &Policy, channel: &Channel, is_apart: bool) -> Result<std::convert::Infallible, Failure> {
-    if is_apart && AheadNetwork::of(policy.tier, policy.network) != AheadNetwork::Empty {
+fn run(policy: &Policy, channel: &Channel, ahead: Ahead) -> Result<std::convert::Infallible, Failure> {
+    if ahead.is_something() && AheadNetwork::of(policy.tier, policy.network) != AheadNetwork::Empty {
         return Err(failure(Step::Policy, libc::EINVAL));
     }
 
     let given = policy.groups.iter().chain(&policy.keep).copied();
-    close_all_but(given.chain([channel.as_raw_fd()])).or_fail(Step::Descriptors)?;
+    let of_root = ahead.of_root.as_ref().map(AsRawFd::as_raw_fd);
+    close_all_but(given.chain([channel.as_raw_fd()]).chain(of_root)).or_fail(Step::Descriptors)?;
     chdir("/").or_fail(Step::Root)?;
     process::block_signals();
     resources::join_groups(&policy.groups)?;
     match policy.tier {
-        Tier::Full => full::run(policy, channel, is_apart),
+        Tier::Full => full::run(policy, channel, ahead),
         Tier::Restricted | Tier::None => restricted::run(policy, channel),
     }
 }

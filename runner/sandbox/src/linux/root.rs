@@ -79,13 +79,15 @@ pub(super) fn change(policy: &Policy, owners: &Owners) -> Result<bool, Failure> 
     };
 
     let memory = || folder_in_memory(policy.temporary, "1777", None).or_fail(Step::Root);
-    attach(memory()?, tree.folder("tmp")?).or_fail_at(Step::Grant, Path::new("/tmp"))?;
+    tree.cover("tmp", &memory()?)?;
     let devices = devices(&tree, policy, &sources, &own)?;
     tree.put(Path::new("/dev/shm"), true, &memory()?)?;
-    let proc_folder = tree.folder("proc")?;
-    if let Some(proc) = &proc {
-        attach(proc, proc_folder).or_fail(Step::Proc)?;
-        hide(&tree, &sources)?;
+    match &proc {
+        Some(proc) => {
+            tree.cover("proc", proc).map_err(at(Step::Proc))?;
+            hide(&tree, &sources)?;
+        }
+        None => drop(tree.folder("proc")?),
     }
     if policy.image.is_some() {
         users::name(&tree, policy)?;
@@ -158,12 +160,15 @@ fn sources(policy: &Policy, owners: &Owners) -> Result<Sources, Failure> {
             attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
         }
         let namespace = owner.and_then(|owner| owners.namespace(owner));
-        let step = if namespace.is_some() {
-            Step::IdentityMount
-        } else {
-            Step::Grant
-        };
-        restrict(&mount, attributes, namespace, true).or_fail_at(step, path)?;
+        restrict(&mount, attributes, namespace, true).map_err(|errno| Failure {
+            step: match errno {
+                _ if namespace.is_some() => Step::IdentityMount,
+                Errno::NOSYS | Errno::PERM => Step::Root,
+                _ => Step::Grant,
+            },
+            subject: Some(path.to_string_lossy().into_owned()),
+            errno: errno.raw_os_error(),
+        })?;
         binds.push(mount);
     }
     let mut devices = Vec::new();

@@ -162,6 +162,10 @@ fn unreachable(address: SocketAddr, stream: bool, network: Network) -> Denial {
     let whole = |what| Denial::new(DenialKind::Net, what, Grant::WholeNetwork);
     match network {
         _ if !stream => whole(what).because("listed hosts are reached by TCP alone"),
+        // A listed program of the machine is reached at its own address.
+        Network::Served if address.ip().is_loopback() => {
+            Denial::new(DenialKind::Net, what.clone(), Grant::Net(what))
+        }
         Network::Served => whole(what).because(PAST_THE_PROXY),
         Network::None | Network::Host => Denial::new(DenialKind::Net, what.clone(), Grant::Net(what))
             .because("a program that does not heed the proxy variables needs the whole network"),

@@ -85,6 +85,8 @@ pub(super) struct Judge {
     granted: Vec<(PathBuf, Access)>,
     /// Whether its system is that of an image.
     of_image: bool,
+    /// Where it works.
+    folder: PathBuf,
     root: Option<OwnedFd>,
 }
 
@@ -110,6 +112,7 @@ impl Judge {
             other: policy.identity.becomes,
             granted,
             of_image: policy.image.is_some(),
+            folder: policy.cwd.clone(),
             root: None,
         }
     }
@@ -119,6 +122,9 @@ impl Judge {
         let path = &plain(&place.path)?;
         if path == Path::new("/") || self.is_uninteresting(path, place.need) {
             return None;
+        }
+        if let Some(missing) = self.missing_folder(path, place.need) {
+            return Some(self.refused(path, Access::Write, missing, place.need));
         }
         if self.tier == Tier::Full {
             if self.root.is_none() {
@@ -141,6 +147,20 @@ impl Judge {
                 .components()
                 .any(|part| part == Component::Normal(OsStr::new(COMPILED)));
         of_resolver || of_image || compiled || UNINTERESTING.iter().any(|known| path.starts_with(known))
+    }
+
+    /// The folder that something in the task's own folder was to be made in and that is not there. If it is granted it is
+    /// made before the task starts.
+    fn missing_folder(&self, path: &Path, need: Need) -> Option<PathBuf> {
+        let makes = matches!(need, Need::Make { .. } | Need::Open { create: true, .. });
+        if !makes || self.covers(path, Access::Write) || !path.starts_with(&self.folder) {
+            return None;
+        }
+        path.ancestors()
+            .skip(1)
+            .take_while(|folder| real(folder, true).is_none())
+            .last()
+            .map(Path::to_owned)
     }
 
     fn full(&self, root: &OwnedFd, path: &Path, place: &Place) -> Option<Refused> {

@@ -41,11 +41,11 @@ pub(super) fn apply(policy: &Policy) -> Result<Option<Told>, Failure> {
         Answered::Watched => tell(rules::watched(policy))?.map(Told::Watched),
         Answered::Sockets => tell(rules::sockets_to_the_network(policy))?.map(Told::Sockets),
     };
-    let absent = compile(Ok(rules::absent()), SeccompAction::Errno(number(libc::ENOSYS)))?;
-    install_plain(&prefix::with(&absent))?;
-    if !matches!(told, Some(Told::Watched(_))) {
-        install_plain(&refusing(policy)?)?;
-    }
+    let refusing = match told {
+        Some(Told::Watched(_)) => vec![prefix::ALLOW],
+        _ => refusing(policy)?,
+    };
+    install_plain(&prefix::with(&rules::absent(policy), &refusing))?;
     Ok(told)
 }
 

@@ -1,7 +1,9 @@
-//! What comes before a compiled filter: calls of other architectures and of x32 do not exist.
+//! What comes before a compiled filter: calls of other architectures and of x32 do not exist, nor do some of this one.
 //!
 //! The compiler kills a process that makes a call of another architecture, and does not know that on x86-64 a call
 //! number with bit 30 is one of the x32 interface, which would slip past rules for the plain number.
+
+use std::ffi::c_long;
 
 use seccompiler::sock_filter;
 
@@ -29,8 +31,16 @@ const X32: u32 = 0x4000_0000;
 
 const DOES_NOT_EXIST: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
 
-/// The filter with what comes before it.
-pub(super) fn with(filter: &[sock_filter]) -> Vec<sock_filter> {
+/// What lets every other call through.
+pub(super) const ALLOW: sock_filter = sock_filter {
+    code: RETURN,
+    jt: 0,
+    jf: 0,
+    k: libc::SECCOMP_RET_ALLOW,
+};
+
+/// The filter with what comes before it. It is one program, since the kernel takes its time to install each.
+pub(super) fn with(absent: &[c_long], filter: &[sock_filter]) -> Vec<sock_filter> {
     let instruction = |code, jt, jf, k| sock_filter { code, jt, jf, k };
     let mut program = vec![
         instruction(LOAD, 0, 0, ARCHITECTURE),
@@ -40,6 +50,12 @@ pub(super) fn with(filter: &[sock_filter]) -> Vec<sock_filter> {
         instruction(JUMP_IF_AT_LEAST, 0, 1, X32),
         instruction(RETURN, 0, 0, DOES_NOT_EXIST),
     ];
+    for number in absent.iter().filter_map(|number| u32::try_from(*number).ok()) {
+        program.extend([
+            instruction(JUMP_IF_EQUAL, 0, 1, number),
+            instruction(RETURN, 0, 0, DOES_NOT_EXIST),
+        ]);
+    }
     program.extend_from_slice(filter);
     program
 }

@@ -21,16 +21,18 @@ type Result<T> = std::result::Result<T, BackendError>;
 ///
 /// `clone3` and `openat2` take their arguments in memory, where a filter cannot look; what they do is done by `clone`
 /// and `openat`. `io_uring` would do the work of refused calls.
-pub(super) fn absent() -> Rules {
-    [
-        libc::SYS_clone3,
-        libc::SYS_openat2,
-        libc::SYS_io_uring_setup,
-        libc::SYS_io_uring_enter,
-        libc::SYS_io_uring_register,
-    ]
-    .map(always)
-    .into()
+const ABSENT: &[c_long] = &[
+    libc::SYS_clone3,
+    libc::SYS_openat2,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+];
+
+/// Calls that do not exist under a policy. Where a file system has no extended attributes, what copies files does without.
+pub(super) fn absent(policy: &Policy) -> Vec<c_long> {
+    let attributes = ATTRIBUTES.iter().filter(|_| policy.tier != Tier::Full);
+    ABSENT.iter().chain(attributes).copied().collect()
 }
 
 /// Calls of administrators and debuggers, which reach over to other processes or to the kernel itself.
@@ -113,20 +115,34 @@ const REFUSED_HERE: &[c_long] = &[
 const REFUSED_HERE: &[c_long] = &[libc::SYS_kexec_file_load];
 
 /// Objects of System V and message queues of POSIX, which without a namespace are those of the machine.
+/// Whoever knows the number of one needs no other call before.
 const MACHINE_WIDE: &[c_long] = &[
     libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
     libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_semctl,
     libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
     libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
 ];
 
-/// Changes of modes, owners and attributes.
+/// Changes of modes and owners.
 const MODES: &[c_long] = &[
     libc::SYS_fchmod,
     libc::SYS_fchmodat,
     FCHMODAT2,
     libc::SYS_fchown,
     libc::SYS_fchownat,
+];
+
+/// Changes of extended attributes (`xattr(7)`), which Landlock has no right for.
+const ATTRIBUTES: &[c_long] = &[
     libc::SYS_setxattr,
     libc::SYS_lsetxattr,
     libc::SYS_fsetxattr,
@@ -246,7 +262,13 @@ fn setuid_bits() -> Result<Rules> {
 fn sockets(rules: &mut Rules, policy: &Policy) -> Result<()> {
     if policy.tier != Tier::Full && policy.network != Network::Host {
         rules.insert(libc::SYS_socket, Vec::new());
-        rules.insert(libc::SYS_socketpair, vec![all([family_is_not(libc::AF_UNIX)?])?]);
+        // One of a pair of datagram sockets, whose other name is raw, can send to any socket that has a path.
+        let mut of_pairs = vec![all([family_is_not(libc::AF_UNIX)?])?];
+        for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
+            let is_kind = SeccompCondition::new(1, Dword, SeccompCmpOp::MaskedEq(0xf), word(kind))?;
+            of_pairs.push(all([is_kind])?);
+        }
+        rules.insert(libc::SYS_socketpair, of_pairs);
         return Ok(());
     }
     let other = all([
