@@ -29,10 +29,7 @@ const QUIET: &[&str] = &[
     "--root-user-action",
     "ignore",
     "--retries",
-    "2",
-    "--timeout",
-    "15",
-    "--cache-dir",
+    "1",
 ];
 
 /// The cache of what was built with a network.
@@ -98,6 +95,11 @@ pub(crate) fn python(interpreter: Program, args: Vec<Word>, timeout: Duration) -
 pub(crate) fn install(understood: &Understood, network: NetworkUse) -> Vec<Word> {
     let mut args: Vec<Word> = vec!["install".into()];
     args.extend(QUIET.iter().copied().map(Word::from));
+    args.extend([
+        "--timeout".into(),
+        Word(vec![Piece::Patience]),
+        "--cache-dir".into(),
+    ]);
     // What was built with a network is another thing than what was built without.
     let tool = match network {
         NetworkUse::None | NetworkUse::Program => PIP,

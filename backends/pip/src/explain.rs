@@ -56,7 +56,7 @@ pub(crate) fn problem(understood: &Understood, exit: Option<i32>, stderr: &str, 
                 _ => last_lines(stderr),
             };
             let problem = known.problem(PIP, &understood.gathered.indexes, &explanation);
-            match problem {
+            let problem = match problem {
                 // The user's own digest is the likelier mistake.
                 Problem::Failed { code, message, .. }
                     if known.cause == Cause::HashMismatch && understood.gathered.has_hashes() =>
@@ -81,7 +81,8 @@ pub(crate) fn problem(understood: &Understood, exit: Option<i32>, stderr: &str, 
                     }
                 }
                 other => other,
-            }
+            };
+            failure::with_cut_off(problem, understood.exclude_newer.as_deref())
         }
         None => Problem::Failed {
             code: "pip.solve.failed".to_owned(),

@@ -231,9 +231,10 @@ impl Failure {
             Cause::Insecure => "use the `https://` address of the index",
             Cause::UnknownHost => "check the spelling of the address, and whether this machine has a network",
             Cause::Refused => "check the port of the address, and whether the server runs",
-            Cause::Timeout | Cause::Interrupted | Cause::TooMany | Cause::Server => {
-                "try again later; behind a proxy, set `HTTPS_PROXY`"
+            Cause::Timeout => {
+                "try again later, or wait longer: set `WRUN_HTTP_TIMEOUT`, for instance `5m`; behind a proxy, set `HTTPS_PROXY`"
             }
+            Cause::Interrupted | Cause::TooMany | Cause::Server => "try again later; behind a proxy, set `HTTPS_PROXY`",
             Cause::Offline => OFFLINE_HELP,
             Cause::Unsatisfiable => UNSATISFIABLE_HELP,
             Cause::NotFound | Cause::Unreadable => "check the address of the index: it commonly ends with `/simple`",
@@ -291,6 +292,24 @@ impl Failure {
             None => self.message(),
         };
         Problem::Failed { code, message, help }
+    }
+}
+
+/// A problem of a request with a cut-off, which nobody suspects who asks for what is there today.
+#[must_use]
+pub fn with_cut_off(problem: Problem, exclude_newer: Option<&str>) -> Problem {
+    match (problem, exclude_newer) {
+        (Problem::Unsatisfiable { code, message, help }, Some(instant)) => {
+            let cut_off = format!(
+                "`exclude-newer` leaves out what was published after {instant}, and what an index gives no time for"
+            );
+            Problem::Unsatisfiable {
+                code,
+                message,
+                help: Some(help.map_or_else(|| cut_off.clone(), |help| format!("{cut_off}; {help}"))),
+            }
+        }
+        (problem, _) => problem,
     }
 }
 

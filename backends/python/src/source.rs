@@ -114,7 +114,7 @@ pub fn check_unchanged(sources: &[Source], inputs: &Inputs) -> Result<(), Proble
 }
 
 /// Copies pairs of paths, then goes to a folder and becomes the program after `--`. Environments and bytecode, which belong to one place,
-/// stay behind; what is in the way stays, so that it can be done twice.
+/// stay behind. It can be done twice: a file that is in the way, which may be read-only, is replaced.
 const COPY_AND_RUN: &str = "\
 import os, shutil, sys
 def copy(source, target):
@@ -127,6 +127,8 @@ def copy(source, target):
             if name not in ('.venv', '__pycache__'):
                 copy(os.path.join(source, name), os.path.join(target, name))
     elif os.path.isfile(source):
+        if os.path.lexists(target):
+            os.unlink(target)
         shutil.copy(source, target)
 words = sys.argv[1:]
 split = words.index('--')

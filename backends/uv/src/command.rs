@@ -41,7 +41,6 @@ pub(crate) fn run(
         ("NO_COLOR", "1"),
         ("UV_NO_PROGRESS", "1"),
         ("UV_PYTHON_DOWNLOADS", "never"),
-        ("UV_HTTP_TIMEOUT", "30"),
         ("UV_HTTP_RETRIES", "1"),
         ("UV_PREVIEW_FEATURES", "pylock"),
         ("PYC_INVALIDATION_MODE", "UNCHECKED_HASH"),
@@ -49,6 +48,7 @@ pub(crate) fn run(
     ]
     .map(|(name, value)| (name.to_owned(), value.into()))
     .into();
+    env.push(("UV_HTTP_TIMEOUT".to_owned(), Word(vec![Piece::Patience])));
     // What was built with a network is another thing than what was built without.
     let tool = match network {
         NetworkUse::None | NetworkUse::Program => UV,

@@ -171,7 +171,8 @@ pub(crate) fn explain(understood: &Understood, exit: Option<i32>, output: &str) 
     match failure::classify(output) {
         Some(known) => {
             let problem = known.problem(UV, &understood.gathered.indexes, &words);
-            with_build(with_python(problem, &known, output), &words)
+            let problem = with_build(with_python(problem, &known, output), &words);
+            failure::with_cut_off(problem, understood.exclude_newer.as_deref())
         }
         None => Problem::Failed {
             code: "uv.solve.failed".to_owned(),

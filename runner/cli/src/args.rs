@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::styling::AnsiColor;
 use clap::builder::{Styles, TypedValueParser as _};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use wrun::Demand;
 
@@ -32,6 +32,24 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Reads the command line.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        Self::try_parse().map_err(|error| {
+            // The usage would show options for which the caller has variables as if they had to be given.
+            let plain = without_variables(Self::command());
+            let again = plain.try_get_matches().err().filter(clap::Error::use_stderr);
+            again.unwrap_or(error)
+        })
+    }
+}
+
+fn without_variables(command: clap::Command) -> clap::Command {
+    command
+        .mut_args(|argument| argument.env(None::<&str>))
+        .mut_subcommands(without_variables)
 }
 
 /// Options of every command.
@@ -101,7 +119,9 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "SIGINT, SIGTERM, SIGHUP and SIGQUIT are handed on to the tasks, and no further task is started. A second \
-                       one ends the tasks. A task that is ended has 5 seconds between SIGTERM and SIGKILL."
+                       one ends the tasks. A task that is ended has 5 seconds between SIGTERM and SIGKILL.
+
+The one task of one file reads wrun's standard input; tasks of several files, or of a file from there, read nothing."
 )]
 pub(crate) struct Submit {
     /// The task files; `-` is standard input

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use wrun::core::denial::{Denial, DenialKind, Grant, Observation};
+use wrun::core::text::harmless_line;
 
 /// Where a person says what a task may touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(crate) fn refusal(denial: &Denial, place: Place) -> String {
         .as_ref()
         .map(|grant| format!("; {}", place.advice(grant)))
         .unwrap_or_default();
-    format!("refused {}: {reason}{advice}", denial.what)
+    format!("refused {}: {reason}{advice}", harmless_line(&denial.what))
 }
 
 /// As many things that one grant allows are named.
@@ -83,10 +84,10 @@ fn line(alike: &[&Denial], place: Place) -> Option<String> {
         what: _,
         line: _,
     } = alike.first()?;
-    let named: Vec<&str> = alike
+    let named: Vec<_> = alike
         .iter()
         .take(MOST_NAMED)
-        .map(|denial| denial.what.as_str())
+        .map(|denial| harmless_line(&denial.what))
         .collect();
     let mut text = match kind {
         DenialKind::Read => "read ",

@@ -22,7 +22,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::CommandFactory as _;
 use wrun::{Helper, Runner};
 
 use crate::args::{Cli, Command, Global};
@@ -31,7 +31,7 @@ use crate::speak::Speaker;
 
 fn main() -> ExitCode {
     let helper = Helper::enter();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version go to standard output and are a success; a wrong usage is a failure before the task.
@@ -81,8 +81,18 @@ fn main() -> ExitCode {
 async fn dispatch(cli: &Cli, helper: &Helper, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
     let global = &cli.global;
     match &cli.command {
-        Command::Submit(arguments) => submit::submit(&runner(global, helper)?, arguments, speaker).await,
-        Command::Run(arguments) => adhoc::run(&runner(global, helper)?, arguments, speaker).await,
+        Command::Submit(arguments) => {
+            let runner = runner(global, helper)?;
+            let code = submit::submit(&runner, arguments, speaker).await;
+            clear_left_overs(&runner);
+            code
+        }
+        Command::Run(arguments) => {
+            let runner = runner(global, helper)?;
+            let code = adhoc::run(&runner, arguments, speaker).await;
+            clear_left_overs(&runner);
+            code
+        }
         Command::Exec(arguments) => exec::exec(&runner(global, helper)?, arguments, speaker).await,
         Command::Plan(arguments) => plan::plan(&runner(global, helper)?, arguments, speaker).await,
         Command::Cache(command) => cache::cache(&runner(global, helper)?, command, speaker),
@@ -108,6 +118,18 @@ async fn dispatch(cli: &Cli, helper: &Helper, speaker: &Arc<Speaker>) -> Result<
             clap_complete::generate(*shell, &mut Cli::command(), "wrun", &mut script);
             speaker.data(&String::from_utf8_lossy(&script))
         }
+    }
+}
+
+/// Removes the scratch folders of runs that were killed.
+fn clear_left_overs(runner: &Runner) {
+    match runner.store().sweep_scratch() {
+        Ok(swept) => {
+            for problem in swept.problems {
+                tracing::debug!(problem, "a left-over stays");
+            }
+        }
+        Err(error) => tracing::debug!(%error, "left-overs are not looked for"),
     }
 }
 

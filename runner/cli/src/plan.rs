@@ -9,9 +9,10 @@ use wrun::core::image::Engine;
 use wrun::core::launch::{Launch, TaskKind};
 use wrun::core::net::Net;
 use wrun::core::text::harmless_line;
-use wrun::{Access, Level, PlanReport, PlannedImage, PlannedVariable, Runner};
+use wrun::{Access, Level, PlanReport, PlannedImage, PlannedVariable, Runner, asks_to_end};
 
 use crate::args::Plan;
+use crate::drive::Signals;
 use crate::failure::Failure;
 use crate::speak::Speaker;
 use crate::submit::{load, submission};
@@ -20,7 +21,11 @@ use crate::submit::{load, submission};
 pub(crate) async fn plan(runner: &Runner, arguments: &Plan, speaker: &Arc<Speaker>) -> Result<u8, Failure> {
     let Plan { file, lock, how } = arguments;
     let task = load(runner, file)?;
-    let report = runner.plan(submission(&task, true, how)?).await?;
+    let mut signals = Signals::new()?;
+    let asked_to_end = async { while !asks_to_end(signals.next().await) {} };
+    let report = runner
+        .plan_until(submission(&task, true, how)?, asked_to_end)
+        .await?;
     if let Some(path) = lock {
         write_lock(path, &report)?;
     }

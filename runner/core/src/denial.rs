@@ -2,8 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::is_odd;
+
 /// What is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum DenialKind {
     /// Looking at a file or folder.
@@ -17,7 +21,9 @@ pub enum DenialKind {
 }
 
 /// What a task file can grant.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Grant {
     /// An entry of `allow.read`.
@@ -85,7 +91,7 @@ impl Grant {
 }
 
 /// Something that a run was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Denial {
     /// What it is.
     pub kind: DenialKind,
@@ -133,7 +139,7 @@ impl Denial {
 }
 
 /// What was seen of a run that was watched.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Observation {
     /// What it was refused, each once.
     pub denials: Vec<Denial>,
@@ -155,12 +161,29 @@ impl Observation {
 }
 
 /// A string of TOML.
+/// A string of TOML in one line (TOML 1.0, Basic strings).
 fn quoted(text: &str) -> String {
-    toml::Value::String(text.to_owned()).to_string()
+    if !text.contains(is_odd) {
+        return toml::Value::String(text.to_owned()).to_string();
+    }
+    let escaped = |letter: char| match letter {
+        '"' | '\\' => format!("\\{letter}"),
+        letter if is_odd(letter) => format!("\\U{:08X}", u32::from(letter)),
+        letter => letter.into(),
+    };
+    format!("\"{}\"", text.chars().map(escaped).collect::<String>())
 }
 
-/// A word of a POSIX shell (POSIX.1-2017, XCU 2.2).
+/// A word of a POSIX shell in one line (POSIX.1-2017, XCU 2.2; dollar-single-quotes are of POSIX.1-2024).
 fn shell_word(text: &str) -> String {
+    if text.contains(is_odd) {
+        let escaped = |byte: u8| match byte {
+            b'\'' | b'\\' => format!("\\{}", char::from(byte)),
+            b' '..=b'~' => char::from(byte).into(),
+            byte => format!("\\{byte:03o}"),
+        };
+        return format!("$'{}'", text.bytes().map(escaped).collect::<String>());
+    }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:@%+=,".contains(&byte);
     if !text.is_empty() && text.bytes().all(plain) {
         text.to_owned()
@@ -204,12 +227,17 @@ mod tests {
         assert_eq!(Grant::Read("/a b'c".to_owned()).option(), r"--read '/a b'\''c'");
         assert_eq!(Grant::Net("[::1]:80".to_owned()).option(), "--net '[::1]:80'");
         assert_eq!(Grant::WholeNetwork.option(), "--net all");
+        assert_eq!(
+            Grant::Read("/a\ndenied: 'b\u{202e}".to_owned()).option(),
+            r"--read $'/a\012denied: \'b\342\200\256'"
+        );
     }
 
     proptest! {
         #[test]
         fn a_line_is_toml_that_says_the_path(path in ".*") {
             let line = Grant::Read(path.clone()).line();
+            prop_assert!(!line.contains('\n'));
             let table: toml::Table = line.parse().unwrap();
             prop_assert_eq!(table["read"][0].as_str(), Some(path.as_str()));
             let escape = char::from(0x1b);

@@ -14,7 +14,7 @@ use crate::sandbox::SandboxReport;
 pub const VERSION: u32 = 1;
 
 /// An event with its place in the stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Record {
     /// The version of the schema.
     pub v: u32,
@@ -37,7 +37,7 @@ impl Record {
 }
 
 /// A phase of making an environment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Finding tools.
@@ -51,7 +51,7 @@ pub enum Phase {
 }
 
 /// Something that is wrong with a task file, with its place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Mistake {
     /// Stable code.
     pub code: String,
@@ -68,7 +68,7 @@ pub struct Mistake {
 }
 
 /// Where bytes of a task come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stream {
     /// Standard output.
@@ -78,7 +78,7 @@ pub enum Stream {
 }
 
 /// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Event {

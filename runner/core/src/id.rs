@@ -103,8 +103,9 @@ impl TryFrom<String> for Digest {
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
         #[serde(into = "String", try_from = "String")]
+        #[schemars(inline, with = "String")]
         pub struct $name(String);
 
         impl $name {

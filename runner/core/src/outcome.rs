@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::exit_code;
 
 /// How a run ended. Every run ends in exactly one of these.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Outcome {
@@ -28,6 +28,7 @@ pub enum Outcome {
     TimedOut {
         /// The limit.
         #[serde(rename = "limit_ms", with = "millis")]
+        #[schemars(with = "u64")]
         limit: Duration,
     },
     /// The task asked for more memory than its limit.

@@ -88,6 +88,9 @@ pub enum Piece {
     Place(Place),
     /// The absolute path of a tool.
     Tool(ToolId),
+    /// How long a server may take for the next bytes of an answer on this machine, in whole seconds, of which it is at least
+    /// one.
+    Patience,
 }
 
 /// An argument or a value, put together from pieces.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// The text with control characters written out in place of being sent to a terminal, which would obey them: escape
-/// sequences, the bell, backspaces (ECMA-48, 5.2 and 5.3). Line ends and tabulators stay.
+/// sequences, the bell, backspaces (ECMA-48, 5.2 and 5.3), changes of direction. Line ends and tabulators stay.
 #[must_use]
 pub fn harmless(text: &str) -> Cow<'_, str> {
     if !text.contains(is_harmful) {
@@ -19,11 +19,11 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
 /// As [`harmless`], in one line: what has line ends in it, as the name of a file can, must not look like several things.
 #[must_use]
 pub fn harmless_line(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    if !text.contains(is_odd) {
         return text.into();
     }
     let escaped = |letter: char| -> String {
-        if letter.is_control() {
+        if is_odd(letter) {
             letter.escape_default().collect()
         } else {
             letter.into()
@@ -65,8 +65,19 @@ pub fn harmless_output(text: &str) -> String {
     }
 }
 
+/// Whether it has no place within a line: it ends the line, or a terminal obeys it.
+pub(crate) fn is_odd(letter: char) -> bool {
+    letter.is_control() || turns(letter)
+}
+
 fn is_harmful(letter: char) -> bool {
-    letter.is_control() && !matches!(letter, '\n' | '\t')
+    letter.is_control() && !matches!(letter, '\n' | '\t') || turns(letter)
+}
+
+/// Whether it turns the direction in which text is shown, so that it reads as another text (Unicode Standard Annex 9,
+/// section 2; CVE-2021-42574).
+const fn turns(letter: char) -> bool {
+    matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn push(shown: &mut String, letter: char) {

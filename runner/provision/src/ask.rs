@@ -80,7 +80,14 @@ impl TaskHost {
         outputs: &[String],
     ) -> Result<Answer, ProvisionError> {
         let step = self.begin(Phase::Solve, label.to_owned());
-        let places = Places::new(&self.store, label, None, &self.project, request)?;
+        let places = Places::new(
+            &self.store,
+            label,
+            None,
+            &self.project,
+            request,
+            self.settings.timing.idle,
+        )?;
         for (rel, content) in files {
             plain(&Place::scratch(rel.as_str()))?;
             places.note(content);

@@ -43,6 +43,7 @@ pub(crate) async fn execute(
         prefix,
         &host.project,
         request,
+        host.settings.timing.idle,
     )?
     .reading(&plan.reads);
     let building = Building {

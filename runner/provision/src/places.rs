@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use wrun_core::backend::{Input, Request};
 use wrun_core::plan::{Piece, Place, Program, Root, Word};
@@ -30,6 +31,8 @@ pub(crate) struct Places<'a> {
     request: &'a Request,
     /// What the plan reads of the machine.
     reads: &'a [PathBuf],
+    /// How long a server may take for the next bytes of an answer.
+    idle: Duration,
     /// What was written for the runs, which may name hosts and files.
     written: Mutex<Vec<String>>,
     /// The download caches that were spoken of.
@@ -44,11 +47,14 @@ impl<'a> Places<'a> {
         prefix: Option<(&'a Path, Tree)>,
         project: &'a Path,
         request: &'a Request,
+        idle: Duration,
     ) -> Result<Self, ProvisionError> {
         let scratch = store.scratch(purpose)?;
         for part in [WORK, ARTIFACTS, HOME, TEMPORARY] {
             scratch.tree().make_dir(part)?;
         }
+        // Build backends look for the next one above what they build, and that of the store says that nothing counts.
+        scratch.tree().write(".gitignore", b"", false)?;
         Ok(Self {
             store: store.clone(),
             prefix,
@@ -56,6 +62,7 @@ impl<'a> Places<'a> {
             project,
             request,
             reads: &[],
+            idle,
             written: Mutex::default(),
             downloads: Mutex::default(),
         })
@@ -196,6 +203,7 @@ impl<'a> Places<'a> {
                 Piece::Text(piece) => text.push(piece),
                 Piece::Place(place) => text.push(self.path(place)?),
                 Piece::Tool(id) => text.push(&self.tool(id)?.path),
+                Piece::Patience => text.push(self.idle.as_secs().max(1).to_string()),
             }
         }
         Ok(text)

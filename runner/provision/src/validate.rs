@@ -99,7 +99,7 @@ fn check_run(request: &Request, run: &Run) -> Result<(), ProvisionError> {
 fn check_word(request: &Request, word: &Word) -> Result<(), ProvisionError> {
     word.0.iter().try_for_each(|piece| match piece {
         Piece::Text(text) if text.contains('\0') => Err(invalid("an argument holds a NUL byte")),
-        Piece::Text(_) => Ok(()),
+        Piece::Text(_) | Piece::Patience => Ok(()),
         Piece::Place(place) => plain(place),
         Piece::Tool(id) => known(request, id),
     })

@@ -39,6 +39,9 @@ pub(crate) enum Failure {
     /// The server's answer cannot be passed on.
     #[error("the answer of `{target}` cannot be passed on: {problem}")]
     Answer { target: Target, problem: &'static str },
+    /// The server ended the connection before it had answered. The client is told by the same.
+    #[error("`{target}` broke off the connection")]
+    BrokenOff { target: Target },
 }
 
 /// Why a connection was not made.

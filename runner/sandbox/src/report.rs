@@ -2,14 +2,25 @@
 
 use std::collections::BTreeMap;
 
+use wrun_core::grants::Limits;
 use wrun_core::sandbox::{Capability, SandboxReport, State, Tier};
 
 use crate::message::Facts;
 use crate::policy::{Network, Policy};
 
-/// Of a process with the rights of its user.
+/// Of a process with the rights of its user, which had these limits asked for.
 #[must_use]
-pub fn report_nothing(reason: Option<String>) -> SandboxReport {
+pub fn report_nothing(reason: Option<String>, limits: &Limits) -> SandboxReport {
+    let Limits {
+        // Held by the one who waits for it.
+        time: _,
+        output: _,
+        memory,
+        processes,
+        cpu,
+        file_size,
+        scratch,
+    } = limits;
     let why = "the task runs without a sandbox";
     let mut capabilities: BTreeMap<Capability, State> = [
         Capability::Read,
@@ -24,6 +35,15 @@ pub fn report_nothing(reason: Option<String>) -> SandboxReport {
     .into_iter()
     .map(|capability| (capability, State::not_enforced(why)))
     .collect();
+    let asked = [
+        (Capability::Memory, memory.is_some()),
+        (Capability::ProcessCount, processes.is_some()),
+        (Capability::Processor, cpu.is_some()),
+        (Capability::FileSize, file_size.is_some()),
+        (Capability::Scratch, scratch.is_some()),
+    ];
+    let unheld = asked.into_iter().filter(|(_, asked)| *asked);
+    capabilities.extend(unheld.map(|(limit, _)| (limit, State::not_enforced(why))));
     capabilities.insert(Capability::Variables, State::enforced(&["execve"]));
     capabilities.insert(
         Capability::Lifetime,

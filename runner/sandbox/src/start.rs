@@ -134,7 +134,7 @@ fn without(
     })?;
     Ok(Start::Running(Box::new(Confined {
         tree,
-        report: report_nothing(reason),
+        report: report_nothing(reason, &confinement.limits),
         terminal: shown,
         channel: None,
         heard: Arc::default(),

@@ -55,10 +55,7 @@ impl Store {
     /// The folders cannot be listed. What cannot be removed is noted and left.
     pub fn sweep(&self) -> Result<Swept, StoreError> {
         let root = &*self.root;
-        let mut swept = Swept::default();
-        for name in root.names(layout::TEMPORARY)? {
-            swept.note(self.sweep_scratch(&name), |swept| &mut swept.scratch);
-        }
+        let mut swept = self.sweep_scratch()?;
         for id in self.ids()? {
             swept.note(self.sweep_unfinished(&id), |swept| &mut swept.unfinished);
         }
@@ -74,7 +71,19 @@ impl Store {
         Ok(swept)
     }
 
-    fn sweep_scratch(&self, entry: &OsStr) -> Result<bool, StoreError> {
+    /// Clears away only scratch folders, of which there are few at any time.
+    ///
+    /// # Errors
+    /// As for [`Store::sweep`].
+    pub fn sweep_scratch(&self) -> Result<Swept, StoreError> {
+        let mut swept = Swept::default();
+        for name in self.root.names(layout::TEMPORARY)? {
+            swept.note(self.sweep_one_scratch(&name), |swept| &mut swept.scratch);
+        }
+        Ok(swept)
+    }
+
+    fn sweep_one_scratch(&self, entry: &OsStr) -> Result<bool, StoreError> {
         let root = &*self.root;
         let Some(name) = entry.to_str() else {
             return Ok(false);

@@ -96,7 +96,9 @@ pub enum Error {
     #[error("the variable `{variable}` is taken from the caller's `{name}`, which is not set")]
     #[diagnostic(
         code("task.variable.unset"),
-        help("set `{name}` before the run, or give the variable a value in `[vars]`")
+        help(
+            "set `{name}` before the run, or give the variable a value: in `[vars]`, or on the command line with `-e {variable}=VALUE`"
+        )
     )]
     VariableUnset {
         /// The task's variable.

@@ -53,6 +53,8 @@ fn text(word: &Word, prefix: &Path) -> String {
         .map(|piece| match piece {
             Piece::Text(text) | Piece::Tool(text) => text.clone(),
             Piece::Place(place) => address(place, prefix).to_string_lossy().into_owned(),
+            // Nothing is fetched when a task starts.
+            Piece::Patience => String::new(),
         })
         .collect()
 }

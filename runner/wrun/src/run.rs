@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wrun_core::denial::Observation;
+use wrun_core::diagnostic::Finding;
 use wrun_core::event::{Event, Stream};
 use wrun_core::launch::Launch;
 use wrun_core::outcome::Outcome;
@@ -105,7 +106,7 @@ async fn attempts(
     if let Some(outcome) = refusal(submission, matches!(task.run, Run::Module { .. })) {
         return Ok(refused(outcome));
     }
-    check_paths(context, submission)?;
+    check(context, submission, unset_variables(context, task))?;
     let folder = task_folder(task)?;
     prestart(context, task);
     let vars = variables(context, task)?;
@@ -212,6 +213,23 @@ fn variables(context: &Context, task: &Task) -> Result<BTreeMap<String, String>,
         .collect()
 }
 
+/// The variables that the caller was to give and did not.
+fn unset_variables(context: &Context, task: &Task) -> Vec<Finding> {
+    let unset = |(variable, value): (&String, &Variable)| {
+        let Variable::FromCaller(name) = value else {
+            return None;
+        };
+        let error = from_caller(context, variable, name).err()?;
+        let at = format!("/vars/{}", variable.replace('~', "~0").replace('/', "~1"));
+        let finding = Finding::error(error.code_text(), at, error.to_string());
+        Some(match error.help_text() {
+            Some(help) => finding.with_help(help),
+            None => finding,
+        })
+    };
+    task.vars.iter().filter_map(unset).collect()
+}
+
 /// The value of a variable of the caller.
 fn from_caller(context: &Context, variable: &str, name: &str) -> Result<String, Error> {
     let (variable, name) = (variable.to_owned(), name.to_owned());
@@ -257,13 +275,19 @@ async fn enter(context: &Context, submission: &Submission, folder: &Path) -> Res
     }))
 }
 
-/// Sees to it that the paths which the task names are there, if its text is known. If one is not, what is wrong with the
-/// spec of its environment is told with it.
+/// Sees to it that the paths which the task names are there, if its text is known.
 pub(crate) fn check_paths(context: &Context, submission: &Submission) -> Result<(), Error> {
+    check(context, submission, Vec::new())
+}
+
+/// Tells what was found and the paths that are not there, at their places in the task's text, if that is known, and with
+/// it what is wrong with the spec of its environment.
+fn check(context: &Context, submission: &Submission, found: Vec<Finding>) -> Result<(), Error> {
     let Some(source) = &submission.source else {
         return Ok(());
     };
-    let findings = missing_paths(&submission.task);
+    let mut findings = missing_paths(&submission.task);
+    findings.extend(found);
     if findings.is_empty() {
         return Ok(());
     }

@@ -211,9 +211,30 @@ impl Runner {
     /// # Errors
     /// The task is wrong or cannot be solved.
     pub async fn plan(&self, submission: impl Into<Submission>) -> Result<PlanReport, Error> {
+        self.plan_until(submission, std::future::pending()).await
+    }
+
+    /// As [`Runner::plan`], given up when `cancelled` is ready. Nothing that solving the lock had started is left then.
+    ///
+    /// # Errors
+    /// As for [`Runner::plan`], and [`Error::Cancelled`].
+    pub async fn plan_until(
+        &self,
+        submission: impl Into<Submission>,
+        cancelled: impl Future<Output = ()>,
+    ) -> Result<PlanReport, Error> {
+        let submission = submission.into();
         let (sender, _events) = mpsc::unbounded_channel();
         let context = self.context(sender, CancellationToken::new());
-        plan::plan(&context, &submission.into()).await
+        let report = tokio::select! {
+            report = plan::plan(&context, &submission) => report,
+            () = cancelled => {
+                context.cancel.cancel();
+                Err(Error::Cancelled)
+            }
+        };
+        context.cleaning.done().await;
+        report
     }
 
     /// Tries the sandbox for native tasks out, with nothing in it, and says what of it the kernel holds.

@@ -13,6 +13,14 @@ pub struct Builders {
     docker: Option<Docker>,
     storage: PathBuf,
     registries: PathBuf,
+    layers: PathBuf,
+}
+
+impl Drop for Builders {
+    fn drop(&mut self) {
+        // Builders leave the folder of their layers mounted on itself, which would outlive it.
+        let _ = rustix::mount::unmount(&self.layers, rustix::mount::UnmountFlags::DETACH);
+    }
 }
 
 impl Builders {
@@ -48,6 +56,7 @@ impl Builders {
             docker: None,
             storage,
             registries,
+            layers: world.path().join("graph/overlay"),
         }
     }
 

@@ -39,7 +39,7 @@ fn wait_for(file: &Path) {
     }
 }
 
-fn leaves_nothing(builder: &str, how: Signal) {
+fn leaves_nothing(builder: &str, command: &str, how: Signal) {
     let Some(base) = shell_image() else { return };
     let world = World::new();
     let mut builders = Builders::new(&world, &[("library/shell:1", &base)]);
@@ -54,8 +54,8 @@ fn leaves_nothing(builder: &str, how: Signal) {
         "task.toml",
         format!("[run]\n[env.container]\nbuild = \"Containerfile\"\nbuilder = \"{builder}\"\n"),
     );
-    let submit = || -> Cmd {
-        let told = builders.told(world.wrun(&["submit", "task.toml"]));
+    let build_it = || -> Cmd {
+        let told = builders.told(world.wrun(&[command, "task.toml"]));
         told.env("CONTAINERS_CONF", &settings)
     };
 
@@ -75,7 +75,7 @@ fn leaves_nothing(builder: &str, how: Signal) {
     );
 
     world.write("Containerfile", ENDLESS);
-    let running = submit().spawn();
+    let running = build_it().spawn();
     wait_for(&ready.join("now"));
     assert_ne!(
         kept(builder, &builders),
@@ -90,7 +90,7 @@ fn leaves_nothing(builder: &str, how: Signal) {
             "Containerfile",
             "FROM docker.io/library/shell:1\nCMD [\"/bin/cat\", \"/dev/null\"]\n",
         );
-        submit().run().ends_with(0);
+        build_it().run().ends_with(0);
     } else {
         ran.ends_with(130);
     }
@@ -99,30 +99,37 @@ fn leaves_nothing(builder: &str, how: Signal) {
 
 #[test]
 fn buildah_leaves_nothing_after_an_interrupt() {
-    leaves_nothing("buildah", Signal::INT);
+    leaves_nothing("buildah", "submit", Signal::INT);
 }
 
 #[test]
 fn buildah_leaves_nothing_when_asked_to_end() {
-    leaves_nothing("buildah", Signal::TERM);
+    leaves_nothing("buildah", "submit", Signal::TERM);
 }
 
 #[test]
 fn buildah_leaves_nothing_to_the_next_build() {
-    leaves_nothing("buildah", Signal::KILL);
+    leaves_nothing("buildah", "submit", Signal::KILL);
 }
 
 #[test]
 fn podman_leaves_nothing_after_an_interrupt() {
-    leaves_nothing("podman", Signal::INT);
+    leaves_nothing("podman", "submit", Signal::INT);
 }
 
 #[test]
 fn podman_leaves_nothing_when_asked_to_end() {
-    leaves_nothing("podman", Signal::TERM);
+    leaves_nothing("podman", "submit", Signal::TERM);
 }
 
 #[test]
 fn podman_leaves_nothing_to_the_next_build() {
-    leaves_nothing("podman", Signal::KILL);
+    leaves_nothing("podman", "submit", Signal::KILL);
+}
+
+#[test]
+fn a_plan_that_is_interrupted_leaves_nothing() {
+    for builder in ["buildah", "podman"] {
+        leaves_nothing(builder, "plan", Signal::INT);
+    }
 }

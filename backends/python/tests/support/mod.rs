@@ -150,6 +150,7 @@ pub(crate) fn words(run: &wrun_core::plan::Run) -> String {
         Piece::Text(text) => text.clone(),
         Piece::Place(place) => format!("<{:?}:{}>", place.root, place.rel),
         Piece::Tool(id) => format!("<{id}>"),
+        Piece::Patience => "<patience>".to_owned(),
     };
     let word = |word: &Word| word.0.iter().map(piece).collect::<String>();
     let program = match &run.program {

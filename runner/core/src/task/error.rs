@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::issue::{Issue, Part};
 use super::spans::{Lines, clip, locate};
 use crate::diagnostic::Severity;
+use crate::text::harmless;
 
 /// Something wrong at a place of a task file.
 #[derive(Debug, Clone, Serialize, thiserror::Error)]
@@ -168,13 +169,14 @@ impl Report {
         TaskError {
             severity: issue.severity,
             code: issue.code,
-            message: issue.message,
-            help: issue.help,
+            // What is quoted in them comes from the file, and would be obeyed by a terminal.
+            message: harmless(&issue.message).into_owned(),
+            help: issue.help.map(|help| harmless(&help).into_owned()),
             file: self.source_code.name().to_owned(),
             span,
             line,
             column,
-            label: issue.label,
+            label: harmless(&issue.label).into_owned(),
             source_code: Arc::clone(&self.source_code),
         }
     }
@@ -191,11 +193,21 @@ impl Report {
 
     /// The errors of issues that have places in the text.
     pub(super) fn all(&self, placed: Vec<(Range<usize>, Issue)>) -> Vec<TaskError> {
-        placed
+        let unsaid = placed.len().saturating_sub(Self::MAXIMUM_ERRORS);
+        let mut errors: Vec<TaskError> = placed
             .into_iter()
             .take(Self::MAXIMUM_ERRORS)
             .map(|(span, issue)| self.at(&span, issue))
-            .collect()
+            .collect();
+        if let Some(last) = errors.last_mut().filter(|_| unsaid > 0) {
+            let more = format!("{unsaid} more mistakes follow, which are not shown");
+            last.help = Some(
+                last.help
+                    .take()
+                    .map_or(more.clone(), |help| format!("{help}\n{more}")),
+            );
+        }
+        errors
     }
 
     /// The errors as one. If there are none, `otherwise` says what is known.

@@ -9,7 +9,7 @@ use crate::refusal::Reason;
 /// in it is the proxy's own text, or a host and port that were parsed. `Proxy-Status` is RFC 9209.
 pub(crate) fn render(failure: &Failure) -> Option<Vec<u8>> {
     let (status, phrase, error) = match failure {
-        Failure::Gone => return None,
+        Failure::Gone | Failure::BrokenOff { .. } => return None,
         Failure::Malformed(_) => (400, "Bad Request", "http_request_error"),
         Failure::Slow => (408, "Request Timeout", "http_request_error"),
         Failure::TooLarge => (431, "Request Header Fields Too Large", "http_request_error"),

@@ -105,7 +105,9 @@ where
     };
     loop {
         let head = head::read(server).await.map_err(|error| match error {
-            HeadError::Ended => unusable("it ended within its head"),
+            HeadError::Ended => Failure::BrokenOff {
+                target: request.target.clone(),
+            },
             HeadError::TooLarge => unusable("its head is too large"),
         })?;
         let answer = Answer::parse(&head).ok_or_else(|| unusable("it is not HTTP/1.1"))?;

@@ -114,6 +114,7 @@ fn code(failure: &Failure) -> u8 {
         | Failure::Unknown
         | Failure::Encryption { .. }
         | Failure::Upstream { .. }
-        | Failure::Answer { .. } => reply::FAILURE,
+        | Failure::Answer { .. }
+        | Failure::BrokenOff { .. } => reply::FAILURE,
     }
 }
