@@ -14,6 +14,7 @@ pub mod binary;
 pub mod command;
 pub mod conda;
 pub mod container;
+mod events_page;
 pub mod files;
 pub mod index;
 pub mod layer;
@@ -32,6 +33,7 @@ mod terminal;
 pub mod wheel;
 
 pub use command::{Cmd, Running};
+pub use events_page::events_page;
 pub use index::{Fault, Index};
 pub use ran::Ran;
 pub use sandbox::World;

@@ -115,6 +115,14 @@ fn the_variables_page_is_made_from_the_table() {
 }
 
 #[test]
+fn the_events_page_is_made_from_the_schema() {
+    hold(
+        "events.md",
+        &wrun_tests::events_page(&wrun::core::event::schema()),
+    );
+}
+
+#[test]
 fn every_page_that_a_page_links_to_is_there() {
     let root = binary::repository();
     let pages = [

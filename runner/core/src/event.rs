@@ -13,6 +13,12 @@ use crate::sandbox::SandboxReport;
 /// The version of the event schema.
 pub const VERSION: u32 = 1;
 
+/// The JSON Schema of a [`Record`].
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Record).to_value()
+}
+
 /// An event with its place in the stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Record {

@@ -31,7 +31,7 @@ pub const TABLE: &[(&str, &str)] = &[
     (
         "WRUN_HTTP_TIMEOUT",
         "How long a server may take for the next bytes of an answer, for instance `2m`. An answer has to bring at least \
-         8192 bytes in that time, or it is too slow. Three attempts are made. Default: 30 seconds.",
+         8192 bytes in that time, or it is too slow. Three attempts are made, by uv and pip two. Default: 30 seconds.",
     ),
     (
         "WRUN_ACTIVATION_TIME",
