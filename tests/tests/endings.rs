@@ -61,6 +61,19 @@ fn a_task_that_ignores_a_request_to_end_is_ended_by_a_second() {
 }
 
 #[test]
+fn a_task_that_is_stopped_is_asked_to_end_all_the_same() {
+    for tier in ["full", "restricted", "off"] {
+        let world = World::new();
+        let script = "trap 'exit 9' TERM; echo ready; kill -STOP $$; while :; do sleep 0.01; done";
+        world.write("task.toml", command(&["sh", "-c", script], ""));
+        let running = world.wrun(&["submit", "--sandbox", tier, "task.toml"]).spawn();
+        running.wait_for("ready");
+        running.signal(Signal::TERM);
+        running.wait().ends_with(9);
+    }
+}
+
+#[test]
 fn a_reader_of_events_that_is_gone_ends_the_run() {
     let world = World::new();
     let script = "touch started; while :; do echo x; sleep 0.01; done";

@@ -34,7 +34,7 @@ fn a_question() {
     };
     insta::assert_snapshot!(format!("{label}\n{}\n{files:?}\n{outputs:?}", words(&run)), @r#"
     resolve 2 requirements
-    <python> -I -c <script> <Project:lib> <Scratch:sources/0> <Project:wheels> <Scratch:wrun-links/0> -- <Scratch:> <python> -I <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 2 --timeout 15 --cache-dir <Downloads:pip> --use-feature inprocess-build-deps --find-links <Scratch:wrun-links/0> --uploaded-prior-to 2024-02-01T00:00:00Z --only-binary six --dry-run --ignore-installed --report wrun-report.json --log wrun-pip.log -r wrun.in -c wrun-constraints.txt --pre
+    <python> -I -c <script> <Project:lib> <Scratch:sources/0> <Project:wheels> <Scratch:wrun-links/0> -- <Scratch:> <python> -I <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 1 --timeout <patience> --cache-dir <Downloads:pip> --use-feature inprocess-build-deps --find-links <Scratch:wrun-links/0> --uploaded-prior-to 2024-02-01T00:00:00Z --only-binary six --dry-run --ignore-installed --report wrun-report.json --log wrun-pip.log -r wrun.in -c wrun-constraints.txt --pre
     [("wrun.in", "emoji>=2\n./sources/0[x]\n"), ("wrun-constraints.txt", "six<2\n")]
     ["wrun-report.json", "wrun-pip.log"]
     "#);
@@ -115,11 +115,11 @@ fn a_plan() {
     six==1.0 --hash=sha256:aa
     u @ https://h.org/u.whl --hash=sha256:bb
     ./sources/0/w.whl --hash=sha256:cc
-    install 3 packages [1]: <python> -I -S -c <script> <Prefix:> <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 2 --timeout 15 --cache-dir <Downloads:pip> --use-feature inprocess-build-deps --no-deps --no-compile -r locked.txt --require-hashes
+    install 3 packages [1]: <python> -I -S -c <script> <Prefix:> <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 1 --timeout <patience> --cache-dir <Downloads:pip> --use-feature inprocess-build-deps --no-deps --no-compile -r locked.txt --require-hashes
     write the lock [2]: locked-sources.txt
     ./sources/1
     v @ git+https://h.org/v@c0#subdirectory=s
-    install 2 packages [3]: <Prefix:bin/python> -I <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 2 --timeout 15 --cache-dir <Downloads:pip-network> --no-deps --no-compile -r locked-sources.txt
+    install 2 packages [3]: <Prefix:bin/python> -I <pip>/pip install --disable-pip-version-check --no-input --no-color --progress-bar off --no-warn-script-location --root-user-action ignore --retries 1 --timeout <patience> --cache-dir <Downloads:pip-network> --no-deps --no-compile -r locked-sources.txt
     compile to bytecode [4]: <Prefix:bin/python> -I -c <script> <Prefix:lib>
     exists bin/python
     packages go together: <Prefix:bin/python> -I <pip>/pip check --disable-pip-version-check

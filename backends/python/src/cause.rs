@@ -13,6 +13,8 @@ pub enum Cause {
     BuildNetwork,
     /// A package could not be built from source.
     Build,
+    /// What a package is built with cannot be had.
+    BuildRequires,
     /// The server wants a user name and a password.
     Unauthorized,
     /// The server refuses whoever asks.
@@ -136,7 +138,7 @@ pub(crate) const WORDS: &[(Cause, &[&str])] = &[
             "dns error",
             "name or service not known",
             "nodename nor servname",
-            "failed to resolve",
+            "failed to resolve '",
             "name resolution",
             "could not resolve host",
         ],
@@ -179,20 +181,24 @@ pub(crate) const WORDS: &[(Cause, &[&str])] = &[
         &["http status server error", "too many 50", "server error: "],
     ),
     (
-        Cause::Build,
-        &[
-            "failed to build",
-            "failed building wheel",
-            "subprocess-exited-with-error",
-        ],
-    ),
-    (
         Cause::Offline,
         &[
             "was not found in the cache",
             "were not found in the cache",
             "network connectivity is disabled",
             "packages were unavailable because the network was disabled",
+        ],
+    ),
+    (
+        Cause::BuildRequires,
+        &["failed to resolve requirements from `build-system.requires`"],
+    ),
+    (
+        Cause::Build,
+        &[
+            "failed to build",
+            "failed building wheel",
+            "subprocess-exited-with-error",
         ],
     ),
     (

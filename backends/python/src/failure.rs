@@ -112,6 +112,7 @@ impl Failure {
             Cause::NoGit => "git.missing",
             Cause::BuildNetwork => "build.network",
             Cause::Build => "build.failed",
+            Cause::BuildRequires => "build.requires",
             Cause::Unauthorized => "index.unauthorized",
             Cause::Forbidden => "index.forbidden",
             Cause::Certificate => "index.certificate",
@@ -147,6 +148,7 @@ impl Failure {
                     .to_owned()
             }
             Cause::Build => "a package could not be built from its source".to_owned(),
+            Cause::BuildRequires => "a package could not be built, because what it is built with cannot be had".to_owned(),
             Cause::Unauthorized => format!("{server} wants a user name and a password (401)"),
             Cause::Forbidden => format!("{server} refuses this user (403)"),
             Cause::Certificate => format!("the certificate of {server} is not trusted"),
@@ -214,6 +216,9 @@ impl Failure {
                 "read what the build said: often a compiler or a header is missing, or the package has no wheel for this \
                  version of Python: try another one with `python = \"3.12\"`"
             }
+            Cause::BuildRequires => {
+                "the indexes of the request have to hold what `build-system.requires` of the package lists: add one under `indexes`"
+            }
             Cause::Unauthorized | Cause::Forbidden => return self.credential_help(indexes),
             Cause::Certificate => {
                 "if the index has a certificate of your own authority, set `SSL_CERT_FILE` to the file with that authority's \
@@ -280,7 +285,7 @@ impl Failure {
         }
         let shown = matches!(
             self.cause,
-            Cause::BuildNetwork | Cause::Build | Cause::HashMismatch | Cause::Offline
+            Cause::BuildNetwork | Cause::Build | Cause::BuildRequires | Cause::HashMismatch | Cause::Offline
         ) && !explanation.is_empty();
         let message = match self.rejected(indexes) {
             Some(credential) => format!(
@@ -330,6 +335,25 @@ mod tests {
     fn builds_may_print_anything() {
         let output = "error: Failed to build `x`\n cause: The build backend returned an error\n [stderr]\n Connection refused";
         assert_eq!(classify(output).unwrap().cause, Cause::Build);
+    }
+
+    #[test]
+    fn what_a_build_requires_is_looked_for_in_indexes() {
+        let cause = |why: &str| {
+            let output = format!(
+                "error: Failed to build `x @ file:///x`\n cause: Failed to resolve requirements from `build-system.requires`\n \
+                 cause: No solution found when resolving: `setuptools`\n cause: Because setuptools was not found in the {why}"
+            );
+            classify(&output).unwrap().cause
+        };
+        assert_eq!(cause("package registry and you require it"), Cause::BuildRequires);
+        assert_eq!(cause("cache and you require it"), Cause::Offline);
+        assert_eq!(
+            classify("Failed to resolve 'nowhere.example' ([Errno -2])")
+                .unwrap()
+                .cause,
+            Cause::UnknownHost
+        );
     }
 
     #[test]

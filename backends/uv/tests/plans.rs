@@ -137,7 +137,7 @@ fn a_credential_is_named_and_the_run_is_logged_in() {
         "PYC_INVALIDATION_MODE": "Word([Text(\"UNCHECKED_HASH\")])",
         "UV_CACHE_DIR": "Word([Place(Place { root: Downloads, rel: \"uv-efb589622daecf0f\" })])",
         "UV_HTTP_RETRIES": "Word([Text(\"1\")])",
-        "UV_HTTP_TIMEOUT": "Word([Text(\"30\")])",
+        "UV_HTTP_TIMEOUT": "Word([Patience])",
         "UV_NO_CONFIG": "Word([Text(\"1\")])",
         "UV_NO_PROGRESS": "Word([Text(\"1\")])",
         "UV_PREVIEW_FEATURES": "Word([Text(\"pylock\")])",

@@ -111,7 +111,7 @@ fn failures_are_told_apart() {
 
     timeout: uv.index.timeout
     `http://127.0.0.1:8399/hang/pkga/` does not answer
-    = try again later; behind a proxy, set `HTTPS_PROXY`
+    = try again later, or wait longer: set `WRUN_HTTP_TIMEOUT`, for instance `5m`; behind a proxy, set `HTTPS_PROXY`
 
     build: uv.build.failed
     a package could not be built from its source

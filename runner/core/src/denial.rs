@@ -91,7 +91,7 @@ impl Grant {
 }
 
 /// Something that a run was refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Denial {
     /// What it is.
     pub kind: DenialKind,

@@ -26,7 +26,7 @@ use crate::grants::native_paths;
 use crate::image;
 use crate::launch::{address, edited};
 use crate::run::{Attempt, Entered};
-use crate::signals::{Signals, asks_to_end};
+use crate::signals::{CONTINUE, Signals, asks_to_end};
 
 /// Where a task without an environment finds its command, and what comes after an environment's own folders.
 const SYSTEM_PATH: &[&str] = &[
@@ -187,6 +187,9 @@ pub(crate) async fn follow(
             Some(signal) = signals.recv() => {
                 if forward.try_send(signal).is_err() {
                     attempt.context.cancel.cancel();
+                } else if asks_to_end(signal) {
+                    // A task that is stopped takes it when it goes on. timeout(1) sends both too.
+                    let _ = forward.try_send(CONTINUE);
                 }
                 if let Some(patience) = patience.filter(|_| asks_to_end(signal)) {
                     deadline.get_or_insert(Instant::now() + patience);

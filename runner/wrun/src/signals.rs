@@ -5,6 +5,9 @@ use tokio::sync::mpsc;
 /// SIGHUP, SIGINT, SIGQUIT and SIGTERM, by the numbers that POSIX.1-2017 gives them (XCU, `kill`).
 const ENDING: [i32; 4] = [1, 2, 3, 15];
 
+/// SIGCONT, which has no number of its own in POSIX.
+pub(crate) const CONTINUE: i32 = rustix::process::Signal::CONT.as_raw();
+
 /// Whether a signal asks a program to end: SIGHUP, SIGINT, SIGQUIT or SIGTERM.
 #[must_use]
 pub fn asks_to_end(number: i32) -> bool {

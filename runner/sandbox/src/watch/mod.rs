@@ -15,15 +15,17 @@ mod operations;
 mod sockets;
 mod suggest;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use wrun_core::denial::{Denial, Observation};
+use wrun_core::grants::Access;
 use wrun_core::sandbox::Tier;
 
 use crate::error::SandboxError;
@@ -110,7 +112,10 @@ struct Watch {
     network: Network,
     looked_at: HashSet<Place>,
     paths: Vec<Refused>,
+    /// Where in `paths` something is: a task may be refused as much as it likes.
+    numbers: HashMap<(PathBuf, Access), usize>,
     others: Vec<Denial>,
+    known: HashSet<Denial>,
     unlisted: usize,
     broken: Option<String>,
 }
@@ -125,7 +130,9 @@ impl Watch {
             network: policy.network,
             looked_at: HashSet::new(),
             paths: Vec::new(),
+            numbers: HashMap::new(),
             others: Vec::new(),
+            known: HashSet::new(),
             unlisted: 0,
             broken: None,
         })
@@ -183,13 +190,12 @@ impl Watch {
     }
 
     fn add_path(&mut self, refused: Refused) {
-        let known = self
-            .paths
-            .iter_mut()
-            .find(|known| known.asked == refused.asked && known.access == refused.access);
-        if let Some(known) = known {
+        let key = (refused.asked.clone(), refused.access);
+        let number = self.numbers.get(&key).copied();
+        if let Some(known) = number.and_then(|number| self.paths.get_mut(number)) {
             known.glance &= refused.glance;
         } else if self.paths.len() < MOST {
+            self.numbers.insert(key, self.paths.len());
             self.paths.push(refused);
         } else {
             self.unlisted += 1;
@@ -197,10 +203,11 @@ impl Watch {
     }
 
     fn add(&mut self, denial: Denial) {
-        if self.others.contains(&denial) {
+        if self.known.contains(&denial) {
             return;
         }
         if self.others.len() < MOST {
+            self.known.insert(denial.clone());
             self.others.push(denial);
         } else {
             self.unlisted += 1;
