@@ -50,6 +50,7 @@ fn guest(module: &LoadedModule) -> GuestRun {
         env: std::collections::BTreeMap::new(),
         grants: Grants::default(),
         stdio: Stdio::default(),
+        output_events: false,
     }
 }
 

@@ -182,3 +182,22 @@ fn a_program_that_cannot_be_run_is_named() {
         .says("exec.wasi.not-wasm")
         .says("help: ");
 }
+
+#[test]
+fn what_a_program_prints_is_an_event_where_events_are_asked_for() {
+    for guest in ["hello.wasm", "hello.component.wasm"] {
+        let world = World::new();
+        let ran = world
+            .wrun(&["--format", "json", "exec"])
+            .arg(binary::guest(guest))
+            .run();
+        // Every line is an event.
+        let events = ran.ends_with(0).events();
+        let printed: String = events
+            .iter()
+            .filter(|event| event["event"] == "output" && event["stream"] == "stdout")
+            .filter_map(|event| event["text"].as_str())
+            .collect();
+        assert!(printed.starts_with("Hello"), "{printed}");
+    }
+}

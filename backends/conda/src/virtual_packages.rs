@@ -60,10 +60,7 @@ fn bare(name: &str) -> &str {
 pub(crate) fn check(written: &BTreeMap<String, VirtualPackage>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (name, package) in written {
-        let at = format!(
-            "/virtual-packages/{}",
-            wrun_backend_python::spec::pointer_token(name)
-        );
+        let at = format!("/virtual-packages/{}", wrun_core::diagnostic::pointer_token(name));
         let wrong = |message: String| {
             Finding::error("conda.virtual-package.syntax", &at, message)
                 .with_help("write its version, for instance `cuda = \"12.4\"`, or `cuda = false`")

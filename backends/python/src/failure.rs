@@ -308,10 +308,11 @@ pub fn with_cut_off(problem: Problem, exclude_newer: Option<&str>) -> Problem {
             let cut_off = format!(
                 "`exclude-newer` leaves out what was published after {instant}, and what an index gives no time for"
             );
+            let help: Vec<String> = [Some(cut_off), help].into_iter().flatten().collect();
             Problem::Unsatisfiable {
                 code,
                 message,
-                help: Some(help.map_or_else(|| cut_off.clone(), |help| format!("{cut_off}; {help}"))),
+                help: Some(help.join("; ")),
             }
         }
         (problem, _) => problem,

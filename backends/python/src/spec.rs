@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wrun_core::canon::Canon;
-use wrun_core::diagnostic::{Finding, Severity, suggestion};
+use wrun_core::diagnostic::{Finding, Severity, pointer_token, suggestion};
 use wrun_core::id::Digest;
 use wrun_core::problem::Problem;
 
@@ -222,12 +222,6 @@ fn items<T: DeserializeOwned>(key: &str, value: &Value) -> (Option<Value>, Vec<(
         .filter_map(|(index, item)| Some((index, item.err()?)))
         .collect();
     ((!wrong.is_empty()).then_some(Value::Array(rest)), wrong)
-}
-
-/// A key as a token of a JSON pointer (RFC 6901, section 3).
-#[must_use]
-pub fn pointer_token(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 /// Ends with the findings if one of them is an error, else gives the warnings. Of what has a wrong form nothing else is

@@ -67,6 +67,7 @@ pub(crate) async fn exec(runner: &Runner, arguments: &Exec, speaker: &Arc<Speake
             output: Output::Inherit,
             terminal: None,
         },
+        output_events: speaker.is_json(),
     };
     follow(runner.exec(guest), &name, false, Place::Options, speaker, None).await
 }

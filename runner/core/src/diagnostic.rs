@@ -12,6 +12,12 @@ pub enum Severity {
     Warning,
 }
 
+/// A key as a token of a JSON pointer (RFC 6901, section 3).
+#[must_use]
+pub fn pointer_token(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
 /// A finding about a spec or a file that it refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {

@@ -89,7 +89,7 @@ pub enum Piece {
     /// The absolute path of a tool.
     Tool(ToolId),
     /// How long a server may take for the next bytes of an answer on this machine, in whole seconds, of which it is at least
-    /// one.
+    /// one. Nothing is fetched when a task starts: of a launch it is empty.
     Patience,
 }
 

@@ -56,6 +56,8 @@ pub(crate) async fn run_task(
         env,
         grants,
         stdio: attempt.stdio.clone(),
+        // They are in the streams already.
+        output_events: false,
     };
     let report = run(attempt.context, guest, signals).await;
     // They are there for as long as the guest runs.
@@ -113,6 +115,7 @@ pub(crate) async fn run(context: &Context, guest: GuestRun, signals: &mut Signal
         env,
         grants,
         stdio,
+        output_events: _,
     } = guest;
     let LoadedModule { name, guest: loaded } = match module {
         Module::Loaded(loaded) => loaded,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wrun_core::denial::Observation;
-use wrun_core::diagnostic::Finding;
+use wrun_core::diagnostic::{Finding, pointer_token};
 use wrun_core::event::{Event, Stream};
 use wrun_core::launch::Launch;
 use wrun_core::outcome::Outcome;
@@ -68,6 +68,10 @@ pub(crate) async fn submit(
 /// Runs a guest with exactly what it is given.
 pub(crate) async fn exec(context: Context, guest: GuestRun, mut signals: Signals) -> Result<Finished, Error> {
     context.emit(Event::Started { attempt: 1 });
+    let guest = GuestRun {
+        stdio: stdio(&context, &guest.stdio, guest.output_events),
+        ..guest
+    };
     let finished = guest::run(&context, guest, &mut signals)
         .await
         .map(|report| Finished {
@@ -134,7 +138,7 @@ async fn attempts(
         folder: &folder,
         vars: &vars,
         entered: entered.as_ref(),
-        stdio: stdio(context, submission),
+        stdio: stdio(context, &submission.stdio, submission.output_events),
         why_denied: submission.why_denied,
     };
     let mut delay = task.retry.delay;
@@ -220,7 +224,7 @@ fn unset_variables(context: &Context, task: &Task) -> Vec<Finding> {
             return None;
         };
         let error = from_caller(context, variable, name).err()?;
-        let at = format!("/vars/{}", variable.replace('~', "~0").replace('/', "~1"));
+        let at = format!("/vars/{}", pointer_token(variable));
         let finding = Finding::error(error.code_text(), at, error.to_string());
         Some(match error.help_text() {
             Some(help) => finding.with_help(help),
@@ -315,9 +319,10 @@ pub(crate) fn placed(context: &Context, submission: &Submission, error: Error) -
     }
 }
 
-fn stdio(context: &Context, submission: &Submission) -> Stdio {
-    let mut stdio = submission.stdio.clone();
-    if submission.output_events {
+/// The streams of a run, of which the output may be events.
+fn stdio(context: &Context, streams: &Stdio, output_events: bool) -> Stdio {
+    let mut stdio = streams.clone();
+    if output_events {
         stdio.output = Output::Sink(Arc::new(EventSink(Arc::clone(&context.emit))));
     }
     stdio

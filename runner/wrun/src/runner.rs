@@ -153,6 +153,8 @@ pub struct GuestRun {
     pub grants: Grants,
     /// Its standard streams.
     pub stdio: Stdio,
+    /// Its output comes as [`Event::Output`], in place of where its streams send it.
+    pub output_events: bool,
 }
 
 impl Runner {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Reader;
-use crate::diagnostic::suggestion;
+use crate::diagnostic::{pointer_token, suggestion};
 
 /// The fields that stand for something here.
 pub(super) const KNOWN: [&str; 10] = [
@@ -52,7 +52,7 @@ impl Reader {
 
     /// A field that stands for nothing in a task.
     pub(super) fn other(&mut self, name: &str) {
-        let at = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        let at = format!("/{}", pointer_token(name));
         let (reason, help) = match name {
             // Ray adds them itself.
             "_ray_release" | "_ray_commit" | "_inject_current_ray" => return,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Reader;
+use crate::diagnostic::pointer_token;
 use crate::task::Variable;
 
 impl Reader {
@@ -13,7 +14,7 @@ impl Reader {
             return;
         };
         for (name, value) in members {
-            let place = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+            let place = format!("{at}/{}", pointer_token(name));
             let Some(text) = value.as_str() else {
                 self.wrong_type(place, &format!("the value of `{name}`"), "a string");
                 continue;

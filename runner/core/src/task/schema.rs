@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::file::TaskFile;
 use crate::backend::Manifest;
+use crate::diagnostic::pointer_token;
 use crate::ray;
 
 /// The JSON Schema (draft 2020-12) of the task file.
@@ -19,7 +20,7 @@ pub fn schema(backends: &[Manifest]) -> Value {
     let mut definitions = Map::new();
     for backend in backends {
         let name = format!("env.{}", backend.id);
-        let place = format!("#/$defs/{}", name.replace('~', "~0").replace('/', "~1"));
+        let place = format!("#/$defs/{}", pointer_token(&name));
         environments.insert(backend.id.clone(), environment(backend, &place));
         definitions.insert(name, definition(backend, &place));
     }
@@ -53,7 +54,7 @@ fn environment(backend: &Manifest, place: &str) -> Value {
         .and_then(|properties| properties.get(member))
     {
         Some(_) => {
-            json!({ "type": "array", "$ref": format!("{place}/properties/{}", member.replace('~', "~0").replace('/', "~1")) })
+            json!({ "type": "array", "$ref": format!("{place}/properties/{}", pointer_token(member)) })
         }
         None => json!({ "type": "array" }),
     };

@@ -142,16 +142,13 @@ fn sources(policy: &Policy, owners: &Owners) -> Result<Sources, Failure> {
         else {
             continue;
         };
-        let mount = clone_exactly(path, *identity).map_err(|errno| Failure {
-            // A kernel or a container without these calls has no roots of their own; that is not the path's fault.
-            step: if matches!(errno, Errno::NOSYS | Errno::PERM) {
-                Step::Root
-            } else {
-                Step::Grant
-            },
-            subject: Some(path.to_string_lossy().into_owned()),
-            errno: errno.raw_os_error(),
-        })?;
+        // A kernel or a container without these calls has no roots of their own; that is not the path's fault.
+        let step_of = |errno| match errno {
+            Errno::NOSYS | Errno::PERM => Step::Root,
+            _ => Step::Grant,
+        };
+        let mount =
+            clone_exactly(path, *identity).or_else(|errno| Err(errno).or_fail_at(step_of(errno), path))?;
         let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID;
         if !path.starts_with("/dev") {
             attributes |= MountAttrFlags::MOUNT_ATTR_NODEV;
@@ -160,14 +157,9 @@ fn sources(policy: &Policy, owners: &Owners) -> Result<Sources, Failure> {
             attributes |= MountAttrFlags::MOUNT_ATTR_RDONLY;
         }
         let namespace = owner.and_then(|owner| owners.namespace(owner));
-        restrict(&mount, attributes, namespace, true).map_err(|errno| Failure {
-            step: match errno {
-                _ if namespace.is_some() => Step::IdentityMount,
-                Errno::NOSYS | Errno::PERM => Step::Root,
-                _ => Step::Grant,
-            },
-            subject: Some(path.to_string_lossy().into_owned()),
-            errno: errno.raw_os_error(),
+        restrict(&mount, attributes, namespace, true).or_else(|errno| {
+            let step = namespace.map_or_else(|| step_of(errno), |_| Step::IdentityMount);
+            Err(errno).or_fail_at(step, path)
         })?;
         binds.push(mount);
     }
