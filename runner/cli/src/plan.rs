@@ -8,6 +8,7 @@ use owo_colors::OwoColorize as _;
 use wrun::core::image::Engine;
 use wrun::core::launch::{Launch, TaskKind};
 use wrun::core::net::Net;
+use wrun::core::task::written_size;
 use wrun::core::text::harmless_line;
 use wrun::{Access, Level, PlanReport, PlannedImage, PlannedVariable, Runner, asks_to_end};
 
@@ -221,10 +222,7 @@ fn grants_text(report: &PlanReport) -> String {
         ("the scratch folder", limits.scratch),
     ] {
         if let Some(bytes) = bytes {
-            lines.push(format!(
-                "  at most {} of {name}",
-                bytesize::ByteSize(bytes).display().iec()
-            ));
+            lines.push(format!("  at most {} of {name}", written_size(bytes)));
         }
     }
     if let Some(processes) = limits.processes {

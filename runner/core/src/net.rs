@@ -103,6 +103,9 @@ pub enum ParseNetRuleError {
     /// There is no port.
     #[error("`{0}` has no port: write `{0}:443`, or `{0}:*` for every port")]
     NoPort(String),
+    /// It is an IPv6 address without the brackets that tell its port apart (RFC 3986, 3.2.2).
+    #[error("`{0}` is an IPv6 address without brackets, so that its port cannot be told: write {1}")]
+    Brackets(String, String),
     /// The port is no number from 1 to 65535.
     #[error("`{0}` is not a port: write a number from 1 to 65535, or `*` for every port")]
     Port(String),
@@ -170,12 +173,15 @@ impl FromStr for NetRule {
         if text.contains("://") || text.contains('/') {
             return Err(ParseNetRuleError::Url(text.to_owned()));
         }
-        if text.parse::<Ipv6Addr>().is_ok() {
-            return Err(ParseNetRuleError::NoPort(format!("[{text}]")));
-        }
         let (host, port) = text
             .rsplit_once(':')
             .ok_or_else(|| ParseNetRuleError::NoPort(text.to_owned()))?;
+        if text.parse::<Ipv6Addr>().is_ok() || host.parse::<Ipv6Addr>().is_ok() {
+            return Err(ParseNetRuleError::Brackets(
+                text.to_owned(),
+                bracketed(text, host, port),
+            ));
+        }
         if port.ends_with(']') {
             return Err(ParseNetRuleError::NoPort(text.to_owned()));
         }
@@ -193,6 +199,20 @@ impl FromStr for NetRule {
     }
 }
 
+/// How an IPv6 address without brackets could be meant: as the whole of the text, and as what comes before the last colon.
+fn bracketed(text: &str, host: &str, port: &str) -> String {
+    let whole = text
+        .parse::<Ipv6Addr>()
+        .is_ok()
+        .then(|| format!("`[{text}]:443` for port 443"));
+    let with_port = host
+        .parse::<Ipv6Addr>()
+        .is_ok()
+        .then(|| format!("`[{host}]:{port}`"));
+    let ways: Vec<String> = with_port.into_iter().chain(whole).collect();
+    ways.join(", or ")
+}
+
 fn parse_host(text: &str) -> Result<Host, ParseNetRuleError> {
     let bad = || ParseNetRuleError::Host(text.to_owned());
     if let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -204,10 +224,16 @@ fn parse_host(text: &str) -> Result<Host, ParseNetRuleError> {
     if let Ok(address) = text.parse::<Ipv4Addr>() {
         return Ok(Host::Address(address.into()));
     }
-    let lower = text.trim_end_matches('.').to_ascii_lowercase();
-    let (name, below) = lower
+    let (name, below) = text
+        .trim_end_matches('.')
         .strip_prefix("*.")
-        .map_or((lower.as_str(), false), |rest| (rest, true));
+        .map_or((text.trim_end_matches('.'), false), |rest| (rest, true));
+    // Names are looked up, and come from programs, in their ASCII form (RFC 5891).
+    let name = if name.is_ascii() {
+        name.to_ascii_lowercase()
+    } else {
+        idna::domain_to_ascii(name).map_err(|_| bad())?
+    };
     let label_ok = |label: &str| {
         (1..=63).contains(&label.len())
             && label
@@ -218,9 +244,9 @@ fn parse_host(text: &str) -> Result<Host, ParseNetRuleError> {
         return Err(bad());
     }
     Ok(if below {
-        Host::Below(name.to_owned())
+        Host::Below(name)
     } else {
-        Host::Name(name.to_owned())
+        Host::Name(name)
     })
 }
 
@@ -354,14 +380,32 @@ mod tests {
             "exa mple:1".parse::<NetRule>(),
             Err(ParseNetRuleError::Host(_))
         ));
-        assert!(matches!(
-            "::1".parse::<NetRule>(),
-            Err(ParseNetRuleError::NoPort(_))
-        ));
+        let said = |text: &str| text.parse::<NetRule>().unwrap_err().to_string();
+        assert!(
+            said("::1").ends_with("write `[::1]:443` for port 443"),
+            "{}",
+            said("::1")
+        );
+        let both = said("::1:80");
+        assert!(
+            both.ends_with("write `[::1]:80`, or `[::1:80]:443` for port 443"),
+            "{both}"
+        );
+        assert!(said("1:2:3:4:5:6:7:8:80").ends_with("write `[1:2:3:4:5:6:7:8]:80`"));
         assert!(matches!(
             "[::1]".parse::<NetRule>(),
             Err(ParseNetRuleError::NoPort(_))
         ));
+    }
+
+    #[test]
+    fn names_of_every_script_have_one_form() {
+        let rule: NetRule = "Bücher.example:443".parse().unwrap();
+        assert_eq!(rule.to_string(), "xn--bcher-kva.example:443");
+        assert_eq!(
+            "*.bücher.example:*".parse::<NetRule>().unwrap().to_string(),
+            "*.xn--bcher-kva.example:*"
+        );
     }
 
     proptest! {

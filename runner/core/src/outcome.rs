@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::exit_code;
+use crate::task::written_size;
 
 /// How a run ended. Every run ends in exactly one of these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -162,6 +163,10 @@ impl fmt::Display for Outcome {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited { code } => write!(formatter, "exited with code {code}"),
+            Self::Signalled { signal, name } if name == "SIGXFSZ" => write!(
+                formatter,
+                "ended by signal {signal} ({name}): it made a file larger than it may"
+            ),
             Self::Signalled { signal, name } => write!(formatter, "ended by signal {signal} ({name})"),
             Self::TimedOut { limit } => {
                 write!(
@@ -174,7 +179,7 @@ impl fmt::Display for Outcome {
                 write!(
                     formatter,
                     "ran out of memory: the limit is {}",
-                    bytesize::ByteSize(*limit).display().iec()
+                    written_size(*limit)
                 )
             }
             Self::OutOfProcesses { limit, code } => {
@@ -186,12 +191,12 @@ impl fmt::Display for Outcome {
             Self::OutOfDisk { limit, code } => write!(
                 formatter,
                 "filled its scratch folder of {}; it exited with code {code}",
-                bytesize::ByteSize(*limit).display().iec()
+                written_size(*limit)
             ),
             Self::OutputLimit { limit } => write!(
                 formatter,
                 "wrote more than its output limit of {}",
-                bytesize::ByteSize(*limit).display().iec()
+                written_size(*limit)
             ),
             Self::Trapped { message, .. } => write!(formatter, "trapped: {message}"),
             Self::Refused { reason, .. } => write!(formatter, "refused: {reason}"),

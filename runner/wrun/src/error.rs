@@ -144,10 +144,7 @@ pub enum Error {
 
     /// A path of the task is not there or is not what it should be.
     #[error("{what} `{}`: {reason}", path.display())]
-    #[diagnostic(
-        code("task.path.missing"),
-        help("paths in a task file are relative to the file; check the spelling, or make the path first")
-    )]
+    #[diagnostic(code("task.path.missing"), help("{}", crate::grants::PATH_HELP))]
     Path {
         /// What the path is for: `the task's folder`.
         what: &'static str,
@@ -211,7 +208,7 @@ pub enum Error {
     #[error("the image `{image}` has neither an entrypoint nor a command of its own")]
     #[diagnostic(
         code("image.command.missing"),
-        help("add `command = [\"program\", \"argument\"]` to `[run]`")
+        help("say what to run: `command = [\"program\", \"argument\"]` in `[run]`, or after `--`")
     )]
     NothingToRun {
         /// The image.

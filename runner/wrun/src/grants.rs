@@ -8,6 +8,10 @@ use wrun_core::task::{Run, Task};
 
 use crate::Error;
 
+/// What to do about a path that is not there.
+pub(crate) const PATH_HELP: &str = "relative paths begin at the task file's folder, those of options at the current folder; check \
+                                    the spelling, or make the path first";
+
 /// The task's folder on this machine.
 ///
 /// # Errors
@@ -19,24 +23,31 @@ pub(crate) fn task_folder(task: &Task) -> Result<PathBuf, Error> {
         path: path.clone(),
         reason,
     };
-    let real = path.canonicalize().map_err(|error| missing(error.to_string()))?;
-    if real.is_dir() {
-        Ok(real)
-    } else {
-        Err(missing("it is not a folder".to_owned()))
+    let resolved = |path: &Path| path.canonicalize().map_err(|error| missing(error.to_string()));
+    let (base, real) = (resolved(&task.base)?, resolved(&path)?);
+    if !real.is_dir() {
+        return Err(missing("it is not a folder".to_owned()));
     }
+    // A link may come with the files of somebody else.
+    if !task.dir.is_absolute() && !real.starts_with(&base) {
+        let reason = format!(
+            "it leads to `{}`, outside of `{}`; grant that folder with `read` under `[allow]`",
+            real.display(),
+            base.display()
+        );
+        return Err(missing(reason));
+    }
+    Ok(real)
 }
 
 /// What of the paths that a task names is not there, as findings that point into its file.
 pub(crate) fn missing_paths(task: &Task) -> Vec<Finding> {
-    const HELP: &str =
-        "paths in a task file are relative to the file; check the spelling, or make the path first";
     let mut findings = Vec::new();
     let mut look = |code: &str, at: String, what: &str, path: &Path| {
         let absolute = task.base.join(path);
         if let Err(error) = absolute.metadata() {
             let message = format!("{what} `{}`: {error}", absolute.display());
-            findings.push(Finding::error(code, at, message).with_help(HELP));
+            findings.push(Finding::error(code, at, message).with_help(PATH_HELP));
         }
     };
     look(
@@ -230,6 +241,24 @@ mod tests {
             ]
         );
         assert!(folder.join("out/deep").is_dir());
+    }
+
+    #[test]
+    fn a_folder_that_leads_out_of_the_file_s_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path().canonicalize().unwrap().join("task");
+        std::fs::create_dir_all(base.join("inner")).unwrap();
+        let mut task = task(&base);
+        for (name, leads_to) in [("out", "/etc"), ("up", ".."), ("in", "inner")] {
+            std::os::unix::fs::symlink(leads_to, base.join(name)).unwrap();
+        }
+        for name in ["out", "up"] {
+            task.dir = name.into();
+            let error = task_folder(&task).unwrap_err().to_string();
+            assert!(error.contains("outside of"), "{error}");
+        }
+        task.dir = "in".into();
+        assert_eq!(task_folder(&task).unwrap(), base.join("inner"));
     }
 
     #[test]

@@ -151,7 +151,7 @@ pub(crate) fn process_lost(limit: u64) -> Event {
         message: format!(
             "a process of the task was ended as the task ran out of memory (the limit is {}), though the task itself ended \
              well",
-            bytesize::ByteSize(limit).display().iec()
+            wrun_core::task::written_size(limit)
         ),
     }
 }

@@ -4,6 +4,7 @@ use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::{Value, json};
 
+use super::elsewhere;
 use super::issue::{Issue, unknown_backend};
 use super::pointer::Pointer;
 use super::schema::schema;
@@ -121,11 +122,22 @@ impl Explainer<'_> {
             .collect();
         known.sort_unstable();
         let place = at.join(key);
+        let tables = elsewhere::tables_of(self.schema, key, at);
         if at.segments() == ["env"] {
-            return unknown_backend(key, place, known.into_iter());
+            let issue = unknown_backend(key, place, known.into_iter());
+            return match belongs(key, &tables) {
+                Some(help) => issue.with_help(help),
+                None => issue,
+            };
         }
         let message = format!("the key `{key}` is not known {}", at.in_table());
         let mut issue = Issue::error("task.key.unknown", place, message, "unknown key").at_key();
+        if let Some(help) = belongs(key, &tables) {
+            if let [table] = tables.as_slice() {
+                issue.meant = Some(table.join(key));
+            }
+            return issue.with_help(help);
+        }
         let meant = suggestion(key, known.iter().copied());
         issue.meant = meant.map(|meant| at.join(meant));
         issue.help = match meant {
@@ -225,6 +237,20 @@ impl Explainer<'_> {
             } else {
                 self.wrong_type(error, at, &distinct);
             }
+        }
+    }
+}
+
+/// Where a key belongs that was written into another table.
+fn belongs(key: &str, tables: &[Pointer]) -> Option<String> {
+    let named = tables.iter().filter(|table| !table.is_root());
+    let named: Vec<String> = named.map(|table| format!("[{table}]")).collect();
+    match (tables, named.as_slice()) {
+        ([], _) => None,
+        (_, []) => Some(format!("`{key}` belongs above the first table")),
+        (_, named) => {
+            let named = listed(named.iter().map(String::as_str), "or");
+            Some(format!("`{key}` belongs in {named}"))
         }
     }
 }

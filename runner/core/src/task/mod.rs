@@ -4,6 +4,7 @@
 //! file, and [`reference()`] the reference page made of the schema.
 
 mod check;
+mod elsewhere;
 mod environment;
 mod error;
 mod explain;
@@ -26,6 +27,6 @@ pub use parse::{
     MAXIMUM_BYTES, Origin, Parsed, RuntimeEnvFile, parse, parse_with, place, place_findings,
     runtime_env_file, specs,
 };
-pub use quantity::{duration, size};
+pub use quantity::{duration, size, written_size};
 pub use reference::reference;
 pub use schema::schema;

@@ -49,6 +49,30 @@ pub fn size(text: &str) -> Result<u64, String> {
     }
 }
 
+/// The units of sizes, largest first.
+const UNITS: &[(&str, u64)] = &[
+    ("TiB", 1 << 40),
+    ("TB", 1_000_000_000_000),
+    ("GiB", 1 << 30),
+    ("GB", 1_000_000_000),
+    ("MiB", 1 << 20),
+    ("MB", 1_000_000),
+    ("KiB", 1 << 10),
+    ("kB", 1_000),
+];
+
+/// A size as somebody would write it: exactly, in the largest unit of which it is a whole number.
+#[must_use]
+pub fn written_size(bytes: u64) -> String {
+    UNITS
+        .iter()
+        .find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit))
+        .map_or_else(
+            || format!("{bytes} B"),
+            |(name, unit)| format!("{} {name}", bytes / unit),
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +96,16 @@ mod tests {
         ] {
             assert!(size(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_size_is_told_in_its_own_units() {
+        for text in [
+            "100 MB", "64 MiB", "1500 MB", "1 GiB", "1 TB", "999 B", "0 B", "1001 B",
+        ] {
+            assert_eq!(written_size(size(text).unwrap()), text);
+        }
+        assert_eq!(written_size(1 << 41), "2 TiB");
     }
 
     #[test]

@@ -39,6 +39,8 @@ broken! {
     not_toml_at_all: "{\"run\": {\"command\": [\"true\"]}}\n";
     duplicate_keys: "name = \"a\"\nname = \"b\"\n[run]\ncommand = [\"a\"]\nmodul = \"x\"\n[run]\ndir = \".\"\n";
     unknown_keys: "nmae = \"a\"\nzzz = 1\n[run]\ncomand = [\"a\"]\n[limits]\ntimeout = \"1s\"\n[allow]\nnetwork = true\n";
+    keys_in_other_tables: "command = [\"a\"]\npackages = [\"b\"]\n[run]\nmemory = \"1GiB\"\nread = [\"c\"]\nname = \"d\"\n[env]\npython = \"3.12\"\n";
+    net_rules: "[run]\ncommand = [\"a\"]\n[allow]\nnet = [\"::1:80\", \"::1\", \"true\", \"https://example.org\"]\n";
     unknown_table: "[run]\ncommand = [\"a\"]\n[limit]\ntime = \"1s\"\n";
     misspelt_run: "[rnu]\ncommand = [\"a\"]\n";
     wrong_types: "name = 5\nrun = \"python main.py\"\nvars = []\nallow = true\nlimits = 3\nretry = 2\n";

@@ -34,8 +34,11 @@ pub(crate) fn render(failure: &Failure) -> Option<Vec<u8>> {
     };
     let (short, long) = rule.map_or_else(Default::default, |rule| {
         (
-            format!(" (add net = [\"{rule}\"] to the task file)"),
-            format!("; to allow it, add to the task file:\n\n[allow]\nnet = [\"{rule}\"]"),
+            format!(" (add net = [\"{rule}\"] to the task file, or --net {rule})"),
+            format!(
+                "; to allow it, add --net {rule} to the options of `wrun run`, or to the task file:\n\n[allow]\nnet = \
+                 [\"{rule}\"]"
+            ),
         )
     });
     let body = format!("wrun: {failure}{long}\n");
