@@ -20,7 +20,7 @@ use crate::store::Store;
 use crate::sync;
 use crate::trash;
 use crate::tree::Tree;
-use crate::walk::walk;
+use crate::walk::{Entry, walk};
 
 /// The builder's part of a commit record.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,7 +115,17 @@ impl Build {
     ///
     /// # Errors
     /// The tree holds something that cannot be kept, or cannot be written through. It is deleted then.
-    pub fn commit(mut self, info: CommitInfo) -> Result<Environment, StoreError> {
+    pub fn commit(self, info: CommitInfo) -> Result<Environment, StoreError> {
+        let mut sealed = self.seal(info)?;
+        sealed.commit()?;
+        Ok(sealed.environment)
+    }
+
+    /// Makes the tree read-only, after which its builder can use it.
+    ///
+    /// # Errors
+    /// The tree holds something that cannot be kept, or the disk has no room for what is noted of it. It is deleted then.
+    pub fn seal(self, info: CommitInfo) -> Result<Sealed, StoreError> {
         let CommitInfo {
             lock_id,
             spec_id,
@@ -149,48 +159,84 @@ impl Build {
             required,
             parts,
         };
-        publish(
-            &self.root,
-            [&layout::environment(&self.id), layout::ENVIRONMENTS],
-            || sync::tree(&self.root, dir, path, &entries),
-            (&layout::manifest(&self.id), &text),
-            (&layout::commit_record(&self.id), &record),
-        )?;
-        self.committed = true;
-        Ok(Environment {
+        write_manifest(&self.root, &layout::manifest(&self.id), &text)?;
+        let environment = Environment {
             id: self.id.clone(),
             prefix: PathBuf::from(self.tree.path()),
             record,
+        };
+        Ok(Sealed {
+            build: self,
+            entries,
+            environment,
         })
     }
 }
 
-/// Writes the manifest and then, when all is on the disk, the record of a tree; each with its path. `folders` are that of
-/// the tree with its manifest, and that of all trees of its kind; `tree` writes the tree through, and says whether
-/// everything else was written through with it.
-pub(crate) fn publish(
-    root: &Root,
-    folders: [&str; 2],
-    tree: impl FnOnce() -> Result<bool, StoreError>,
-    manifest: (&str, &str),
-    record: (&str, &impl Serialize),
-) -> Result<(), StoreError> {
+/// An environment that does not change any more, and that nobody but its builder sees before [`Sealed::commit`]; dropped
+/// without, it is deleted.
+#[derive(Debug)]
+pub struct Sealed {
+    build: Build,
+    entries: Vec<Entry>,
+    environment: Environment,
+}
+
+impl Sealed {
+    /// The environment, as it will be.
+    #[must_use]
+    pub const fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Writes everything through to the disk and makes it an environment for everybody, under the builder's flight.
+    ///
+    /// # Errors
+    /// It cannot be written through.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        let Build { root, id, tree, .. } = &self.build;
+        publish(
+            root,
+            [&layout::environment(id), layout::ENVIRONMENTS],
+            || sync::tree(root, tree.dir(), tree.path(), &self.entries),
+            &layout::manifest(id),
+            (&layout::commit_record(id), &self.environment.record),
+        )?;
+        self.build.committed = true;
+        Ok(())
+    }
+}
+
+/// Writes the manifest of a tree, which is nothing without the record.
+pub(crate) fn write_manifest(root: &Root, rel: &str, text: &str) -> Result<(), StoreError> {
     let keep = Keep {
         mode: 0o444,
         durable: false,
     };
-    root.write(manifest.0, manifest.1.as_bytes(), keep)?;
+    root.write(rel, text.as_bytes(), keep)
+}
+
+/// Writes the record of a tree with its path, when all that it speaks of is on the disk. `folders` are that of the tree with
+/// its manifest, and that of all trees of its kind; `tree` writes the tree through, and says whether everything else was
+/// written through with it.
+pub(crate) fn publish(
+    root: &Root,
+    folders: [&str; 2],
+    tree: impl FnOnce() -> Result<bool, StoreError>,
+    manifest: &str,
+    record: (&str, &impl Serialize),
+) -> Result<(), StoreError> {
     // The record must not outlive what it speaks of: the tree, the manifest, and the names of the folders they are in.
     if !tree()? {
-        root.write_through(manifest.0)?;
+        root.write_through(manifest)?;
         for rel in folders {
             let folder = root.folder(rel)?;
             sync::folder(&folder).map_err(root.error("write through", rel))?;
         }
     }
     let keep = Keep {
+        mode: 0o444,
         durable: true,
-        ..keep
     };
     root.write_json(record.0, record.1, keep)
 }

@@ -64,7 +64,7 @@ mod usage;
 mod walk;
 
 pub use artifact::ArtifactWriter;
-pub use build::{Build, CommitInfo};
+pub use build::{Build, CommitInfo, Sealed};
 pub use downloaded::Downloaded;
 pub use environment::{Builder, CommitRecord, Environment};
 pub use error::StoreError;

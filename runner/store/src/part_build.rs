@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use wrun_core::id::Digest;
 
-use crate::build::publish;
+use crate::build::{publish, write_manifest};
 use crate::environment::Builder;
 use crate::error::StoreError;
 use crate::flight::{Flight, FlightKey};
@@ -110,11 +110,13 @@ impl PartBuild {
             top_names: top_names(&self.root, &layout::part_tree(&self.id))?.unwrap_or_default(),
             manifest_digest: Digest::of(text.as_bytes()),
         };
+        let manifest = layout::part_manifest(&self.id);
+        write_manifest(&self.root, &manifest, &text)?;
         publish(
             &self.root,
             [&layout::part(&self.id), layout::PARTS],
             || sync::tree(&self.root, dir, path, &entries),
-            (&layout::part_manifest(&self.id), &text),
+            &manifest,
             (&layout::part_record(&self.id), &record),
         )?;
         self.committed = true;

@@ -15,6 +15,7 @@ const MOST_THREADS: usize = 8;
 const SHARE: usize = 64;
 
 /// Something in a tree.
+#[derive(Debug)]
 pub(crate) struct Entry {
     /// Its path relative to the tree.
     pub(crate) rel: PathBuf,

@@ -15,6 +15,7 @@ use wrun_provision::{Cleaning, Credentials, Settings, TaskHost};
 use wrun_store::Store;
 
 use crate::Error;
+use crate::settling::Settling;
 
 /// What all runs of a runner share.
 pub(crate) struct Inner {
@@ -67,6 +68,8 @@ pub(crate) struct Context {
     pub(crate) helper_ahead: HelperAhead,
     /// What is left to do when the run was given up.
     pub(crate) cleaning: Cleaning,
+    /// What is written through while the run goes on.
+    pub(crate) settling: Settling,
 }
 
 impl Context {

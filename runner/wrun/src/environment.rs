@@ -350,18 +350,12 @@ async fn build(
         required,
         parts: host.parts(),
     };
-    let environment = context.blocking(move |_| build.commit(info)).await??;
+    let sealed = context.blocking(move |_| build.seal(info)).await??;
+    let environment = sealed.environment().clone();
     // The host holds the leases of the parts until this one does.
     lease.hold_parts(&environment)?;
     drop(host);
-    drop(flight);
-    // Left-overs of others that were killed are cleared after a build, never after a hit.
-    context
-        .blocking(|context| context.inner.store.sweep().map(|_| ()))
-        .await?
-        .unwrap_or_else(|error| {
-            tracing::warn!(%error, "left-overs could not be cleared");
-        });
+    context.settling.begin(context, sealed, flight);
     Ok((environment, true))
 }
 

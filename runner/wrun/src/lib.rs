@@ -37,6 +37,7 @@ mod native;
 mod plan;
 mod run;
 mod runner;
+mod settling;
 mod signals;
 mod single_files;
 pub mod variables;

@@ -62,6 +62,7 @@ pub(crate) async fn submit(
 ) -> Result<Finished, Error> {
     let finished = attempts(&context, &submission, &mut signals).await;
     context.cleaning.done().await;
+    context.settling.done(&context).await;
     conclude(&context, finished)
 }
 

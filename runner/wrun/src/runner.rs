@@ -27,6 +27,7 @@ use crate::lock_file::LockFile;
 use crate::native;
 use crate::plan::{self, PlanReport};
 use crate::run;
+use crate::settling::Settling;
 use crate::signals::Signals;
 use crate::{Error, Finished, RunHandle, RunnerBuilder};
 
@@ -319,6 +320,7 @@ impl Runner {
             demand: Demand::default(),
             helper_ahead: HelperAhead::default(),
             cleaning: Cleaning::default(),
+            settling: Settling::default(),
         }
     }
 }
