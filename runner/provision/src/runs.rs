@@ -123,7 +123,7 @@ impl TaskHost {
         env.extend(trusted);
         let (home, temporary) = places.home_and_temporary();
         let folders = [("HOME", home.into()), ("TMPDIR", temporary.into())];
-        self.add_surroundings(&mut env, folders, needs_network);
+        self.add_surroundings(&mut env, folders, needs_network && !offline);
         let args: Vec<OsString> = run
             .args
             .iter()
@@ -167,8 +167,8 @@ impl TaskHost {
         })
     }
 
-    /// Adds what every run gets, unless the run sets it itself. The addresses of proxies commonly hold a password, so only
-    /// what needs the network learns them.
+    /// Adds what every run gets, unless the run sets it itself. Only with a network has it proxies, whose addresses commonly
+    /// hold a password, and certificates, which take long to read.
     fn add_surroundings(
         &self,
         env: &mut Vec<(OsString, OsString)>,
@@ -179,7 +179,7 @@ impl TaskHost {
             .settings
             .passthrough
             .iter()
-            .filter(|(name, _)| network || !name.to_ascii_lowercase().ends_with("_proxy"))
+            .filter(|_| network)
             .map(|(name, value)| (name.as_str(), value.into()));
         let path = ("PATH", self.path_variable());
         let of_image = self.inside.iter().flat_map(|inside| &inside.variables);
