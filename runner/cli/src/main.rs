@@ -31,6 +31,7 @@ use crate::speak::Speaker;
 
 fn main() -> ExitCode {
     let helper = Helper::enter();
+    let _ahead = ahead::begin(&helper);
     let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => {
@@ -62,7 +63,6 @@ fn main() -> ExitCode {
         }
     };
     trace::start();
-    let _ahead = ahead::begin(&cli.command, &helper);
     let speaker = Arc::new(Speaker::new(&cli.global));
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

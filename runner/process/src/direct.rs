@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::path::Path;
 
 use rustix::process::Pid;
+use rustix::thread::{sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 use crate::diagnose::failed_start;
 use crate::error::ProcessError;
@@ -37,7 +38,23 @@ pub fn spawn_helper(program: &Path, args: &[OsString], given: &OwnedFd) -> Resul
     let pid = plan
         .carry_out(&image)
         .map_err(|source| failed_start(program, Path::new("/"), source))?;
+    if let Err(error) = run_beside(pid) {
+        tracing::debug!(%error, "the helper goes on where it is");
+    }
     Ok(Tree::new(Leader::new(pid), Members::new(pid, mark), true))
+}
+
+/// Has a process go on on another processor than this one, which has more to do. The kernel of a virtual machine may take a
+/// processor that sleeps for one that the machine does not have, and let both wait for each other on one.
+fn run_beside(pid: Pid) -> rustix::io::Result<()> {
+    let allowed = sched_getaffinity(None)?;
+    let mut others = allowed;
+    others.unset(sched_getcpu());
+    if others.count() == 0 {
+        return Ok(());
+    }
+    sched_setaffinity(Some(pid), &others)?;
+    sched_setaffinity(Some(pid), &allowed)
 }
 
 /// What is done in the new process before it becomes the program.

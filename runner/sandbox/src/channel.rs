@@ -10,6 +10,8 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -49,6 +51,17 @@ impl Channel {
         Ok((Self(ours), Self(theirs)))
     }
 
+    /// A line between two processes of a helper, of which both ends wait.
+    pub(crate) fn inner_pair() -> io::Result<(Self, Self)> {
+        let (one, other) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        Ok((Self(one), Self(other)))
+    }
+
     pub(crate) const fn from_descriptor(descriptor: OwnedFd) -> Self {
         Self(descriptor)
     }
@@ -62,26 +75,44 @@ impl Channel {
         Ok(watched?)
     }
 
+    /// The descriptor, to be put at another number.
+    pub(crate) const fn descriptor(&mut self) -> &mut OwnedFd {
+        &mut self.0
+    }
+
     pub(crate) fn into_descriptor(self) -> OwnedFd {
         self.0
     }
 
     /// Sends a message, with a descriptor or without.
     pub(crate) fn send(&self, message: &Message, descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        let bytes = serde_json::to_vec(message).map_err(io::Error::other)?;
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        self.pass(message, descriptor.as_slice())
+    }
+
+    /// Sends anything, with at most as many descriptors as a message holds.
+    pub(crate) fn pass(&self, content: &impl Serialize, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let bytes = serde_json::to_vec(content).map_err(io::Error::other)?;
+        self.send_some(&bytes, descriptors)
+    }
+
+    fn send_some(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(descriptors.len()))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        let descriptors = descriptor.as_slice();
         if !descriptors.is_empty() && !control.push(SendAncillaryMessage::ScmRights(descriptors)) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
-        sendmsg(
-            &self.0,
-            &[IoSlice::new(&bytes)],
-            &mut control,
-            SendFlags::NOSIGNAL,
-        )?;
+        sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
         Ok(())
+    }
+
+    /// Waits for what was sent with [`Channel::pass`]. `None` if nobody sends any more.
+    pub(crate) fn take<T: DeserializeOwned>(&self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+        let (bytes, descriptors) = self.take_some()?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let content = serde_json::from_slice(&bytes).map_err(io::Error::other)?;
+        Ok(Some((content, descriptors)))
     }
 
     /// Hands a policy over to a helper that waits for it, and descriptors with the numbers that they are to have there.
@@ -96,12 +127,7 @@ impl Channel {
         // The first message says how many there are; what it has no room for comes in others.
         let mut bytes = all.as_slice();
         for some in descriptors.chunks(MOST_DESCRIPTORS) {
-            let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
-            let mut control = SendAncillaryBuffer::new(&mut space);
-            if !control.push(SendAncillaryMessage::ScmRights(some)) {
-                return Err(io::ErrorKind::OutOfMemory.into());
-            }
-            sendmsg(&self.0, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?;
+            self.send_some(bytes, some)?;
             bytes = AND_MORE;
         }
         Ok(())

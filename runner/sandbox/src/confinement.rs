@@ -194,11 +194,7 @@ impl Confinement {
     /// Who the process is: the caller, or nobody where the caller is root, so that root's rights are out of reach.
     fn identity(&self, tier: Tier) -> Identity {
         let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-        let privileged = tier == Tier::Full
-            && user == 0
-            && may_administer()
-            && is_mapped("uid_map")
-            && is_mapped("gid_map");
+        let privileged = tier == Tier::Full && is_privileged();
         let other = |id: u32| if id == 0 { NOBODY } else { id };
         let outside = (other(user), if user == 0 { NOBODY } else { other(group) });
         let (user, group) = self
@@ -220,6 +216,11 @@ fn proxy_port(programs: &[SocketAddr]) -> u16 {
         .rev()
         .find(|port| programs.iter().all(|program| program.port() != *port))
         .unwrap_or(PRIVILEGED_PORTS - 1)
+}
+
+/// Whether this process can set a sandbox up with the rights of root, and have the command be nobody.
+pub(crate) fn is_privileged() -> bool {
+    geteuid().is_root() && may_administer() && is_mapped("uid_map") && is_mapped("gid_map")
 }
 
 /// Whether nobody's number means anything in this user namespace (`user_namespaces(7)`).

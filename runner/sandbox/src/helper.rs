@@ -38,6 +38,13 @@ struct Waiting {
     helpers: Vec<Waits>,
 }
 
+impl Waiting {
+    const fn next_number(&mut self) -> u64 {
+        self.started += 1;
+        self.started
+    }
+}
+
 #[derive(Debug)]
 struct Waits {
     number: u64,
@@ -57,30 +64,30 @@ impl HelperAhead {
     /// none to start. It ends with the thread that calls this, as one that a start begins does. What is wrong with it is
     /// told where it is needed.
     pub fn prestart(&self, helper: &Helper, demand: Demand, net: &Net) {
-        self.start(helper, demand, net, false);
+        let Some(network) = ahead_network(demand, net) else {
+            return;
+        };
+        let prestarted = helper.prestart(network).ok();
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *held, prestarted);
+        drop(held);
+        drop(before);
     }
 
     /// Starts one for a run of which no more is known than how strongly it has to be held. It goes to the first run that it
     /// fits.
     #[must_use]
     pub fn spare(helper: &Helper, demand: Demand) -> Self {
-        let ahead = Self::default();
-        ahead.start(helper, demand, &Net::None, true);
-        ahead
+        let network = ahead_network(demand, &Net::None);
+        let prestarted = network.and_then(|network| helper.spare(network).ok());
+        Self(Arc::new(Mutex::new(prestarted)))
     }
+}
 
-    fn start(&self, helper: &Helper, demand: Demand, net: &Net, is_spare: bool) {
-        let Some(tier) = tiers(demand).first().filter(|tier| **tier != Tier::None) else {
-            return;
-        };
-        let network = AheadNetwork::of(*tier, Network::of(net));
-        let prestarted = helper.prestart(network, is_spare).ok();
-        let before = std::mem::replace(
-            &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
-            prestarted,
-        );
-        drop(before);
-    }
+/// The network of the helper that is started ahead, if one is.
+fn ahead_network(demand: Demand, net: &Net) -> Option<AheadNetwork> {
+    let tier = tiers(demand).first().filter(|tier| **tier != Tier::None)?;
+    Some(AheadNetwork::of(*tier, Network::of(net)))
 }
 
 /// The network of a helper that waits for its policy. With an empty one goes all else that takes long and is the same for
@@ -183,34 +190,56 @@ impl Helper {
     }
 
     /// Has a helper for a start that is to come: a spare one, if there is one that fits.
-    fn prestart(&self, network: AheadNetwork, is_spare: bool) -> Result<Prestarted, ProcessError> {
+    fn prestart(&self, network: AheadNetwork) -> Result<Prestarted, ProcessError> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.started += 1;
-        let number = waiting.started;
+        let number = waiting.next_number();
         let spare = waiting
             .helpers
             .iter_mut()
             .find(|waits| waits.is_spare && waits.network == network);
         if let Some(spare) = spare {
-            (spare.number, spare.is_spare) = (number, is_spare);
+            (spare.number, spare.is_spare) = (number, false);
         } else {
-            let ready = Ready::start(self.small.as_ref().unwrap_or(&self.program), network)?;
+            let ready = Ready::start(self.first_choice(), network)?;
             waiting.helpers.push(Waits {
                 number,
                 network,
-                is_spare,
+                is_spare: false,
                 ready,
             });
         }
-        Ok(Prestarted {
+        Ok(self.prestarted(number))
+    }
+
+    /// Has a helper for the first start that it fits.
+    fn spare(&self, network: AheadNetwork) -> Result<Prestarted, ProcessError> {
+        let ready = Ready::start(self.first_choice(), network)?;
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = waiting.next_number();
+        waiting.helpers.push(Waits {
+            number,
+            network,
+            is_spare: true,
+            ready,
+        });
+        Ok(self.prestarted(number))
+    }
+
+    fn prestarted(&self, number: u64) -> Prestarted {
+        Prestarted {
             number,
             waiting: Arc::clone(&self.waiting),
-        })
+        }
+    }
+
+    /// The program that is started as the helper, unless it turns out not to be of the same build.
+    fn first_choice(&self) -> &Path {
+        self.small.as_ref().unwrap_or(&self.program)
     }
 
     /// A helper that waits for its policy: one that was started before it was needed, if there is one with that network.
     pub(crate) fn ready(&self, program: &Path, network: AheadNetwork) -> Result<Ready, ProcessError> {
-        if program == self.small.as_ref().unwrap_or(&self.program) {
+        if program == self.first_choice() {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             let fits = waiting.helpers.iter().position(|waits| waits.network == network);
             if let Some(at) = fits {

@@ -12,18 +12,17 @@ pub(super) fn close_on_exec(descriptor: &impl AsFd, close: bool) -> rustix::io::
 }
 
 /// Gives descriptors the numbers that they are to have. They are not owned any more: a policy speaks of them by number.
-/// Others that are needed move out of the way, and are returned.
-pub(super) fn place(others: Vec<OwnedFd>, given: Vec<(RawFd, OwnedFd)>) -> io::Result<Vec<OwnedFd>> {
+/// Others that are needed move out of the way.
+pub(super) fn place(others: Vec<&mut OwnedFd>, given: Vec<(RawFd, OwnedFd)>) -> io::Result<()> {
     let highest = given
         .iter()
         .flat_map(|(number, descriptor)| [*number, descriptor.as_raw_fd()])
-        .chain(others.iter().map(AsRawFd::as_raw_fd))
+        .chain(others.iter().map(|other| other.as_raw_fd()))
         .max();
     let above = highest.unwrap_or_default().saturating_add(1);
-    let others = others
-        .into_iter()
-        .map(|other| fcntl_dupfd_cloexec(other, above))
-        .collect::<Result<_, _>>()?;
+    for other in others {
+        *other = fcntl_dupfd_cloexec(&*other, above)?;
+    }
     // All are out of the way before the first gets its number, which may be one that another one has.
     let given: Vec<(RawFd, OwnedFd)> = given
         .into_iter()
@@ -38,7 +37,7 @@ pub(super) fn place(others: Vec<OwnedFd>, given: Vec<(RawFd, OwnedFd)>) -> io::R
         let _unowned = at.into_raw_fd();
         placed?;
     }
-    Ok(others)
+    Ok(())
 }
 
 /// Closes all descriptors but the standard streams and these. Nothing else in this process may be in use any more, nor be

@@ -20,17 +20,36 @@ use super::ahead::Ahead;
 use super::identity::{Owners, become_user, map_self, open_proc, unshare};
 use super::process::{Forked, die_with_parent, drop_streams, exit, fork, next_signal};
 use super::program::{Around, become_program};
+use super::root::{self, Staged};
 use super::step::Try as _;
-use super::{capabilities, network, root, terminal, warden};
+use super::{capabilities, network, resources, terminal, warden};
 
 /// What a task sees as the name of its machine.
 const HOST_NAME: &[u8] = b"wrun";
 
-/// Sets everything up that was not made ahead, and waits for the end. Returns what went wrong before anything ran.
-pub(super) fn run(policy: &Policy, channel: &Channel, ahead: Ahead) -> Result<Infallible, Failure> {
+/// What the first process of the namespaces is set up from.
+struct First<'a> {
+    policy: &'a Policy,
+    channel: &'a Channel,
+    /// The machine's `/proc`.
+    proc: OwnedFd,
+    owners: Owners,
+    /// The beginning of the root, if there is one.
+    staged: Option<Staged>,
+    /// Ends with the process that stayed behind.
+    alive: OwnedFd,
+}
+
+/// Sets everything up, and waits for the end. Returns what went wrong before anything ran.
+pub(super) fn run(policy: &Policy, channel: &Channel) -> Result<Infallible, Failure> {
+    resources::join(&resources::groups(policy))?;
     let proc = open_proc()?;
-    let owners = Owners::of(policy, &proc, ahead.of_root)?;
+    let owners = Owners::of(policy, &proc)?;
     let outside = (geteuid(), getegid());
+    if policy.identity.becomes.is_none() {
+        unshare(UnshareFlags::NEWUSER, Step::UserNamespace)?;
+        map_self(&proc, &policy.identity, outside)?;
+    }
     let mut namespaces = UnshareFlags::NEWNS
         | UnshareFlags::NEWPID
         | UnshareFlags::NEWIPC
@@ -39,39 +58,62 @@ pub(super) fn run(policy: &Policy, channel: &Channel, ahead: Ahead) -> Result<In
     if policy.network != Network::Host {
         namespaces |= UnshareFlags::NEWNET;
     }
-    // A user namespace of its own has no rights in what was made before it.
-    let has_rights = policy.identity.becomes.is_some();
-    if has_rights {
-        namespaces.remove(ahead.namespaces);
-    }
-    let needs_loopback = policy.network != Network::Host && !(has_rights && ahead.has_loopback);
-    if policy.identity.becomes.is_none() {
-        unshare(UnshareFlags::NEWUSER, Step::UserNamespace)?;
-        map_self(&proc, &policy.identity, outside)?;
-    }
     unshare(namespaces, Step::Namespaces)?;
     let (alive, ours) = pipe_with(PipeFlags::CLOEXEC).or_fail(Step::Fork)?;
     match fork()? {
         Forked::Child => {
             drop(ours);
-            first_process(policy, channel, proc, &owners, &alive, needs_loopback)
+            die_with_parent(&alive, Signal::KILL)?;
+            if policy.network != Network::Host {
+                network::loopback_up()?;
+            }
+            first_process(First {
+                policy,
+                channel,
+                proc,
+                owners,
+                staged: None,
+                alive,
+            })
         }
         Forked::Parent(first) => {
             drop(alive);
-            outlive(first, policy, channel, ours)
+            let begun = Message::Begun {
+                anchor: Some(first.as_raw_pid().unsigned_abs()),
+            };
+            // Nobody may be listening any more; the death signal ends both then.
+            drop(channel.send(&begun, None));
+            drop(drop_streams());
+            outlive(first, policy.terminal.is_some(), ours)
         }
     }
 }
 
+/// Goes on, as the first process of the namespaces, with what was made ahead.
+pub(super) fn go_on(policy: &Policy, channel: &Channel, ahead: Ahead) -> Result<Infallible, Failure> {
+    let owners = ahead.ask(policy)?;
+    resources::join(&resources::groups(policy))?;
+    // Its root is the group that was just joined.
+    unshare(UnshareFlags::NEWCGROUP, Step::Namespaces)?;
+    let Ahead {
+        staged,
+        proc,
+        alive,
+        behind: _,
+    } = ahead;
+    first_process(First {
+        policy,
+        channel,
+        proc,
+        owners,
+        staged: Some(staged),
+        alive,
+    })
+}
+
 /// Waits for the first process of the namespace, whose end is that of everything in it.
-fn outlive(first: Pid, policy: &Policy, channel: &Channel, _alive: OwnedFd) -> ! {
-    let begun = Message::Begun {
-        anchor: Some(first.as_raw_pid().unsigned_abs()),
-    };
-    // Nobody may be listening any more; the death signal ends both then.
-    drop(channel.send(&begun, None));
-    drop(drop_streams());
-    if policy.terminal.is_some() {
+pub(super) fn outlive(first: Pid, has_terminal: bool, _alive: OwnedFd) -> ! {
+    if has_terminal {
         pass_signals_on(first);
     }
     loop {
@@ -101,24 +143,21 @@ fn pass_signals_on(first: Pid) -> ! {
     }
 }
 
-/// The first process of the namespace.
-fn first_process(
-    policy: &Policy,
-    channel: &Channel,
-    proc: OwnedFd,
-    owners: &Owners,
-    alive: &OwnedFd,
-    needs_loopback: bool,
-) -> Result<Infallible, Failure> {
-    die_with_parent(alive, Signal::KILL)?;
+/// Becomes what watches over the program in the namespaces.
+fn first_process(first: First<'_>) -> Result<Infallible, Failure> {
+    let First {
+        policy,
+        channel,
+        proc,
+        owners,
+        staged,
+        alive,
+    } = first;
     sethostname(HOST_NAME).or_fail(Step::HostName)?;
-    if needs_loopback {
-        network::loopback_up()?;
-    }
     if policy.network == Network::Served {
         network::offer_listeners(policy, channel)?;
     }
-    let own_proc = root::change(policy, owners)?;
+    let own_proc = root::change(policy, &owners, staged)?;
     let _open = if policy.terminal.is_some() {
         setsid().or_fail(Step::Terminal)?;
         terminal::take(policy, channel)?
@@ -145,7 +184,7 @@ fn first_process(
             if let Some(outside) = policy.identity.becomes {
                 become_user(outside)?;
                 // A change of the user takes the death signal away.
-                die_with_parent(alive, Signal::KILL)?;
+                die_with_parent(&alive, Signal::KILL)?;
             }
             capabilities::drop_all()?;
             set_dumpable_behavior(DumpableBehavior::NotDumpable).or_fail(Step::Identity)?;

@@ -1,6 +1,6 @@
 //! Users: the namespace that a process sees itself in, and those that show files as another user's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, open, openat};
@@ -9,7 +9,6 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{DumpableBehavior, Gid, Pid, Uid, set_dumpable_behavior};
 use rustix::thread::{UnshareFlags, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-use crate::confinement::NOBODY;
 use crate::message::{Failure, Step};
 use crate::policy::{Entry, Identity, Policy};
 
@@ -78,31 +77,37 @@ pub(super) fn become_user_in_own_namespace(proc: &OwnedFd, identity: &Identity) 
 pub(super) struct Owners(BTreeMap<(u32, u32), OwnedFd>);
 
 impl Owners {
-    /// One for each owner among the entries and the layers of an image, if the process becomes another user. That of root
-    /// with nobody in its place may be there already.
-    pub(super) fn of(policy: &Policy, proc: &OwnedFd, of_root: Option<OwnedFd>) -> Result<Self, Failure> {
-        let mut owners = BTreeMap::new();
+    /// One for each that a policy asks for.
+    pub(super) fn of(policy: &Policy, proc: &OwnedFd) -> Result<Self, Failure> {
+        let shown = policy.identity.becomes.unwrap_or_default();
+        Self::wanted(policy)
+            .into_iter()
+            .map(|owner| Ok((owner, namespace_for(owner, shown, proc)?)))
+            .collect()
+    }
+
+    /// The owners among the entries and the layers of an image, if the process becomes another user.
+    pub(super) fn wanted(policy: &Policy) -> Vec<(u32, u32)> {
         let Some(outside) = policy.identity.becomes else {
-            return Ok(Self(owners));
+            return Vec::new();
         };
-        if outside == (NOBODY, NOBODY) {
-            owners.extend(of_root.map(|of_root| ((0, 0), of_root)));
-        }
         let granted = policy.entries.iter().filter_map(|entry| match entry {
             Entry::Bind { owner, .. } => *owner,
             _ => None,
         });
         let layers = policy.image.iter().flat_map(|image| &image.layers);
-        for owner in granted.chain(layers.map(|layer| layer.owner)) {
-            if !owners.contains_key(&owner) && owner.0 != outside.0 {
-                owners.insert(owner, namespace_for(owner, outside, proc)?);
-            }
-        }
-        Ok(Self(owners))
+        let all: BTreeSet<(u32, u32)> = granted.chain(layers.map(|layer| layer.owner)).collect();
+        all.into_iter().filter(|owner| owner.0 != outside.0).collect()
     }
 
     pub(super) fn namespace(&self, owner: (u32, u32)) -> Option<&OwnedFd> {
         self.0.get(&owner)
+    }
+}
+
+impl FromIterator<((u32, u32), OwnedFd)> for Owners {
+    fn from_iter<I: IntoIterator<Item = ((u32, u32), OwnedFd)>>(owners: I) -> Self {
+        Self(owners.into_iter().collect())
     }
 }
 

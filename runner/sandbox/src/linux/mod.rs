@@ -25,6 +25,7 @@ mod tree;
 mod users;
 mod warden;
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
 use std::path::PathBuf;
@@ -44,7 +45,7 @@ pub(crate) use wrun_process::spawn_helper;
 
 use ahead::Ahead;
 use descriptors::{close_all_but, close_on_exec};
-use step::{Try as _, failure};
+use step::{Number as _, Try as _, failure};
 
 /// Whether files can be linked between folders that Landlock tells apart (its version 2).
 pub(crate) fn links_between_folders() -> bool {
@@ -83,12 +84,26 @@ pub(crate) fn become_process(arguments: &[OsString]) -> ! {
     if close_on_exec(&channel, true).is_err() {
         process::exit(CANNOT_REPORT);
     }
-    let ahead = if network == AheadNetwork::Empty.word() {
-        Ahead::make()
-    } else {
-        Ahead::nothing()
+    let channel = Channel::from_descriptor(channel);
+    let parent = parent.to_str().and_then(|number| number.parse().ok());
+    let (Some(parent), true) = (parent, build == BUILD) else {
+        fail(&channel, failure(Step::Build, libc::EINVAL));
     };
-    let failed = match prepare(build, parent, channel, ahead) {
+    let is_empty = network == AheadNetwork::Empty.word();
+    live(
+        channel,
+        parent,
+        if is_empty {
+            AheadNetwork::Empty
+        } else {
+            AheadNetwork::Machine
+        },
+    )
+}
+
+/// The life of a helper.
+fn live(channel: Channel, parent: u32, network: AheadNetwork) -> ! {
+    let (channel, failed) = match prepare(channel, parent, network) {
         Ok(Some(Task {
             policy,
             channel,
@@ -100,9 +115,13 @@ pub(crate) fn become_process(arguments: &[OsString]) -> ! {
         Ok(None) => process::exit(0),
         Err(failed) => failed,
     };
-    let (channel, failed) = failed;
+    fail(&channel, failed)
+}
+
+/// Says what went wrong, and ends.
+fn fail(channel: &Channel, failed: Failure) -> ! {
     let reported = channel.send(&Message::Failed(failed), None);
-    process::exit(if reported.is_ok() { 0 } else { CANNOT_REPORT });
+    process::exit(if reported.is_ok() { 0 } else { CANNOT_REPORT })
 }
 
 /// The descriptor whose number the argument is.
@@ -125,53 +144,54 @@ fn owned(argument: &OsString) -> Option<OwnedFd> {
 struct Task {
     policy: Policy,
     channel: Channel,
-    ahead: Ahead,
+    ahead: Option<Ahead>,
 }
 
-/// Waits for the policy, and puts everything that comes along with it in its place. `None` if there comes none: this process
-/// is not needed.
-fn prepare(
-    build: &OsString,
-    parent: &OsString,
-    channel: OwnedFd,
-    ahead: Ahead,
-) -> Result<Option<Task>, (Channel, Failure)> {
-    let channel = Channel::from_descriptor(channel);
-    let taken = if build == BUILD {
-        setsid()
-            .or_fail(Step::Session)
-            .and_then(|_| end_with(parent))
-            .and_then(|()| channel.take_over().or_fail(Step::Channel))
-    } else {
-        Err(failure(Step::Build, libc::EINVAL))
+/// Makes what can be made ahead, waits for the policy, and puts everything that comes along with it in its place. `None` if
+/// there comes none: this process is not needed.
+fn prepare(channel: Channel, parent: u32, network: AheadNetwork) -> Result<Option<Task>, (Channel, Failure)> {
+    let begin = || {
+        setsid().or_fail(Step::Session)?;
+        end_with(parent)?;
+        if network != AheadNetwork::Empty {
+            return Ok(None);
+        }
+        let ahead = ahead::make(&channel)?;
+        ahead.as_ref().map(Ahead::join_network).transpose()?;
+        Ok(ahead)
     };
-    let Handed { policy, given } = match taken {
+    let ahead = match begin() {
+        Ok(ahead) => ahead,
+        Err(failed) => return Err((channel, failed)),
+    };
+    let Handed { policy, given } = match channel.take_over() {
         Ok(Some(taken)) => taken,
         Ok(None) => return Ok(None),
-        Err(failed) => return Err((channel, failed)),
+        Err(error) => return Err((channel, failure(Step::Channel, error.number()))),
     };
     let policy = match read(policy) {
         Ok(policy) => policy,
         Err(failed) => return Err((channel, failed)),
     };
-    let others = [channel.into_descriptor()].into_iter().chain(ahead.of_root);
-    let placed = descriptors::place(others.collect(), given).map(Vec::into_iter);
-    let Ok((Some(channel), of_root)) = placed.map(|mut placed| (placed.next(), placed.next())) else {
+    let (mut channel, mut ahead) = (channel, ahead);
+    let of_ahead = ahead.iter_mut().flat_map(Ahead::descriptors);
+    let others = [channel.descriptor()].into_iter().chain(of_ahead).collect();
+    if descriptors::place(others, given).is_err() {
         // Without the channel nothing can be told.
         process::exit(CANNOT_REPORT);
-    };
+    }
     Ok(Some(Task {
         policy,
-        channel: Channel::from_descriptor(channel),
-        ahead: Ahead { of_root, ..ahead },
+        channel,
+        ahead,
     }))
 }
 
-/// Has this process killed when the one who started it ends, whose number the argument is.
-fn end_with(parent: &OsString) -> Result<(), Failure> {
+/// Has this process killed when the one who started it ends.
+fn end_with(parent: u32) -> Result<(), Failure> {
     set_parent_process_death_signal(Some(Signal::KILL)).or_fail(Step::ParentDeath)?;
     // It may have ended before the call; no signal comes for that.
-    let is_there = getppid().is_some_and(|now| parent.to_str() == Some(&now.as_raw_pid().to_string()));
+    let is_there = getppid().is_some_and(|now| now.as_raw_pid().unsigned_abs() == parent);
     if is_there {
         Ok(())
     } else {
@@ -184,19 +204,22 @@ fn read(policy: OwnedFd) -> Result<Policy, Failure> {
     serde_json::from_slice(&bytes).map_err(|_| failure(Step::Policy, libc::EINVAL))
 }
 
-fn run(policy: &Policy, channel: &Channel, ahead: Ahead) -> Result<std::convert::Infallible, Failure> {
-    if ahead.is_something() && AheadNetwork::of(policy.tier, policy.network) != AheadNetwork::Empty {
+fn run(policy: &Policy, channel: &Channel, mut ahead: Option<Ahead>) -> Result<Infallible, Failure> {
+    if ahead.is_some() && AheadNetwork::of(policy.tier, policy.network) != AheadNetwork::Empty {
         return Err(failure(Step::Policy, libc::EINVAL));
     }
 
     let given = policy.groups.iter().chain(&policy.keep).copied();
-    let of_root = ahead.of_root.as_ref().map(AsRawFd::as_raw_fd);
-    close_all_but(given.chain([channel.as_raw_fd()]).chain(of_root)).or_fail(Step::Descriptors)?;
+    let of_ahead = ahead
+        .iter_mut()
+        .flat_map(Ahead::descriptors)
+        .map(|own| own.as_raw_fd());
+    close_all_but(given.chain([channel.as_raw_fd()]).chain(of_ahead)).or_fail(Step::Descriptors)?;
     chdir("/").or_fail(Step::Root)?;
     process::block_signals();
-    resources::join_groups(&policy.groups)?;
-    match policy.tier {
-        Tier::Full => full::run(policy, channel, ahead),
-        Tier::Restricted | Tier::None => restricted::run(policy, channel),
+    match (policy.tier, ahead) {
+        (Tier::Full, Some(ahead)) => full::go_on(policy, channel, ahead),
+        (Tier::Full, None) => full::run(policy, channel),
+        (Tier::Restricted | Tier::None, _) => restricted::run(policy, channel),
     }
 }

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, fstat, open, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
@@ -122,4 +122,15 @@ pub(super) fn attach(mount: impl AsFd, place: impl AsFd) -> Result<(), Errno> {
         "",
         MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH,
     )
+}
+
+/// Puts a mount over the root of this process, which goes on to see what is below: paths begin there, whatever lies on top
+/// (`path_resolution(7)`).
+pub(super) fn lay_over_root(mount: impl AsFd) -> Result<(), Errno> {
+    let root = open(
+        "/",
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    attach(mount, root)
 }

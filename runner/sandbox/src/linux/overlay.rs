@@ -14,9 +14,13 @@ use crate::policy::{Entry, Image, Layer, Policy};
 
 use super::identity::Owners;
 use super::mounts::{attach, find_exactly, fresh, restrict};
-use super::root::{STAGING, folder_in_memory};
+use super::root::folder_in_memory;
 use super::step::{Try as _, failure};
 use super::tree::Tree;
+
+/// Where they are until the root is changed; one of these folders is on every machine. Not over the root, where only what
+/// becomes the next root may lie.
+const STAGING: &[&str] = &["/tmp", "/proc"];
 
 /// What the mounts are arranged in, until the root is changed, may hold: folders.
 const STAGING_BYTES: &str = "4m";

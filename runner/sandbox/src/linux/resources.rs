@@ -1,25 +1,37 @@
 //! Control groups and resource limits.
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::message::{Failure, Step};
-use crate::policy::Resources;
+use crate::policy::{Policy, Resources};
 
 use super::step::Try as _;
 
 /// Thousandths of a processor.
 const WHOLE: u32 = 1000;
 
+/// The descriptors of control groups that a policy speaks of.
+pub(super) fn groups(policy: &Policy) -> Vec<BorrowedFd<'_>> {
+    policy
+        .groups
+        .iter()
+        .map(|number| {
+            #[expect(unsafe_code, reason = "descriptors come as numbers in the policy")]
+            // SAFETY: the one who started the helper passed the descriptor on, and nothing closes it before this process
+            // executes its program. A number that is not open makes every use of it fail.
+            unsafe {
+                BorrowedFd::borrow_raw(*number)
+            }
+        })
+        .collect()
+}
+
 /// Joins control groups by their `cgroup.procs` files (`cgroups(7)`).
-pub(super) fn join_groups(groups: &[RawFd]) -> Result<(), Failure> {
-    for number in groups {
-        #[expect(unsafe_code, reason = "descriptors come as numbers in the policy")]
-        // SAFETY: the one who started the helper passed the descriptor on, and nothing closes it before this process
-        // executes its program. A number that is not open makes the write fail.
-        let file = unsafe { BorrowedFd::borrow_raw(*number) };
+pub(super) fn join(groups: &[impl AsFd]) -> Result<(), Failure> {
+    for file in groups {
         rustix::io::write(file, b"0").or_fail(Step::ControlGroup)?;
     }
     Ok(())

@@ -14,10 +14,11 @@ use crate::policy::Policy;
 use super::process::{Forked, drop_streams, fork};
 use super::program::{Around, become_program};
 use super::step::{Try as _, failure};
-use super::{terminal, warden};
+use super::{resources, terminal, warden};
 
 /// Sets everything up and waits for the end. Returns what went wrong before anything ran.
 pub(super) fn run(policy: &Policy, channel: &Channel) -> Result<Infallible, Failure> {
+    resources::join(&resources::groups(policy))?;
     let parent = getppid();
     // Nothing ends the tree by itself here, so this process has to live long enough to do it.
     set_parent_process_death_signal(Some(warden::PARENT_ENDED)).or_fail(Step::ParentDeath)?;

@@ -10,24 +10,24 @@ use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_c
 use rustix::process::{chdir, fchdir, pivot_root};
 
 use crate::message::{Failure, Step};
-use crate::policy::{Entry, Policy};
+use crate::policy::{Entry, Image, Policy};
 use wrun_core::grants::Access;
 
 use super::identity::Owners;
-use super::mounts::{attach, clone_at, clone_exactly, fresh, restrict};
+use super::mounts::{attach, clone_at, clone_exactly, fresh, lay_over_root, restrict};
 use super::overlay;
 use super::step::{Try as _, failure};
 use super::tree::Tree;
 use super::users;
-
-/// Where the new root is mounted until it is the root; one of them is on every machine.
-pub(super) const STAGING: &[&str] = &["/tmp", "/proc"];
 
 /// What the root itself may hold: folders, links and small files.
 const ROOT_BYTES: &str = "16m";
 
 /// Devices that everyone may use (Filesystem Hierarchy Standard 3.0, 6.1.3).
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom"];
+
+/// The device of the terminal that a process is on (Filesystem Hierarchy Standard 3.0, 6.1.3).
+const TERMINAL: &str = "tty";
 
 /// Links in `/dev` (Filesystem Hierarchy Standard 3.0, 6.1.3; `pts(4)`).
 const DEVICE_LINKS: &[(&str, &str)] = &[
@@ -41,80 +41,132 @@ const DEVICE_LINKS: &[(&str, &str)] = &[
 /// Files of `/proc` that say something of the machine beyond this process, and that few programs read.
 const HIDDEN: &[&str] = &["kcore", "keys", "key-users", "timer_list", "kallsyms", "kmsg"];
 
+/// What mounts may not have unless it is granted.
+const SAFE: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV);
+
 /// Bytes of the smallest file in memory that is not empty.
 const PAGE: u64 = 4096;
 
 /// Files and folders that the smallest folder in memory may hold.
 const LEAST_FILES: u64 = 64;
 
-/// Everything that comes from the machine, taken before its root is left.
-struct Sources {
-    binds: Vec<OwnedFd>,
-    devices: Vec<(&'static str, OwnedFd)>,
+/// The beginning of a root, which does not depend on a policy: with a `/proc` and a `/dev`. It lies over the root of the
+/// machine, out of sight of this process.
+pub(super) struct Staged {
+    pub(super) root: OwnedFd,
+    /// Whether `/proc` is one of its own.
+    own_proc: bool,
+}
+
+impl Staged {
+    /// Unmounts it, as nothing may lie over the root of the machine but the next one: what does would come to lie over that.
+    fn take_away(self) -> Result<(), Failure> {
+        fchdir(&self.root).or_fail(Step::Pivot)?;
+        unmount(".", UnmountFlags::DETACH).or_fail(Step::Pivot)?;
+        chdir("/").or_fail(Step::Pivot)
+    }
+}
+
+/// Makes the beginning of a root.
+pub(super) fn stage() -> Result<Staged, Failure> {
+    be_private()?;
+    let devices = devices_of_machine(DEVICES.iter().copied())?;
+    let proc = own_proc()?;
+    let root = folder_of_root()?;
+    lay_over_root(&root).or_fail(Step::Pivot)?;
+    let tree = Tree::empty(root.try_clone().or_fail(Step::Root)?);
+    fill_devices(&tree, &devices)?;
+    place_proc(&tree, proc.as_ref(), &devices)?;
+    Ok(Staged {
+        root,
+        own_proc: proc.is_some(),
+    })
 }
 
 /// Changes to the root that the policy describes. Returns whether `/proc` is one of its own.
-pub(super) fn change(policy: &Policy, owners: &Owners) -> Result<bool, Failure> {
-    mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
-        .or_fail(Step::PrivateMounts)?;
-    let sources = sources(policy, owners)?;
-    let safe = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    let proc = match fresh(
-        "proc",
-        &[],
-        safe | MountAttrFlags::MOUNT_ATTR_NOEXEC | MountAttrFlags::MOUNT_ATTR_RDONLY,
-    ) {
-        Ok(proc) => Some(proc),
-        // Inside of a container that hides parts of /proc a fresh one is refused (`mount_namespaces(7)`).
-        Err(Errno::PERM) => None,
-        Err(error) => return Err(error).or_fail(Step::Proc),
-    };
-    let own = || fresh("tmpfs", &[("size", ROOT_BYTES), ("mode", "0755")], safe).or_fail(Step::Root);
-    let tree = match &policy.image {
-        Some(image) => {
-            let root = overlay::join(image, policy, owners)?;
-            Tree::of_image(enter(&root)?, policy.identity.becomes)
-        }
-        None => Tree::empty(enter(&own()?)?),
-    };
-
-    let memory = || folder_in_memory(policy.temporary, "1777", None).or_fail(Step::Root);
-    tree.cover("tmp", &memory()?)?;
-    let devices = devices(&tree, policy, &sources, &own)?;
-    tree.put(Path::new("/dev/shm"), true, &memory()?)?;
-    match &proc {
-        Some(proc) => {
-            tree.cover("proc", proc).map_err(at(Step::Proc))?;
-            hide(&tree, &sources)?;
-        }
-        None => drop(tree.folder("proc")?),
+pub(super) fn change(policy: &Policy, owners: &Owners, staged: Option<Staged>) -> Result<bool, Failure> {
+    if let Some(image) = &policy.image {
+        staged.map(Staged::take_away).transpose()?;
+        return change_to_image(image, policy, owners);
     }
-    if policy.image.is_some() {
-        users::name(&tree, policy)?;
-        tree.place(&policy.cwd, true).map_err(at(Step::WorkingFolder))?;
-    }
-    fill(&tree, policy, &sources.binds)?;
+    let Staged { root, own_proc } = staged.map_or_else(stage, Ok)?;
+    let binds = binds(policy, owners)?;
+    let terminal = devices_of_machine(policy.terminal.map(|_| TERMINAL))?;
+    let tree = Tree::empty(enter(&root)?);
+    put_devices(&tree, &terminal)?;
+    put_memory(&tree, policy)?;
+    fill(&tree, policy, &binds)?;
     let read_only = MountAttrFlags::MOUNT_ATTR_RDONLY;
-    restrict(devices.as_ref().unwrap_or(tree.root()), read_only, None, false).or_fail(Step::Root)?;
+    restrict(tree.root(), read_only, None, false).or_fail(Step::Root)?;
+    Ok(own_proc)
+}
+
+/// The same, to the files of an image.
+fn change_to_image(image: &Image, policy: &Policy, owners: &Owners) -> Result<bool, Failure> {
+    be_private()?;
+    let binds = binds(policy, owners)?;
+    let names = DEVICES.iter().copied().chain(policy.terminal.map(|_| TERMINAL));
+    let devices = devices_of_machine(names)?;
+    let proc = own_proc()?;
+    let root = overlay::join(image, policy, owners)?;
+    lay_over_root(&root).or_fail(Step::Pivot)?;
+    let tree = Tree::of_image(enter(&root)?, policy.identity.becomes);
+    let own = folder_of_root()?;
+    attach(&own, tree.folder("dev").map_err(at(Step::Devices))?).or_fail(Step::Devices)?;
+    fill_devices(&tree, &devices)?;
+    put_memory(&tree, policy)?;
+    place_proc(&tree, proc.as_ref(), &devices)?;
+    users::name(&tree, policy)?;
+    tree.place(&policy.cwd, true).map_err(at(Step::WorkingFolder))?;
+    fill(&tree, policy, &binds)?;
+    restrict(&own, MountAttrFlags::MOUNT_ATTR_RDONLY, None, false).or_fail(Step::Root)?;
     Ok(proc.is_some())
 }
 
-/// Makes `/dev`: a mount of its own, which is returned, where the root is an image's.
-fn devices(
-    tree: &Tree,
-    policy: &Policy,
-    sources: &Sources,
-    own: &dyn Fn() -> Result<OwnedFd, Failure>,
-) -> Result<Option<OwnedFd>, Failure> {
-    let folder = tree.folder("dev").map_err(at(Step::Devices))?;
-    let mount = policy.image.as_ref().map(|_| own()).transpose()?;
-    if let Some(mount) = &mount {
-        attach(mount, &folder).or_fail(Step::Devices)?;
+/// Has nothing that is mounted from here on seen on the machine.
+fn be_private() -> Result<(), Failure> {
+    mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
+        .or_fail(Step::PrivateMounts)
+}
+
+/// A `/proc` of the process' own, if it can be had.
+fn own_proc() -> Result<Option<OwnedFd>, Failure> {
+    let attributes = SAFE | MountAttrFlags::MOUNT_ATTR_NOEXEC | MountAttrFlags::MOUNT_ATTR_RDONLY;
+    match fresh("proc", &[], attributes) {
+        Ok(proc) => Ok(Some(proc)),
+        // Inside of a container that hides parts of /proc a fresh one is refused (`mount_namespaces(7)`).
+        Err(Errno::PERM) => Ok(None),
+        Err(error) => Err(error).or_fail(Step::Proc),
     }
-    for (name, device) in &sources.devices {
-        tree.put(&Path::new("/dev").join(name), false, device)
-            .map_err(at(Step::Devices))?;
+}
+
+/// Puts a `/proc` in place.
+fn place_proc(tree: &Tree, proc: Option<&OwnedFd>, devices: &Devices) -> Result<(), Failure> {
+    match proc {
+        Some(proc) => {
+            tree.cover("proc", proc).map_err(at(Step::Proc))?;
+            hide(tree, devices)
+        }
+        None => tree.folder("proc").map(drop),
     }
+}
+
+/// A folder in memory for what is small.
+fn folder_of_root() -> Result<OwnedFd, Failure> {
+    fresh("tmpfs", &[("size", ROOT_BYTES), ("mode", "0755")], SAFE).or_fail(Step::Root)
+}
+
+/// Puts the folders in memory in place that every process has.
+fn put_memory(tree: &Tree, policy: &Policy) -> Result<(), Failure> {
+    let memory = || folder_in_memory(policy.temporary, "1777", None).or_fail(Step::Root);
+    tree.cover("tmp", &memory()?)?;
+    tree.put(Path::new("/dev/shm"), true, &memory()?)
+}
+
+/// Makes what is in `/dev`.
+fn fill_devices(tree: &Tree, devices: &Devices) -> Result<(), Failure> {
+    drop(tree.folder("dev").map_err(at(Step::Devices))?);
+    put_devices(tree, devices)?;
     let terminals = fresh(
         "devpts",
         &[("mode", "0620"), ("ptmxmode", "0666")],
@@ -125,10 +177,35 @@ fn devices(
     for (name, target) in DEVICE_LINKS {
         tree.link(&Path::new("/dev").join(name), Path::new(target))?;
     }
-    Ok(mount)
+    Ok(())
 }
 
-fn sources(policy: &Policy, owners: &Owners) -> Result<Sources, Failure> {
+fn put_devices(tree: &Tree, devices: &Devices) -> Result<(), Failure> {
+    for (name, device) in devices {
+        tree.put(&Path::new("/dev").join(name), false, device)
+            .map_err(at(Step::Devices))?;
+    }
+    Ok(())
+}
+
+/// Devices of the machine by their names.
+type Devices = Vec<(&'static str, OwnedFd)>;
+
+fn devices_of_machine(names: impl IntoIterator<Item = &'static str>) -> Result<Devices, Failure> {
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let device = |name: &'static str| {
+        let device = clone_at(&format!("/dev/{name}"))?;
+        restrict(&device, attributes, None, false)?;
+        Ok::<_, Errno>((name, device))
+    };
+    names
+        .into_iter()
+        .map(|name| device(name).or_fail_at(Step::Devices, Path::new(name)))
+        .collect()
+}
+
+/// What is granted, taken before the root of the machine is left.
+fn binds(policy: &Policy, owners: &Owners) -> Result<Vec<OwnedFd>, Failure> {
     let mut binds = Vec::new();
     for entry in &policy.entries {
         let Entry::Bind {
@@ -163,31 +240,22 @@ fn sources(policy: &Policy, owners: &Owners) -> Result<Sources, Failure> {
         })?;
         binds.push(mount);
     }
-    let mut devices = Vec::new();
-    let terminal = policy.terminal.map(|_| "tty");
-    for name in DEVICES.iter().copied().chain(terminal) {
-        let device = clone_at(&format!("/dev/{name}")).or_fail_at(Step::Devices, Path::new(name))?;
-        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-        restrict(&device, attributes, None, false).or_fail_at(Step::Devices, Path::new(name))?;
-        devices.push((name, device));
-    }
-    Ok(Sources { binds, devices })
+    Ok(binds)
 }
 
-/// Makes a mount the root and lets go of the one that was.
+/// Makes a mount that lies over the root the root, and lets go of the one that was.
 fn enter(root: &OwnedFd) -> Result<OwnedFd, Failure> {
-    let folder = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let staging = STAGING
-        .iter()
-        .find_map(|path| open(*path, folder, Mode::empty()).ok())
-        .ok_or_else(|| failure(Step::Pivot, libc::ENOENT))?;
-    attach(root, &staging).or_fail(Step::Pivot)?;
     fchdir(root).or_fail(Step::Pivot)?;
     // The old root comes to lie on top of the new one, and is taken away from there (`pivot_root(2)`).
     pivot_root(".", ".").or_fail(Step::Pivot)?;
     unmount(".", UnmountFlags::DETACH).or_fail(Step::Pivot)?;
     chdir("/").or_fail(Step::Pivot)?;
-    open("/", folder, Mode::empty()).or_fail(Step::Pivot)
+    open(
+        "/",
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+    .or_fail(Step::Pivot)
 }
 
 /// Brings in what was granted, from the root down.
@@ -237,13 +305,12 @@ pub(super) fn folder_in_memory(bytes: u64, mode: &str, owner: Option<(u32, u32)>
     if let Some((user, group)) = &owner {
         options.extend([("uid", user.as_str()), ("gid", group)]);
     }
-    let safe = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    fresh("tmpfs", &options, safe)
+    fresh("tmpfs", &options, SAFE)
 }
 
 /// Puts nothing in place of files of `/proc`.
-fn hide(tree: &Tree, sources: &Sources) -> Result<(), Failure> {
-    let Some((_, null)) = sources.devices.iter().find(|(name, _)| *name == "null") else {
+fn hide(tree: &Tree, devices: &Devices) -> Result<(), Failure> {
+    let Some((_, null)) = devices.iter().find(|(name, _)| *name == "null") else {
         return Err(failure(Step::Proc, libc::ENOENT));
     };
     for name in HIDDEN {

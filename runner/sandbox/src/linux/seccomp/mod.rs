@@ -10,6 +10,7 @@ mod rules;
 
 use std::os::fd::{FromRawFd as _, OwnedFd};
 
+use libc::c_long;
 use rustix::thread::set_no_new_privs;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, sock_filter};
 
@@ -67,7 +68,15 @@ fn tell(calls: Result<rules::Rules, seccompiler::BackendError>) -> Result<Option
 }
 
 fn refusing(policy: &Policy) -> Result<BpfProgram, Failure> {
-    compile(rules::refused(policy), SeccompAction::Errno(number(libc::EPERM)))
+    let invalid = |_| failure(Step::Filter, libc::EINVAL);
+    let rules = rules::refused(policy).map_err(invalid)?;
+    let (always, conditional): (rules::Rules, _) = rules.into_iter().partition(|(_, rules)| rules.is_empty());
+    let filter = compile(Ok(conditional), SeccompAction::Errno(number(libc::EPERM)))?;
+    let always: Vec<c_long> = always.into_keys().collect();
+    let mut program = vec![prefix::LOAD_NUMBER];
+    program.extend(prefix::failing(&always, libc::EPERM));
+    program.extend(filter);
+    Ok(program)
 }
 
 /// The calls that a policy refuses, for the one who is told of them.
@@ -123,7 +132,7 @@ fn install(program: &[sock_filter], flags: libc::c_ulong) -> Result<OwnedFd, Fai
     Ok(notifications)
 }
 
-fn call(program: &[sock_filter], flags: libc::c_ulong) -> Result<libc::c_long, Failure> {
+fn call(program: &[sock_filter], flags: libc::c_ulong) -> Result<c_long, Failure> {
     let length = u16::try_from(program.len()).map_err(|_| failure(Step::Filter, libc::E2BIG))?;
     let description = libc::sock_fprog {
         len: length,

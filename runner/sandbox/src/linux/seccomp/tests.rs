@@ -239,3 +239,24 @@ proptest! {
         prop_assert!(is_told || !refused);
     }
 }
+
+#[test]
+fn as_many_calls_as_there_are_fail_and_the_next_does_not() {
+    for count in [0, 1, 253, 254, 255, 600] {
+        let calls: Vec<c_long> = (1000..).take(count).collect();
+        let program = [
+            vec![prefix::LOAD_NUMBER],
+            prefix::failing(&calls, libc::EPERM),
+            vec![prefix::ALLOW],
+        ]
+        .concat();
+        let returned = |number: c_long| evaluate::evaluate(&program, &call(number, [0; 6]));
+        let refused = Some(libc::SECCOMP_RET_ERRNO | libc::EPERM.unsigned_abs());
+        for number in calls.iter().copied() {
+            assert_eq!(returned(number), refused, "{number} of {count}");
+        }
+        let beyond = 1000 + c_long::try_from(count).unwrap();
+        assert_eq!(returned(999), Some(libc::SECCOMP_RET_ALLOW), "{count}");
+        assert_eq!(returned(beyond), Some(libc::SECCOMP_RET_ALLOW), "{count}");
+    }
+}
