@@ -313,8 +313,8 @@ fn a_plan_shows_the_command_and_every_limit() {
         "run:         echo 'a b' c\n",
         "grants:\n",
         "  at most 1.5 processors\n",
-        "  at most 1.0 MiB of any one file\n",
-        "  at most 2.0 MiB of the scratch folder\n",
+        "  at most 1 MiB of any one file\n",
+        "  at most 2 MiB of the scratch folder\n",
     ] {
         assert!(ran.ends_with(0).stdout.contains(line), "{line} {ran:?}");
     }

@@ -133,7 +133,7 @@ fn a_guest_that_takes_too_much_memory_to_compile_is_named() {
         .env("WRUN_COMPILE_MEMORY", "64MiB")
         .run()
         .ends_with(125)
-        .says("compiling the guest took more than 64.0 MiB of memory")
+        .says("compiling the guest took more than 64 MiB of memory")
         .says("exec.wasi.compile-memory");
 }
 

@@ -31,7 +31,7 @@ fn the_exit_code_tells_how_the_task_ended() {
             "[limits]\noutput = \"1KiB\"\n",
             &[],
             153,
-            "output limit of 1.0 KiB",
+            "output limit of 1 KiB",
         ),
         (
             &["true"],

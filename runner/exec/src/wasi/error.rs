@@ -48,7 +48,7 @@ pub enum WasiError {
     },
 
     /// The guest could not be compiled in the memory that there is for it.
-    #[error("compiling the guest took more than {} of memory", bytesize::ByteSize(*limit).display().iec())]
+    #[error("compiling the guest took more than {} of memory", wrun_core::task::written_size(*limit))]
     #[diagnostic(
         code("exec.wasi.compile-memory"),
         help(
