@@ -165,6 +165,8 @@ fn an_environment_that_a_task_uses_is_not_removed() {
         "task.toml",
         waiting(&index, "import thing; print(thing.__version__)"),
     );
+    // While it is being kept it is not listed.
+    world.wrun(&["submit", "task.toml"]).run().ends_with(0);
     let mut running = world.wrun(&["submit", "task.toml"]).open_stdin().spawn();
     running.wait_for("ready");
     let environments = world.environments();
@@ -187,6 +189,8 @@ fn an_environment_that_a_task_uses_is_not_removed() {
 fn a_task_ends_with_the_wrun_that_was_killed_and_frees_its_environment() {
     let (world, index) = (World::new(), thing());
     world.write("task.toml", waiting(&index, ""));
+    // What is being kept when it is killed is not there.
+    world.wrun(&["submit", "task.toml"]).run().ends_with(0);
     let running = world.wrun(&["submit", "task.toml"]).open_stdin().spawn();
     running.wait_for("ready");
     running.signal(Signal::KILL);

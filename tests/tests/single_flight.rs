@@ -101,6 +101,29 @@ fn tasks_of_one_process_make_one_environment() {
 }
 
 #[test]
+fn nobody_waits_for_the_task_of_the_builder() {
+    let world = World::new();
+    let index = Index::with([Wheel::new("thing", "1.0")]);
+    let waiting = "import thing, sys; print('begun', flush=True); sys.stdin.read(); print(thing.__version__)";
+    let first = PythonTask::new("uv", waiting)
+        .package("thing==1.0")
+        .index(&index.url());
+    world.write("first.toml", first.text());
+    world.write("second.toml", task("uv", &index, "1.0"));
+    let mut building = world.wrun(&["submit", "first.toml"]).open_stdin().spawn();
+    building.wait_for("begun");
+    // The first task is there until its input ends.
+    world
+        .wrun(&["submit", "second.toml"])
+        .run()
+        .ends_with(0)
+        .prints("1.0\n");
+    building.close_stdin();
+    building.wait().ends_with(0).shows("1.0");
+    assert_eq!(world.environments().len(), 1);
+}
+
+#[test]
 fn a_failed_build_fails_all_who_wait_for_it() {
     let world = World::new();
     let index = Index::with([Wheel::new("thing", "1.0")]);

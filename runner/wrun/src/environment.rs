@@ -355,7 +355,10 @@ async fn build(
     // The host holds the leases of the parts until this one does.
     lease.hold_parts(&environment)?;
     drop(host);
-    context.settling.begin(context, sealed, flight);
+    let leases = lease
+        .inheritable_fds()
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    context.settling.begin(context, sealed, flight, leases).await?;
     Ok((environment, true))
 }
 

@@ -237,6 +237,7 @@ impl Runner {
             }
         };
         context.cleaning.done().await;
+        context.settling.done(&context).await;
         report
     }
 

@@ -72,6 +72,36 @@ fn an_environment_without_what_it_needs_is_built_again() {
 }
 
 #[test]
+fn a_sealed_environment_is_its_builder_s_until_it_is_committed() {
+    let (_folder, store) = fresh();
+    let id = env_id("x");
+    let lease = store.lease(&id).unwrap();
+    let seal = || {
+        let flight = flight(&store, &FlightKey::Env(id.clone())).unwrap();
+        let build = store.begin(&flight, &id).unwrap();
+        build.tree().write("tool", b"#!/bin/sh\n", true).unwrap();
+        (build.seal(info("x")).unwrap(), flight)
+    };
+    let (sealed, alone) = seal();
+    let prefix = sealed.environment().prefix.clone();
+    let mode = std::fs::metadata(prefix.join("tool"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o7777, 0o555);
+    assert_eq!(lease.environment().unwrap(), None);
+    drop((sealed, alone));
+    assert!(!prefix.exists());
+
+    let (mut sealed, _alone) = seal();
+    sealed.commit().unwrap();
+    let environment = sealed.environment().clone();
+    drop(sealed);
+    assert_eq!(lease.environment().unwrap(), Some(environment));
+    assert_eq!(store.check_environment(&id).unwrap(), []);
+}
+
+#[test]
 fn the_manifest_has_a_line_for_everything() {
     let (_folder, store) = fresh();
     build(&store, "x");
