@@ -200,6 +200,8 @@ impl Helper {
         if let Some(spare) = spare {
             (spare.number, spare.is_spare) = (number, false);
         } else {
+            // The guess was wrong; nothing will take them.
+            waiting.helpers.retain(|waits| !waits.is_spare);
             let ready = Ready::start(self.first_choice(), network)?;
             waiting.helpers.push(Waits {
                 number,

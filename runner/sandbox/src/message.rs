@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use wrun_core::sandbox::Tier;
@@ -225,8 +226,17 @@ pub struct Failure {
 impl Failure {
     /// Whether another start will not have it: of about 100,000 new roots one counts as open for writing as long as it is
     /// there, and is not made read-only (`EBUSY` of `mount_setattr(2)`), though all that was opened in it is closed.
+    ///
+    /// A helper that waited for its policy has the mounts of when it began; what was mounted since is not in them (`ESTALE`,
+    /// `ENOENT`).
     pub(crate) fn is_passing(&self) -> bool {
-        self.step == Step::Root && self.errno == rustix::io::Errno::BUSY.raw_os_error()
+        match self.step {
+            Step::Root => self.errno == Errno::BUSY.raw_os_error(),
+            Step::Grant | Step::Layer => [Errno::STALE, Errno::NOENT]
+                .map(Errno::raw_os_error)
+                .contains(&self.errno),
+            _ => false,
+        }
     }
 }
 

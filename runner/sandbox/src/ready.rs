@@ -37,6 +37,7 @@ impl Ready {
             std::process::id().to_string().into(),
             theirs.as_raw_fd().to_string().into(),
             network.word().into(),
+            crate::platform::processors().into(),
         ];
         let tree = crate::platform::spawn_helper(program, &args, &theirs)?;
         Ok(Self { tree, channel: ours })

@@ -27,6 +27,10 @@ pub(crate) fn spawn_helper(
     })
 }
 
+pub(crate) const fn processors() -> String {
+    String::new()
+}
+
 pub(crate) const fn may_administer() -> bool {
     false
 }

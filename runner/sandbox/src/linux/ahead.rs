@@ -4,7 +4,7 @@
 //! Two processes make it side by side. The first process of the namespaces waits for the policy itself; the helper stays
 //! behind on the machine, does for the first process what only can be done from there, and outlives it.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -17,11 +17,12 @@ use crate::confinement::{NOBODY, is_privileged};
 use crate::message::{Failure, Message, Step};
 use crate::policy::Policy;
 
+use super::descriptors::close_all_but;
 use super::full::outlive;
 use super::identity::{Owners, namespace_for, open_proc, unshare};
 use super::process::{Forked, block_signals, die_with_parent, drop_streams, exit, fork};
 use super::root::{Staged, stage};
-use super::step::{Try as _, failure};
+use super::step::{Number as _, Try as _, failure};
 use super::{network, resources};
 
 /// What the first process of the namespaces has when its policy comes.
@@ -34,6 +35,8 @@ pub(super) struct Ahead {
     pub(super) alive: OwnedFd,
     /// The line to it.
     pub(super) behind: Channel,
+    /// The processors that the program may use.
+    pub(super) processors: String,
 }
 
 /// The process that stayed behind has made the network, which comes along.
@@ -58,7 +61,7 @@ const ROOT: (u32, u32) = (0, 0);
 
 /// Makes everything, if this process has the right to, and returns in the first process of the namespaces. `None` is
 /// returned in this process, of which then nothing is different.
-pub(super) fn make(channel: &Channel) -> Result<Option<Ahead>, Failure> {
+pub(super) fn make(channel: &Channel, processors: &str) -> Result<Option<Ahead>, Failure> {
     if !is_privileged() || unshare(UnshareFlags::NEWPID, Step::Namespaces).is_err() {
         return Ok(None);
     }
@@ -79,6 +82,7 @@ pub(super) fn make(channel: &Channel) -> Result<Option<Ahead>, Failure> {
                 proc,
                 alive,
                 behind,
+                processors: processors.to_owned(),
             }))
         }
         Forked::Parent(process) => {
@@ -90,6 +94,18 @@ pub(super) fn make(channel: &Channel) -> Result<Option<Ahead>, Failure> {
 
 /// Makes the network, does what the policy asks for, and waits for the first process to end.
 fn stay(first: Pid, channel: &Channel, line: &Channel, proc: &OwnedFd, alive: OwnedFd) -> ! {
+    // What the one who started it has open is not to be held open by this.
+    let own = [
+        channel.as_raw_fd(),
+        line.as_raw_fd(),
+        proc.as_raw_fd(),
+        alive.as_raw_fd(),
+    ];
+    if let Err(error) = close_all_but(own.into_iter()) {
+        let failed = failure(Step::Descriptors, error.number());
+        drop(channel.send(&Message::Failed(failed), None));
+        exit(0)
+    }
     let begun = Message::Begun {
         anchor: Some(first.as_raw_pid().unsigned_abs()),
     };
@@ -119,23 +135,24 @@ fn serve(line: &Channel, proc: &OwnedFd) -> Result<bool, Failure> {
     // It may have ended, which is seen next.
     drop(line.pass(&NetworkMade, &[own.as_fd()]));
     drop(own);
-    let of_root = namespace_for(ROOT, (NOBODY, NOBODY), proc)?;
+    // The policy may ask for none; if it does, it is tried again.
+    let of_root = namespace_for(ROOT, (NOBODY, NOBODY), proc).ok();
     let Some((asked, groups)) = line.take::<Asked>().or_fail(Step::Channel)? else {
         // The first process has ended, or ends without a policy.
         return Ok(false);
     };
-    resources::join(&groups)?;
     let namespaces = asked
         .owners
         .iter()
-        .map(|owner| {
-            if (*owner, asked.shown) == (ROOT, (NOBODY, NOBODY)) {
+        .map(|owner| match &of_root {
+            Some(of_root) if (*owner, asked.shown) == (ROOT, (NOBODY, NOBODY)) => {
                 of_root.try_clone().or_fail(Step::IdentityMap)
-            } else {
-                namespace_for(*owner, asked.shown, proc)
             }
+            _ => namespace_for(*owner, asked.shown, proc),
         })
         .collect::<Result<Vec<OwnedFd>, Failure>>()?;
+    // The processes that made the namespaces do not count against the task's limit.
+    resources::join(&groups)?;
     if asked.waits {
         let namespaces: Vec<BorrowedFd<'_>> = namespaces.iter().map(OwnedFd::as_fd).collect();
         line.pass(&asked.owners, &namespaces).or_fail(Step::Channel)?;
@@ -151,6 +168,7 @@ impl Ahead {
             proc,
             alive,
             behind,
+            processors: _,
         } = self;
         [&mut staged.root, proc, alive, behind.descriptor()]
     }

@@ -42,9 +42,10 @@ struct First<'a> {
 
 /// Sets everything up, and waits for the end. Returns what went wrong before anything ran.
 pub(super) fn run(policy: &Policy, channel: &Channel) -> Result<Infallible, Failure> {
-    resources::join(&resources::groups(policy))?;
     let proc = open_proc()?;
     let owners = Owners::of(policy, &proc)?;
+    // The processes that made the owners' namespaces do not count against the task's limit.
+    resources::join(&resources::groups(policy))?;
     let outside = (geteuid(), getegid());
     if policy.identity.becomes.is_none() {
         unshare(UnshareFlags::NEWUSER, Step::UserNamespace)?;
@@ -91,6 +92,7 @@ pub(super) fn run(policy: &Policy, channel: &Channel) -> Result<Infallible, Fail
 
 /// Goes on, as the first process of the namespaces, with what was made ahead.
 pub(super) fn go_on(policy: &Policy, channel: &Channel, ahead: Ahead) -> Result<Infallible, Failure> {
+    resources::use_processors(&ahead.processors)?;
     let owners = ahead.ask(policy)?;
     resources::join(&resources::groups(policy))?;
     // Its root is the group that was just joined.
@@ -100,6 +102,7 @@ pub(super) fn go_on(policy: &Policy, channel: &Channel, ahead: Ahead) -> Result<
         proc,
         alive,
         behind: _,
+        processors: _,
     } = ahead;
     first_process(First {
         policy,

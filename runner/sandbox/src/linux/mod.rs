@@ -40,6 +40,7 @@ use crate::message::{Failure, Message, Step};
 use crate::policy::Policy;
 use wrun_core::sandbox::Tier;
 
+pub(crate) use resources::processors;
 pub(crate) use seccomp::Refusing;
 pub(crate) use wrun_process::spawn_helper;
 
@@ -75,7 +76,7 @@ pub(crate) fn beside(name: &str) -> Option<PathBuf> {
 
 /// Becomes the process that the arguments speak of.
 pub(crate) fn become_process(arguments: &[OsString]) -> ! {
-    let [build, parent, channel, network] = arguments else {
+    let [build, parent, channel, network, processors] = arguments else {
         process::exit(CANNOT_REPORT);
     };
     let Some(channel) = owned(channel) else {
@@ -89,21 +90,13 @@ pub(crate) fn become_process(arguments: &[OsString]) -> ! {
     let (Some(parent), true) = (parent, build == BUILD) else {
         fail(&channel, failure(Step::Build, libc::EINVAL));
     };
-    let is_empty = network == AheadNetwork::Empty.word();
-    live(
-        channel,
-        parent,
-        if is_empty {
-            AheadNetwork::Empty
-        } else {
-            AheadNetwork::Machine
-        },
-    )
+    let ahead = (network == AheadNetwork::Empty.word()).then(|| processors.to_string_lossy());
+    live(channel, parent, ahead.as_deref())
 }
 
-/// The life of a helper.
-fn live(channel: Channel, parent: u32, network: AheadNetwork) -> ! {
-    let (channel, failed) = match prepare(channel, parent, network) {
+/// The life of a helper, which makes what it can ahead if it is told of processors.
+fn live(channel: Channel, parent: u32, processors: Option<&str>) -> ! {
+    let (channel, failed) = match prepare(channel, parent, processors) {
         Ok(Some(Task {
             policy,
             channel,
@@ -149,14 +142,18 @@ struct Task {
 
 /// Makes what can be made ahead, waits for the policy, and puts everything that comes along with it in its place. `None` if
 /// there comes none: this process is not needed.
-fn prepare(channel: Channel, parent: u32, network: AheadNetwork) -> Result<Option<Task>, (Channel, Failure)> {
+fn prepare(
+    channel: Channel,
+    parent: u32,
+    processors: Option<&str>,
+) -> Result<Option<Task>, (Channel, Failure)> {
     let begin = || {
         setsid().or_fail(Step::Session)?;
         end_with(parent)?;
-        if network != AheadNetwork::Empty {
+        let Some(processors) = processors else {
             return Ok(None);
-        }
-        let ahead = ahead::make(&channel)?;
+        };
+        let ahead = ahead::make(&channel, processors)?;
         ahead.as_ref().map(Ahead::join_network).transpose()?;
         Ok(ahead)
     };
@@ -205,7 +202,9 @@ fn read(policy: OwnedFd) -> Result<Policy, Failure> {
 }
 
 fn run(policy: &Policy, channel: &Channel, mut ahead: Option<Ahead>) -> Result<Infallible, Failure> {
-    if ahead.is_some() && AheadNetwork::of(policy.tier, policy.network) != AheadNetwork::Empty {
+    let is_meant = AheadNetwork::of(policy.tier, policy.network) == AheadNetwork::Empty
+        && policy.identity.becomes.is_some();
+    if ahead.is_some() && !is_meant {
         return Err(failure(Step::Policy, libc::EINVAL));
     }
 

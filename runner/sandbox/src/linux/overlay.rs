@@ -20,7 +20,7 @@ use super::tree::Tree;
 
 /// Where they are until the root is changed; one of these folders is on every machine. Not over the root, where only what
 /// becomes the next root may lie.
-const STAGING: &[&str] = &["/tmp", "/proc"];
+const STAGING: &[&str] = &["/tmp", "/dev"];
 
 /// What the mounts are arranged in, until the root is changed, may hold: folders.
 const STAGING_BYTES: &str = "4m";

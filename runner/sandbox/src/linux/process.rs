@@ -26,8 +26,9 @@ pub(super) fn fork() -> Result<Forked, Failure> {
     let pid = unsafe { libc::fork() };
     match pid {
         0 => Ok(Forked::Child),
-        _ => Pid::from_raw(pid)
-            .filter(|_| pid > 0)
+        _ => Some(pid)
+            .filter(|pid| *pid > 0)
+            .and_then(Pid::from_raw)
             .map(Forked::Parent)
             .ok_or_else(|| {
                 failure(

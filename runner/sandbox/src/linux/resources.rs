@@ -37,6 +37,30 @@ pub(super) fn join(groups: &[impl AsFd]) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The processors that this process may use, in words for a helper.
+pub(crate) fn processors() -> String {
+    let allowed = sched_getaffinity(None).unwrap_or_default();
+    let numbers = (0..CpuSet::MAX_CPU).filter(|processor| allowed.is_set(*processor));
+    numbers
+        .map(|number| number.to_string())
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+/// Has this process use the processors that it was told of. The one who started the helper moves it between processors when
+/// it has just begun, and what it forks meanwhile is bound to the wrong ones.
+pub(super) fn use_processors(told: &str) -> Result<(), Failure> {
+    let mut allowed = CpuSet::new();
+    let numbers = told.split(',').filter_map(|number| number.parse().ok());
+    for number in numbers.filter(|number| *number < CpuSet::MAX_CPU) {
+        allowed.set(number);
+    }
+    if allowed.count() == 0 {
+        return Ok(());
+    }
+    sched_setaffinity(None, &allowed).or_fail(Step::Resources)
+}
+
 /// Sets the limits; those that the caller has and that are lower stay.
 pub(super) fn limit(resources: &Resources) -> Result<(), Failure> {
     let Resources {

@@ -4,7 +4,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, open};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, open, statx};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, UnmountFlags, mount_change, unmount};
 use rustix::process::{chdir, fchdir, pivot_root};
@@ -250,12 +250,22 @@ fn enter(root: &OwnedFd) -> Result<OwnedFd, Failure> {
     pivot_root(".", ".").or_fail(Step::Pivot)?;
     unmount(".", UnmountFlags::DETACH).or_fail(Step::Pivot)?;
     chdir("/").or_fail(Step::Pivot)?;
+    // Whatever still lay over the new root would be what is above it.
+    if mount_at("/").or_fail(Step::Pivot)? != mount_at("/..").or_fail(Step::Pivot)? {
+        return Err(failure(Step::Pivot, libc::EBUSY));
+    }
     open(
         "/",
         OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )
     .or_fail(Step::Pivot)
+}
+
+/// The number of the mount that a path leads to, or 0 where the kernel does not say (before Linux 5.8).
+fn mount_at(path: &str) -> Result<u64, Errno> {
+    let found = statx(CWD, path, AtFlags::empty(), StatxFlags::MNT_ID)?;
+    Ok(found.stx_mnt_id)
 }
 
 /// Brings in what was granted, from the root down.

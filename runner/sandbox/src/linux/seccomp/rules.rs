@@ -382,9 +382,9 @@ fn all<const COUNT: usize>(conditions: [SeccompCondition; COUNT]) -> Result<Secc
     SeccompRule::new(conditions.into())
 }
 
-/// The argument has all bits of a flag.
+/// The argument has all bits of a flag, which are in the lower half of the register.
 fn has(argument: u8, flag: i32) -> Result<SeccompCondition> {
-    SeccompCondition::new(argument, Qword, SeccompCmpOp::MaskedEq(word(flag)), word(flag))
+    SeccompCondition::new(argument, Dword, SeccompCmpOp::MaskedEq(word(flag)), word(flag))
 }
 
 fn family_is(family: i32) -> Result<SeccompCondition> {
