@@ -21,7 +21,7 @@ const NOTHING_RUNS: &[&str] = &["--help", "-h", "--version", "-V"];
 /// Begins to start the process that will hold a native task, while the command line and the task are still read. To be kept
 /// until the command has ended.
 ///
-/// It is a guess by the words of the command line. A wrong one costs a process that is ended at once.
+/// It is a guess by the words of the command line. A wrong one costs a process more than was needed.
 pub(crate) fn begin(helper: &Helper) -> Option<HelperAhead> {
     let words: Vec<OsString> = std::env::args_os()
         .skip(1)
