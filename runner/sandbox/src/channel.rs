@@ -41,14 +41,9 @@ pub(crate) struct Channel(OwnedFd);
 impl Channel {
     /// A line: the end to receive from, which does not block, and the end for the helper.
     pub(crate) fn pair() -> io::Result<(Self, Self)> {
-        let (ours, theirs) = socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )?;
-        rustix::io::ioctl_fionbio(&ours, true)?;
-        Ok((Self(ours), Self(theirs)))
+        let (ours, theirs) = Self::inner_pair()?;
+        rustix::io::ioctl_fionbio(&ours.0, true)?;
+        Ok((ours, theirs))
     }
 
     /// A line between two processes of a helper, of which both ends wait.

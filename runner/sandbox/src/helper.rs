@@ -38,13 +38,6 @@ struct Waiting {
     helpers: Vec<Waits>,
 }
 
-impl Waiting {
-    const fn next_number(&mut self) -> u64 {
-        self.started += 1;
-        self.started
-    }
-}
-
 #[derive(Debug)]
 struct Waits {
     number: u64,
@@ -192,42 +185,34 @@ impl Helper {
     /// Has a helper for a start that is to come: a spare one, if there is one that fits.
     fn prestart(&self, network: AheadNetwork) -> Result<Prestarted, ProcessError> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = waiting.next_number();
-        let spare = waiting
-            .helpers
-            .iter_mut()
-            .find(|waits| waits.is_spare && waits.network == network);
-        if let Some(spare) = spare {
-            (spare.number, spare.is_spare) = (number, false);
-        } else {
-            // The guess was wrong; nothing will take them.
-            waiting.helpers.retain(|waits| !waits.is_spare);
-            let ready = Ready::start(self.first_choice(), network)?;
-            waiting.helpers.push(Waits {
-                number,
-                network,
-                is_spare: false,
-                ready,
-            });
-        }
-        Ok(self.prestarted(number))
+        let fits = |waits: &Waits| waits.is_spare && waits.network == network;
+        let spare = waiting.helpers.iter().position(fits);
+        let ready = match spare.map(|at| waiting.helpers.swap_remove(at)) {
+            Some(spare) => spare.ready,
+            None => Ready::start(self.first_choice(), network)?,
+        };
+        // Those that are left were a wrong guess; nothing will take them.
+        waiting.helpers.retain(|waits| !waits.is_spare);
+        Ok(self.keep(&mut waiting, network, false, ready))
     }
 
     /// Has a helper for the first start that it fits.
     fn spare(&self, network: AheadNetwork) -> Result<Prestarted, ProcessError> {
         let ready = Ready::start(self.first_choice(), network)?;
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = waiting.next_number();
+        Ok(self.keep(&mut waiting, network, true, ready))
+    }
+
+    /// Keeps a helper until a start takes it or what is returned is dropped.
+    fn keep(&self, waiting: &mut Waiting, network: AheadNetwork, is_spare: bool, ready: Ready) -> Prestarted {
+        waiting.started += 1;
+        let number = waiting.started;
         waiting.helpers.push(Waits {
             number,
             network,
-            is_spare: true,
+            is_spare,
             ready,
         });
-        Ok(self.prestarted(number))
-    }
-
-    fn prestarted(&self, number: u64) -> Prestarted {
         Prestarted {
             number,
             waiting: Arc::clone(&self.waiting),
